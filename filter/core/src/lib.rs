@@ -1,0 +1,5 @@
+//! The decision pipeline of Remit, sans I/O: events in, steps out. No host call, clock, randomness or I/O.
+#![forbid(unsafe_code)]
+
+pub mod ids;
+pub mod json;

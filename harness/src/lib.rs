@@ -1,0 +1,1 @@
+//! A proxy-wasm host on wasmtime, and what the `remit` command is made of.

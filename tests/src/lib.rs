@@ -1,0 +1,1 @@
+//! Scenarios, parity and end-to-end tests on real parts.
