@@ -21,6 +21,10 @@ test_classification if failures({
 	"unknown verb": {"asked": acting({"verb": "unknown"}), "expect": unclassified},
 	"invented verb": {"asked": acting({"verb": "improve"}), "expect": unclassified},
 	"no verb": {"asked": without("remit/action/verb"), "expect": unclassified},
+	"no resource either": {
+		"asked": json.remove(acting({"classified": false}), ["remit/action/resource"]),
+		"expect": unclassified,
+	},
 	"no operation": {"asked": without("remit/action/operation"), "expect": unclassified},
 	"approved all the same": {
 		"asked": also(acting({"classified": false}), approval),
@@ -39,6 +43,15 @@ test_completeness if failures({
 test_session if failures({
 	"handshake": {"asked": session, "expect": housekeeping},
 	"null tool": {"asked": also(session, {"action": {"tool": null}}), "expect": housekeeping},
+	"approved all the same": {"asked": also(session, approval), "expect": housekeeping},
+	"with effects": {
+		"asked": also(session, {"action": {"effects": object.union(quiet, {"privilege": false, "money": false})}}),
+		"expect": housekeeping,
+	},
+	"another method, such as reading a resource": {
+		"asked": json.remove(acting({"operation": "mcp.resources.read", "verb": "read"}), ["remit/action/tool"]),
+		"expect": denied(["capability_missing", "operation_outside_task"]),
+	},
 	"without a task": {"asked": json.remove(session, ["remit/delegation/task"]), "expect": housekeeping},
 	"task expired": {
 		"asked": also(session, {"delegation": {"task": {"expires": 1}}}),
@@ -54,7 +67,7 @@ test_session if failures({
 	},
 	"unknown method": {
 		"asked": also(session, {"action": {"classified": false}}),
-		"expect": denied(["action_unclassified"]),
+		"expect": unclassified,
 	},
 	"a tool that a catalog calls a session": {
 		"asked": acting({"verb": "session", "operation": "note.burn"}),

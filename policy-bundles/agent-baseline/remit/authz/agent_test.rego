@@ -15,6 +15,10 @@ test_agent if failures({
 		"asked": without("remit/now"),
 		"expect": denied(["agent_unregistered", "task_expired"]),
 	},
+	"null time, which Rego orders before numbers": {
+		"asked": changed({"now": null}),
+		"expect": denied(["agent_unregistered", "task_expired"]),
+	},
 	"beyond its capabilities": {
 		"asked": changed({
 			"delegation": {"task": {"actions": ["note.burn"]}},
@@ -24,7 +28,7 @@ test_agent if failures({
 	},
 }) == set()
 
-registered_as(entry) := decided_with(settings, {"agents": {"agent-a": entry}})
+registered_as(entry) := decided_with(request, settings, {"agents": {"agent-a": entry}})
 
 test_registration if {
 	plain := {"iss": "https://idp.example", "capabilities": ["note.write"]}
@@ -34,6 +38,8 @@ test_registration if {
 	registered_as(object.union(plain, {"expires": "never"})) == unregistered
 	registered_as(object.union(plain, {"expires": true})) == unregistered
 	registered_as({"capabilities": ["note.write"]}) == unregistered
+	nameless := {"agents": {"agent-a": {"iss": null, "capabilities": ["note.write"]}}}
+	decided_with(actor({"iss": null}), settings, nameless) == no_delegation
 	registered_as("agent-a") == unregistered
 	registered_as(null) == unregistered
 }

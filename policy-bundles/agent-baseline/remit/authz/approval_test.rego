@@ -35,7 +35,12 @@ test_answers if failures({
 	"to both": {"asked": answer([person("bea"), person("anton")]), "expect": held({"answers_others"})},
 	"to nobody": {"asked": answer([person("")]), "expect": held({"answers_others"})},
 	"to null": {"asked": answer([person(null)]), "expect": held({"answers_others"})},
+	"to nobody, asked by nobody": {
+		"asked": also(answer([person("")]), {"delegation": {"task": {"requested_by": ""}}}),
+		"expect": held({"answers_others"}),
+	},
 	"recipients of another type": {"asked": answer("bea"), "expect": held({"answers_others"})},
+	"recipients as an object": {"asked": answer({"a": person("bea")}), "expect": held({"answers_others"})},
 	"recipients unknown": {
 		"asked": json.remove(answer([]), ["remit/action/counterparties"]),
 		"expect": held({"answers_others"}),
@@ -50,6 +55,10 @@ test_changes if failures({
 	"create": {"asked": verb("create", {}), "expect": within},
 	"update": {"asked": verb("update", {}), "expect": within},
 	"send": {"asked": verb("send", {}), "expect": within},
+	"send to another": {
+		"asked": also(verb("send", {}), {"action": {"counterparties": [person("anton")]}}),
+		"expect": within,
+	},
 	"for good": {"asked": effects({"reversible": false}), "expect": held({"irreversible"})},
 	"in public": {"asked": effects({"visibility": "public"}), "expect": held({"publishes"})},
 	"before unknown eyes": {"asked": effects({"visibility": "partners"}), "expect": held({"publishes"})},
@@ -68,16 +77,23 @@ test_verbs_needing_approval if failures({
 	"delete": {"asked": verb("delete", {"reversible": false}), "expect": held({"deletes"})},
 	"pay": {"asked": verb("pay", {"money": true}), "expect": held({"pays"})},
 	"execute": {"asked": verb("execute", {}), "expect": held({"executes"})},
+	"grant of no privilege": {"asked": verb("grant", {}), "expect": held({"grants_access"})},
+	"payment of no money": {"asked": verb("pay", {}), "expect": held({"pays"})},
 	"even without effects": {"asked": verb("delete", quiet), "expect": held({"deletes"})},
 }) == set()
 
 test_verbs_are_the_operators if {
 	careful := object.union(settings, {"verbs_needing_approval": ["update"]})
-	decided_with(careful, registry) == held(set())
+	decided_with(request, careful, registry) == held(set())
 	careless := object.union(settings, {"verbs_needing_approval": "publish"})
-	decided_with(careless, registry) == held(set())
+	decided_with(request, careless, registry) == held(set())
+	bold := object.union(settings, {"verbs_needing_approval": ["delete"]})
+	decided_with(verb("publish", {}), bold, registry) == within
+	decided_with(verb("publish", {"visibility": "public"}), bold, registry) == held({"publishes"})
 	narrow := object.union(settings, {"contained_visibility": ["private"]})
-	decided_with(narrow, registry) == held({"publishes"})
+	decided_with(request, narrow, registry) == held({"publishes"})
+	confused := object.union(settings, {"contained_visibility": {"a": "internal"}})
+	decided_with(request, confused, registry) == held({"publishes"})
 }
 
 published := verb("publish", {"reversible": false})

@@ -93,13 +93,13 @@ test_no_field_may_be_of_another_type if {
 path_of(field) := concat("/", array.concat(["remit"], field))
 
 test_settings_and_registry_may_not_be_missing if {
-	decided_with({}, registry) == denied(["token_lifetime_over_cap"])
-	decided_with(null, registry) == denied(["token_lifetime_over_cap"])
-	decided_with(settings, {}) == denied(["agent_unregistered"])
-	decided_with(settings, null) == denied(["agent_unregistered"])
-	decided_with({"max_lifetime_seconds": 900}, registry) == held({"publishes"})
-	decided_with(json.remove(settings, ["verbs_needing_approval"]), registry) == held(set())
-	decided_with(json.remove(settings, ["contained_visibility"]), registry) == held({"publishes"})
+	decided_with(request, {}, registry) == denied(["token_lifetime_over_cap"])
+	decided_with(request, null, registry) == denied(["token_lifetime_over_cap"])
+	decided_with(request, settings, {}) == denied(["agent_unregistered"])
+	decided_with(request, settings, null) == denied(["agent_unregistered"])
+	decided_with(request, {"max_lifetime_seconds": 900}, registry) == held({"publishes"})
+	decided_with(request, json.remove(settings, ["verbs_needing_approval"]), registry) == held(set())
+	decided_with(request, json.remove(settings, ["contained_visibility"]), registry) == held({"publishes"})
 }
 
 test_shipped_settings if data.remit.settings == settings

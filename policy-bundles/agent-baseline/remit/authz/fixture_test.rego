@@ -60,8 +60,8 @@ decided(asked) := decision if {
 		with data.remit.registry as registry
 }
 
-decided_with(set_to, known) := decision if {
-	decision := data.remit.authz.decision with input as request
+decided_with(asked, set_to, known) := decision if {
+	decision := data.remit.authz.decision with input as asked
 		with data.remit.settings as set_to
 		with data.remit.registry as known
 }

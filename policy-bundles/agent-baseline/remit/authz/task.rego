@@ -59,9 +59,8 @@ operation_in_task if {
 	input.remit.action.operation in input.remit.delegation.task.actions
 }
 
+# An empty list is not the same as no list: it names no place at all.
 resource_in_task if unset(input.remit.delegation.task, "locations")
-
-resource_in_task if input.remit.delegation.task.locations == []
 
 resource_in_task if {
 	is_array(input.remit.delegation.task.locations)

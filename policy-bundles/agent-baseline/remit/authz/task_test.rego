@@ -47,8 +47,9 @@ test_locations if failures({
 	"name of another type": {"asked": named(["note/n-1"]), "expect": outside},
 	"no locations": {"asked": without("remit/delegation/task/locations"), "expect": within},
 	"null locations": {"asked": task({"locations": null}), "expect": within},
-	"empty locations": {"asked": task({"locations": []}), "expect": within},
+	"empty locations": {"asked": task({"locations": []}), "expect": outside},
 	"locations as text": {"asked": task({"locations": "note/n-1"}), "expect": outside},
+	"locations as an object": {"asked": task({"locations": {"a": "note/n-1"}}), "expect": outside},
 	"locations of another type": {"asked": task({"locations": [null, 1, ["note/n-1"]]}), "expect": outside},
 	"an empty location": {
 		"asked": also(task({"locations": [""]}), {"action": {"resource": {"name": ""}}}),

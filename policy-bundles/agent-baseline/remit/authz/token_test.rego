@@ -17,6 +17,6 @@ test_lifetime if failures({
 }) == set()
 
 test_cap_is_the_operators if {
-	decided_with(object.union(settings, {"max_lifetime_seconds": 300}), registry) == over_cap
-	decided_with(object.union(settings, {"max_lifetime_seconds": "900"}), registry) == over_cap
+	decided_with(request, object.union(settings, {"max_lifetime_seconds": 300}), registry) == over_cap
+	decided_with(request, object.union(settings, {"max_lifetime_seconds": "900"}), registry) == over_cap
 }
