@@ -5,18 +5,14 @@ package remit.authz
 # description: The action publishes, or others see it than those whom the operator calls contained.
 # custom:
 #   reason_code: publishes
-cautions contains "publishes" if verb_held("publish")
-
-cautions contains "publishes" if not audience_contained
+cautions contains "publishes" if publication
 
 # METADATA
 # title: Grants access
 # description: The action changes who may do or see what.
 # custom:
 #   reason_code: grants_access
-cautions contains "grants_access" if verb_held("grant")
-
-cautions contains "grants_access" if not privilege_untouched
+cautions contains "grants_access" if privilege_change
 
 # METADATA
 # title: Deletes
@@ -30,9 +26,7 @@ cautions contains "deletes" if verb_held("delete")
 # description: The action moves or commits money.
 # custom:
 #   reason_code: pays
-cautions contains "pays" if verb_held("pay")
-
-cautions contains "pays" if not money_untouched
+cautions contains "pays" if payment
 
 # METADATA
 # title: Executes
@@ -78,6 +72,18 @@ verb_held(verb) if {
 	input.remit.action.verb == verb
 	not verb_free
 }
+
+publication if verb_held("publish")
+
+publication if not audience_contained
+
+privilege_change if verb_held("grant")
+
+privilege_change if not privilege_untouched
+
+payment if verb_held("pay")
+
+payment if not money_untouched
 
 audience_contained if {
 	is_array(data.remit.settings.contained_visibility)

@@ -34,6 +34,11 @@ reasons := denials if outcome == "deny"
 
 reasons := permits if outcome == "allow"
 
+# METADATA
+# title: Approval required
+# description: The task covers the action, and a human decides whether it happens; the cautions say why.
+# custom:
+#   reason_code: approval_required
 reasons := {"approval_required"} | cautions if outcome == "require_approval"
 
 # METADATA
