@@ -3,3 +3,5 @@
 
 pub mod ids;
 pub mod json;
+pub mod keys;
+pub mod token;
