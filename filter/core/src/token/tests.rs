@@ -340,6 +340,9 @@ fn keys_are_not_confused() {
         assert_eq!(reason(verify(&token, &rules, &keys)), expected, "{token}");
     }
 
+    // The key would serve it, the issuer's rules do not list it.
+    assert_eq!(reason(verify(&ps256.token(&claims()), &rs256.rules(), &keys)), "algorithm_not_accepted");
+
     let compact = Compact::parse(&es256.token(&claims()), &TokenLimits::default()).unwrap();
     assert_eq!(compact.claimed_issuer(), ISSUER);
     let unavailable = Unverified::prepare(compact, &es256.rules(), None).unwrap_err();

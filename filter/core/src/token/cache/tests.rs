@@ -105,8 +105,8 @@ fn a_change_of_keys_forgets_everything() {
     let before = cache.epoch();
     cache.invalidate();
     assert!(cache.is_empty() && !found(&mut cache, 1));
-    cache.insert(before, "text 2", signer.verified(&claims()), 2, 0);
-    assert!(!found(&mut cache, 2));
+    assert_eq!(cache.insert(before, "text 2", signer.verified(&claims()), 2, 0).derived, 2);
+    assert!(cache.lookup("text 2", at(NOW)).is_none());
     put(&mut cache, &signer, 3);
     assert!(found(&mut cache, 3));
 }
