@@ -72,8 +72,7 @@ impl Manifest {
 
 /// Whether `path` is `root` itself or lies inside it.
 fn contains(root: &str, path: &str) -> bool {
-    root.is_empty()
-        || path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    root.is_empty() || path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn read_roots(value: &Value) -> Result<Vec<String>, ManifestFault> {

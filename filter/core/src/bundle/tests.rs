@@ -109,7 +109,7 @@ fn every_refusal_names_the_file() {
         (vec![link(tar::EntryType::Char)], "a/link.rego: links"),
         (vec![link(tar::EntryType::Block)], "a/link.rego: links"),
         (vec![link(tar::EntryType::Fifo)], "a/link.rego: links"),
-        (vec![link(tar::EntryType::GNUSparse)], "a/link.rego: links"),
+        (vec![link(tar::EntryType::GNUSparse)], "bundle is not a tar archive"),
         (vec![file("a.rego", ""), file("/a.rego", "")], "a.rego: the same path twice"),
         (vec![file("a/data.yaml", "")], "a/data.yaml: YAML data is not served yet"),
         (vec![file("data.yml", "")], "data.yml: YAML data"),
@@ -162,7 +162,7 @@ fn what_is_not_one_whole_archive_is_refused() {
         (joined(&[&good, b"x"]), "bundle has 1 bytes after"),
         (joined(&[&good, &good]), "bundle has"),
         (gzip_of(b"not a tar"), "bundle is not a tar archive"),
-        (gzip_of(&tar[..700]), "tar archive does not end"),
+        (gzip_of(&tar[..700]), "bundle is not a tar archive (after a.rego)"),
         (gzip_of(&tar[..1024]), "tar archive does not end"),
         (gzip_of(&joined(&[&tar, &[7; 512]])), "tar archive does not end"),
         (gzip_of(&joined(&[&tar, &tar])), "tar archive does not end"),
@@ -179,7 +179,11 @@ fn each_limit_holds() {
     let two = gzip_of(&tar_of(&[file("a.rego", "package a\n"), file("notes.txt", "x")]));
     let deep = gzip_of(&tar_of(&[file("data.json", r#"{"a":[[1]]}"#)]));
     for (bytes, limits, expected) in [
-        (&two, BundleLimits { compressed_bytes: 10, ..usual() }, "compressed bytes, more than the limit of 10"),
+        (
+            &two,
+            BundleLimits { compressed_bytes: 10, ..usual() },
+            "compressed bytes, more than the limit of 10",
+        ),
         (&bomb, usual(), "inflates to more than the limit of 33554432 bytes"),
         (&two, BundleLimits { inflated_bytes: 100, ..usual() }, "inflates to more than the limit of 100"),
         (&two, BundleLimits { files: 1, ..usual() }, "notes.txt: bundle has more than the limit of 1 files"),

@@ -16,6 +16,9 @@ pub enum Refusal {
     /// Its work grows with the value of an argument, so the arguments have to be in the policy.
     #[error("is served with small constant arguments only: its work grows with their values")]
     Unbounded,
+    /// regorus would stop the module on an empty one, so what is looked for has to be in the policy.
+    #[error("is served only where what it looks for is written out and not empty")]
+    Empty,
     /// Its format string has to be in the policy.
     #[error("is served with a constant format string only, with widths below 1000")]
     Format,
@@ -142,6 +145,10 @@ pub(super) fn check(name: &str, arguments: &[regorus::unstable::ExprRef]) -> Res
         "sprintf" if !arguments.first().is_some_and(|format| is_bounded_format(format)) => {
             Err(Refusal::Format)
         }
+        "object.subset" if !cannot_meet_an_empty_array(arguments) => Err(Refusal::Empty),
+        "strings.count" if !arguments.get(1).is_some_and(|wanted| is_filled_text(wanted)) => {
+            Err(Refusal::Empty)
+        }
         "bits.lsh" if !arguments.get(1).is_some_and(|shift| is_small_constant(shift)) => {
             Err(Refusal::Unbounded)
         }
@@ -158,6 +165,28 @@ pub(super) fn check(name: &str, arguments: &[regorus::unstable::ExprRef]) -> Res
 /// How many arguments a served builtin takes; `None` for `print`, which takes any.
 pub(super) fn arity(name: &str) -> Option<usize> {
     regorus::unstable::BUILTINS.get(name).map(|(_, arity)| usize::from(*arity))
+}
+
+fn is_filled_text(expr: &Expr) -> bool {
+    matches!(expr, Expr::String { value, .. } | Expr::RawString { value, .. }
+        if value.as_string().is_ok_and(|text| !text.is_empty()))
+}
+
+/// regorus 0.14 asks for windows of the second array's length, and panics when that is 0; so does `strings.count`.
+fn cannot_meet_an_empty_array(arguments: &[regorus::unstable::ExprRef]) -> bool {
+    let is_set = |expr: &Expr| matches!(expr, Expr::Set { .. } | Expr::SetCompr { .. });
+    arguments.iter().take(2).any(|argument| is_set(argument))
+        || arguments.get(1).is_some_and(|wanted| is_filled(wanted))
+}
+
+fn is_filled(expr: &Expr) -> bool {
+    match expr {
+        Expr::String { .. } | Expr::RawString { .. } | Expr::Number { .. } => true,
+        Expr::Bool { .. } | Expr::Null { .. } | Expr::Set { .. } => true,
+        Expr::Array { items, .. } => !items.is_empty(),
+        Expr::Object { fields, .. } => fields.iter().all(|(_, _, value)| is_filled(value)),
+        _ => false,
+    }
 }
 
 fn is_small_constant(expr: &Expr) -> bool {
@@ -182,7 +211,8 @@ fn is_bounded_format(expr: &Expr) -> bool {
         }
         let after = after.strip_prefix('.').unwrap_or(after);
         let width: String = after.chars().take_while(|c| c.is_numeric()).collect();
-        let bounded = width.is_empty() || width.parse::<NonZeroU32>().map_or(width == "0", |w| w.get() < 1_000);
+        let bounded =
+            width.is_empty() || width.parse::<NonZeroU32>().map_or(width == "0", |w| w.get() < 1_000);
         if !bounded || width.len() > 3 {
             return false;
         }

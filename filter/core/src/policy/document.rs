@@ -158,7 +158,11 @@ mod tests {
             (Key::from("n"), Document::number_u64(7)),
             (
                 Key::from("l"),
-                Document::array([Document::null(), Document::boolean(true), Document::map([("k", Document::null())])]),
+                Document::array([
+                    Document::null(),
+                    Document::boolean(true),
+                    Document::map([("k", Document::null())]),
+                ]),
             ),
         ]);
         assert_eq!(built, Document::from_json_owned(json!({"name":"x","n":7,"l":[null,true,{"k":null}]})));

@@ -8,6 +8,7 @@ use regorus::rvm::program::Program;
 use regorus::rvm::vm::{RegoVM, VmError};
 use regorus::{CompiledPolicy, Engine, LimitError, Value};
 
+use super::Fallback;
 use super::error::EvaluationError;
 use super::limits::EvaluationBudget;
 use super::place::{self, Place};
@@ -22,8 +23,8 @@ pub(super) struct Bytecode {
 
 /// Why there is no bytecode.
 pub(super) enum NoBytecode {
-    /// The compiler cannot do it; the interpreter can.
-    Unsupported { at: Option<Place>, message: String },
+    /// The interpreter has to do it.
+    Interpreted(Fallback),
     /// The policy is wrong, whoever evaluates it.
     Wrong { at: Option<Place>, message: String },
 }
@@ -37,22 +38,24 @@ impl Bytecode {
                 CompilerError::UndefinedVariable { .. } | CompilerError::UnknownFunction { .. } => {
                     NoBytecode::Wrong { at, message }
                 }
-                _ => NoBytecode::Unsupported { at, message },
+                _ => NoBytecode::Interpreted(Fallback::Unsupported { at, message }),
             }
         })?;
-        let machine = machine(&program, &data).map_err(|error| NoBytecode::Wrong {
-            at: None,
-            message: error.to_string(),
-        })?;
+        let machine = machine(&program, &data)
+            .map_err(|error| NoBytecode::Wrong { at: None, message: error.to_string() })?;
         Ok(Self { program, entry: entry.to_owned(), machine: RefCell::new(machine), data })
     }
 
     /// `None` for undefined.
-    pub(super) fn run(&self, input: Value, budget: &EvaluationBudget) -> Result<Option<Value>, EvaluationError> {
-        let mut machine = self.machine.try_borrow_mut().map_err(|_| EvaluationError::Failed {
-            at: None,
-            message: "the machine is in use".to_owned(),
-        })?;
+    pub(super) fn run(
+        &self,
+        input: Value,
+        budget: &EvaluationBudget,
+    ) -> Result<Option<Value>, EvaluationError> {
+        let mut machine = self
+            .machine
+            .try_borrow_mut()
+            .map_err(|_| EvaluationError::Failed { at: None, message: "the machine is in use".to_owned() })?;
         machine.set_max_instructions(budget.instructions);
         machine.set_execution_timer_config(Some(budget.timer()));
         machine.set_input(input);
@@ -67,24 +70,24 @@ impl Bytecode {
                 if let Ok(fresh) = self::machine(&self.program, &self.data) {
                     *machine = fresh;
                 }
-                Err(self.failure(&error, budget))
+                Err(failure(&error, budget))
             }
         }
     }
+}
 
-    fn failure(&self, error: &VmError, budget: &EvaluationBudget) -> EvaluationError {
-        let _ = &self.program;
-        match error {
-            VmError::InstructionLimitExceeded { limit, .. } => {
-                EvaluationError::BudgetExhausted { instructions: *limit }
-            }
-            VmError::TimeLimitExceeded { .. } => {
-                EvaluationError::TimeExhausted { milliseconds: budget.time.as_millis() }
-            }
-            other => {
-                let (at, message) = place::located(&other.to_string());
-                EvaluationError::Failed { at, message }
-            }
+fn failure(error: &VmError, budget: &EvaluationBudget) -> EvaluationError {
+    match error {
+        VmError::InstructionLimitExceeded { limit, .. } => {
+            EvaluationError::BudgetExhausted { instructions: *limit }
+        }
+        VmError::TimeLimitExceeded { .. } => {
+            EvaluationError::TimeExhausted { milliseconds: budget.time.as_millis() }
+        }
+        VmError::NumericOverflow { .. } => EvaluationError::Overflow,
+        other => {
+            let (at, message) = place::located(&other.to_string());
+            EvaluationError::Failed { at, message }
         }
     }
 }
@@ -113,13 +116,18 @@ pub(super) fn interpret(
     }
 }
 
+/// How the interpreter words a conflict: of a rule or function, of two rules, of an object's key.
+const CONFLICTS: [&str; 3] = ["multiple outputs", "rule conflicts with rule", "generated multiple times"];
+
 fn interpreter_failure(error: &dyn ErrorChain, budget: &EvaluationBudget) -> EvaluationError {
     if error.is_time_limit() {
         return EvaluationError::TimeExhausted { milliseconds: budget.time.as_millis() };
     }
     let (at, message) = place::located(&error.text());
     match at {
-        Some(at) if message.contains("multiple outputs") => EvaluationError::Conflict { at, message },
+        Some(at) if CONFLICTS.iter().any(|conflict| message.contains(conflict)) => {
+            EvaluationError::Conflict { at, message }
+        }
         at => EvaluationError::Failed { at, message },
     }
 }

@@ -143,6 +143,12 @@ pub enum EvaluationError {
         /// The limit in force.
         milliseconds: u128,
     },
+    /// A number larger than any double.
+    #[error("a number overflows")]
+    Overflow,
+    /// regorus' two evaluators do not agree; neither is believed.
+    #[error("the bytecode finds the decision undefined and the interpreter does not")]
+    Disagreement,
     /// Anything else that the evaluator gives up on.
     #[error("the policy failed: {message}")]
     Failed {

@@ -50,9 +50,8 @@ fn needs<'a>(survey: &'a Survey<'_>, rule: &Path) -> Vec<&'a Path> {
         .flatten()
         .flat_map(|(path, _)| {
             // A rule above the reference, or every rule below it.
-            let above = (1..=path.len()).filter_map(|length| {
-                survey.rules.get_key_value(path.get(..length)?).map(|(rule, _)| rule)
-            });
+            let above = (1..=path.len())
+                .filter_map(|length| survey.rules.get_key_value(path.get(..length)?).map(|(rule, _)| rule));
             let below = survey.rules.range(path.clone()..).map(|(rule, _)| rule);
             above.chain(below.take_while(|rule| rule.starts_with(path)).skip_while(move |rule| *rule == path))
         })

@@ -2,7 +2,6 @@
 
 mod annotations;
 mod builtins;
-mod conflicts;
 mod document;
 mod engine;
 mod error;
@@ -10,6 +9,8 @@ mod graph;
 mod limits;
 mod place;
 mod reads;
+mod rewrite;
+mod risks;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -18,11 +19,13 @@ mod walk;
 use std::collections::BTreeSet;
 use std::fmt;
 
+use regorus::unstable::{Module, Ref};
 use regorus::{Engine, Rc, Value};
 
 use crate::bundle::{Bundle, RegoVersion};
 use crate::ids::ReasonCode;
 use engine::{Bytecode, NoBytecode};
+use risks::Risks;
 use survey::Survey;
 
 pub use builtins::Refusal;
@@ -31,6 +34,7 @@ pub use error::{EvaluationError, PolicyError};
 pub use limits::{EvaluationBudget, PolicyLimits};
 pub use place::Place;
 pub use reads::Reads;
+pub use risks::Unseen;
 
 /// A bundle's policy, ready to decide.
 pub struct Policy {
@@ -71,12 +75,12 @@ pub enum Fallback {
         /// What the compiler says.
         message: String,
     },
-    /// A rule could have two values at once, which the bytecode machine would not report.
-    ConflictUnseen {
-        /// The definition, or the object comprehension.
+    /// The bytecode machine would pass over an error here.
+    Unseen {
+        /// The definition, the comprehension or the operator.
         at: Place,
-        /// The rule.
-        rule: String,
+        /// Which error.
+        what: Unseen,
     },
 }
 
@@ -85,9 +89,7 @@ impl fmt::Display for Fallback {
         match self {
             Self::Unsupported { at: Some(at), message } => write!(f, "{at}: {message}"),
             Self::Unsupported { at: None, message } => f.write_str(message),
-            Self::ConflictUnseen { at, rule } => {
-                write!(f, "{at}: {rule} could have two values at once; `else` or a set would rule that out")
-            }
+            Self::Unseen { at, what } => write!(f, "{at}: {what}"),
         }
     }
 }
@@ -119,27 +121,23 @@ impl Policy {
         check_calls(&survey)?;
         graph::check(&survey, limits.rule_depth)?;
         let data = data_of(bundle);
-        interpreter
-            .add_data(data.clone())
-            .map_err(|error| PolicyError::RuleDataConflict { message: place::located(&error.to_string()).1 })?;
+        interpreter.add_data(data.clone()).map_err(|error| PolicyError::RuleDataConflict {
+            message: place::located(&error.to_string()).1,
+        })?;
         // Prints are for `opa eval`; gathered, they go away with the evaluation.
         interpreter.set_gather_prints(true);
-        let compiled = interpreter
+        // As OPA does: a builtin that fails is undefined.
+        interpreter.set_strict_builtin_errors(false);
+        // Prepares the engine, and with it analyses the modules.
+        interpreter
             .compile_with_entrypoint(&Rc::from(rule.as_str()))
             .map_err(|error| analysis(&error.to_string()))?;
-        let evaluator = match conflicts::unseen(&survey, &path) {
-            Some(risk) => {
-                Evaluator::Interpreter(Fallback::ConflictUnseen { at: risk.at, rule: risk.rule })
+        let evaluator = match bytecode(bundle, &survey, &modules, &rule, &data) {
+            Ok(bytecode) => Evaluator::Bytecode(Box::new(bytecode)),
+            Err(NoBytecode::Interpreted(why)) => Evaluator::Interpreter(why),
+            Err(NoBytecode::Wrong { at, message }) => {
+                return Err(PolicyError::Analysis { at: at.unwrap_or_else(Place::nowhere), message });
             }
-            None => match Bytecode::compile(&compiled, &rule, data.clone()) {
-                Ok(bytecode) => Evaluator::Bytecode(Box::new(bytecode)),
-                Err(NoBytecode::Unsupported { at, message }) => {
-                    Evaluator::Interpreter(Fallback::Unsupported { at, message })
-                }
-                Err(NoBytecode::Wrong { at, message }) => {
-                    return Err(PolicyError::Analysis { at: at.unwrap_or_else(Place::nowhere), message });
-                }
-            },
         };
         let reads = Reads::of(&survey);
         Ok(Self { rule, interpreter, evaluator, data, reads, reason_codes })
@@ -151,15 +149,19 @@ impl Policy {
     ///
     /// See [`EvaluationError`]; each has to become a denial.
     pub fn evaluate(&self, input: Document, budget: &EvaluationBudget) -> Result<Evaluated, EvaluationError> {
-        let value = match &self.evaluator {
-            Evaluator::Interpreter(_) => engine::interpret(&self.interpreter, &self.rule, input.0, budget)?,
-            Evaluator::Bytecode(bytecode) => match bytecode.run(input.0.clone(), budget)? {
-                // The machine takes a conflict in the decision itself for undefined; the interpreter tells.
-                None => engine::interpret(&self.interpreter, &self.rule, input.0, budget)?,
-                value => value,
-            },
+        let Evaluator::Bytecode(bytecode) = &self.evaluator else {
+            return evaluated(engine::interpret(&self.interpreter, &self.rule, input.0, budget)?);
         };
-        value.map(|value| Evaluated { value: Document(value) }).ok_or(EvaluationError::Undefined)
+        match bytecode.run(input.0.clone(), budget) {
+            // Undefined may be a conflict, and an overflow may be a rewritten one: the interpreter tells.
+            Ok(None) | Err(EvaluationError::Overflow) => {
+                match engine::interpret(&self.interpreter, &self.rule, input.0, budget)? {
+                    None => Err(EvaluationError::Undefined),
+                    Some(_) => Err(EvaluationError::Disagreement),
+                }
+            }
+            outcome => evaluated(outcome?),
+        }
     }
 
     /// Which evaluator serves the policy; the load log says so.
@@ -196,8 +198,41 @@ impl Policy {
 
 impl fmt::Debug for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Policy").field("rule", &self.rule).field("engine", &self.engine()).finish_non_exhaustive()
+        f.debug_struct("Policy")
+            .field("rule", &self.rule)
+            .field("engine", &self.engine())
+            .finish_non_exhaustive()
     }
+}
+
+fn evaluated(value: Option<Value>) -> Result<Evaluated, EvaluationError> {
+    value.map(|value| Evaluated { value: Document(value) }).ok_or(EvaluationError::Undefined)
+}
+
+/// Compiles to bytecode, of rewritten modules where two values could meet.
+fn bytecode(
+    bundle: &Bundle,
+    survey: &Survey<'_>,
+    modules: &[Ref<Module>],
+    rule: &str,
+    data: &Value,
+) -> Result<Bytecode, NoBytecode> {
+    let risks = Risks::of(survey);
+    if let Some((at, what)) = risks.unseen {
+        return Err(NoBytecode::Interpreted(Fallback::Unseen { at, what }));
+    }
+    let unsupported = |message: String| NoBytecode::Interpreted(Fallback::Unsupported { at: None, message });
+    let texts = rewrite::rewrite(survey, &risks.rewritable, modules)
+        .ok_or_else(|| unsupported("a rule's name starts with remit_values_".to_owned()))?;
+    let mut engine = Engine::new();
+    engine.set_rego_v0(bundle.rego_version() == RegoVersion::V0);
+    for (path, text) in texts {
+        engine.add_policy(path, text).map_err(|error| unsupported(place::located(&error.to_string()).1))?;
+    }
+    let compiled = engine
+        .compile_with_entrypoint(&Rc::from(rule))
+        .map_err(|error| unsupported(place::located(&error.to_string()).1))?;
+    Bytecode::compile(&compiled, rule, data.clone())
 }
 
 fn decision_path(decision: &str) -> Result<survey::Path, PolicyError> {
@@ -239,10 +274,7 @@ fn reason_codes(bundle: &Bundle) -> Result<BTreeSet<ReasonCode>, PolicyError> {
     Ok(codes)
 }
 
-fn check_roots(
-    bundle: &Bundle,
-    modules: &[regorus::unstable::Ref<regorus::unstable::Module>],
-) -> Result<(), PolicyError> {
+fn check_roots(bundle: &Bundle, modules: &[Ref<Module>]) -> Result<(), PolicyError> {
     for module in modules {
         let package = survey::package_of(module).join("/");
         if !bundle.owns(&package) {

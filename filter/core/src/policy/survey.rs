@@ -175,7 +175,7 @@ impl<'a> Survey<'a> {
                     }
                 }
             }
-            Node::Assign { .. } | Node::Comprehension { .. } => {}
+            Node::Assign { .. } | Node::Comprehension { .. } | Node::Arithmetic(_) => {}
         });
         if let Some(facts) = self.rules.get_mut(&path) {
             facts.uses.append(&mut uses);

@@ -14,7 +14,9 @@ pub(super) enum Node<'a> {
     /// A statement of a query; its expressions follow.
     Statement(&'a LiteralStmt),
     /// A comprehension; what is inside follows.
-    Comprehension { key: Option<&'a Expr>, query: &'a Query, is_object: bool, span: &'a Span },
+    Comprehension { key: Option<&'a Expr>, query: &'a Query, span: &'a Span },
+    /// `+ - * / %`; both sides follow.
+    Arithmetic(&'a Span),
 }
 
 /// `root.a["b"][x]`.
@@ -23,7 +25,6 @@ pub(super) struct Reference<'a> {
     pub(super) root: &'a str,
     /// What follows.
     pub(super) segments: Vec<Segment<'a>>,
-    pub(super) span: &'a Span,
 }
 
 pub(super) enum Segment<'a> {
@@ -57,7 +58,7 @@ pub(super) fn reference(expr: &Expr) -> Result<Reference<'_>, (&Expr, Vec<Segmen
     loop {
         match at {
             Expr::RefDot { refr, field, .. } => {
-                segments.push(text(&field.1).map_or(Segment::Dynamic(at), Segment::Constant));
+                segments.push(Segment::Constant(text(&field.1).unwrap_or_default()));
                 at = refr;
             }
             Expr::RefBrack { refr, index, .. } => {
@@ -72,7 +73,7 @@ pub(super) fn reference(expr: &Expr) -> Result<Reference<'_>, (&Expr, Vec<Segmen
             Expr::Var { value, .. } => {
                 segments.reverse();
                 let root = text(value).unwrap_or_default();
-                return Ok(Reference { root, segments, span: expr.span() });
+                return Ok(Reference { root, segments });
             }
             other => return Err((other, segments)),
         }
@@ -105,13 +106,14 @@ pub(super) fn expr<'a>(at: &'a Expr, see: &mut dyn FnMut(Node<'a>)) {
             expr(key, see);
             expr(value, see);
         }),
-        Expr::ArrayCompr { term, query: inside, span, .. } | Expr::SetCompr { term, query: inside, span, .. } => {
-            see(Node::Comprehension { key: None, query: inside, is_object: false, span });
+        Expr::ArrayCompr { term, query: inside, span, .. }
+        | Expr::SetCompr { term, query: inside, span, .. } => {
+            see(Node::Comprehension { key: None, query: inside, span });
             expr(term, see);
             query(inside, see);
         }
         Expr::ObjectCompr { key, value, query: inside, span, .. } => {
-            see(Node::Comprehension { key: Some(key), query: inside, is_object: true, span });
+            see(Node::Comprehension { key: Some(key), query: inside, span });
             expr(key, see);
             expr(value, see);
             query(inside, see);
@@ -123,9 +125,12 @@ pub(super) fn expr<'a>(at: &'a Expr, see: &mut dyn FnMut(Node<'a>)) {
             expr(lhs, see);
             expr(rhs, see);
         }
-        Expr::BinExpr { lhs, rhs, .. }
-        | Expr::BoolExpr { lhs, rhs, .. }
-        | Expr::ArithExpr { lhs, rhs, .. } => {
+        Expr::ArithExpr { lhs, rhs, span, .. } => {
+            see(Node::Arithmetic(span));
+            expr(lhs, see);
+            expr(rhs, see);
+        }
+        Expr::BinExpr { lhs, rhs, .. } | Expr::BoolExpr { lhs, rhs, .. } => {
             expr(lhs, see);
             expr(rhs, see);
         }
@@ -146,11 +151,6 @@ fn dynamic<'a>(segments: &[Segment<'a>]) -> Vec<&'a Expr> {
     segments
         .iter()
         .filter_map(|segment| match segment {
-            Segment::Dynamic(index @ Expr::RefDot { .. }) => {
-                // A field that is no string cannot be written; nothing is inside.
-                let _ = index;
-                None
-            }
             Segment::Dynamic(index) => Some(*index),
             Segment::Constant(_) => None,
         })
