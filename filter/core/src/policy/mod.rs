@@ -223,7 +223,7 @@ fn bytecode(
     }
     let unsupported = |message: String| NoBytecode::Interpreted(Fallback::Unsupported { at: None, message });
     let texts = rewrite::rewrite(survey, &risks.rewritable, modules)
-        .ok_or_else(|| unsupported("a rule's name starts with remit_values_".to_owned()))?;
+        .ok_or_else(|| unsupported("a rule is named remit_one or remit_values_…".to_owned()))?;
     let mut engine = Engine::new();
     engine.set_rego_v0(bundle.rego_version() == RegoVersion::V0);
     for (path, text) in texts {

@@ -11,6 +11,7 @@ use regorus::unstable::{AssignOp, Expr, Module, Ref, Rule, RuleHead, Span};
 use super::survey::{Path, Survey};
 
 const PREFIX: &str = "remit_values_";
+const ONE: &str = "remit_one";
 
 /// The text of each module, by its path in the bundle, with the rules rewritten. `None` when a name is taken, or a
 /// module is not of the text that it was parsed from.
@@ -24,9 +25,11 @@ pub(super) fn rewrite(
     for path in rules {
         let (name, package) = path.split_last()?;
         let values = format!("{PREFIX}{name}");
-        let taken: Path = package.iter().chain([&values]).cloned().collect();
-        if survey.rules.contains_key(&taken) {
-            return None;
+        for new in [values.as_str(), ONE] {
+            let taken: Path = package.iter().map(String::as_str).chain([new]).map(str::to_owned).collect();
+            if survey.rules.contains_key(&taken) {
+                return None;
+            }
         }
         let facts = survey.rules.get(path)?;
         for definition in &facts.definitions {
@@ -37,7 +40,7 @@ pub(super) fn rewrite(
             edits.entry(span.source.get_path()).or_default().push((start, end, text));
         }
         ends.entry(facts.at.file.as_str()).or_default().push_str(&format!(
-            "\n{name} := remit_value if {{ remit_count := count({values}); remit_one({name:?}, remit_count); some remit_value in {values} }}"
+            "\n{name} := remit_value if {{ {ONE}(count({values})); some remit_value in {values} }}"
         ));
     }
     let mut texts = BTreeMap::new();
@@ -55,9 +58,10 @@ pub(super) fn rewrite(
         if let Some(end) = ends.get(file) {
             text.push_str(end);
             if helped.insert(super::survey::package_of(module)) {
-                text.push_str(
-                    "\nremit_one(_, n) if n == 1\nremit_one(_, n) if { n > 1; (n + 0.5) * 1e308 * 1e308 > 0 }\n",
-                );
+                // Half of something is no whole number, so that the product is a double and not a large integer.
+                text.push_str(&format!(
+                    "\n{ONE}(n) if n == 1\n{ONE}(n) if {{ n > 1; (n + 0.5) * 1e308 * 1e308 > 0 }}\n"
+                ));
             }
         }
         texts.insert(file.to_owned(), text);

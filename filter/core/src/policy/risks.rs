@@ -35,8 +35,8 @@ pub enum Unseen {
     /// A function's `default`, which the bytecode leaves out.
     #[error("is the default of a function")]
     DefaultFunction,
-    /// Arithmetic inside `not`, `every`, a comprehension or a loop.
-    #[error("could fail on what is no number inside a loop or a negation; a helper rule would rule that out")]
+    /// Arithmetic inside a comprehension or a loop, where OPA goes on with the next turn.
+    #[error("could fail on what is no number inside a loop; a helper function would rule that out")]
     Arithmetic,
 }
 
@@ -182,13 +182,7 @@ fn literal(expr: &Expr) -> Option<String> {
 fn mentions_local(value: &Expr, definition: &Definition<'_>, fixed: &BTreeSet<&str>) -> bool {
     let mut found = false;
     walk::expr(value, &mut |node| match node {
-        Node::Reference(reference) => {
-            found |= is_free(reference.root, definition, fixed)
-                || reference
-                    .segments
-                    .iter()
-                    .any(|segment| matches!(segment, walk::Segment::Dynamic(Expr::Var { .. })));
-        }
+        Node::Reference(reference) => found |= is_free(reference.root, definition, fixed),
         Node::Comprehension { .. } => found = true,
         _ => {}
     });
@@ -206,13 +200,8 @@ fn iterates(query: &Query, fixed: &BTreeSet<&str>) -> bool {
         Node::Statement(statement) => {
             found |= matches!(statement.literal, Literal::SomeIn { .. } | Literal::SomeVars { .. });
         }
-        Node::Reference(reference) => {
-            found |= reference.segments.iter().any(|segment| match segment {
-                walk::Segment::Dynamic(Expr::Var { value, .. }) => {
-                    walk::text(value).is_none_or(|name| !fixed.contains(name) && !is_assigned(name, query))
-                }
-                _ => false,
-            });
+        Node::Index(Expr::Var { value, .. }) => {
+            found |= walk::text(value).is_none_or(|name| !fixed.contains(name) && !is_assigned(name, query));
         }
         _ => {}
     });
@@ -238,14 +227,14 @@ fn is_assigned(name: &str, query: &Query) -> bool {
 fn key_twice(rule: &Rule) -> Option<Place> {
     let mut found = None;
     walk::rule(rule, &mut |node| {
-        let Node::Comprehension { key: Some(key), query, span } = node else { return };
+        let Node::Comprehension { whole: Expr::ObjectCompr { key, query, span, .. } } = node else { return };
         let generators = query
             .stmts
             .iter()
             .filter(|at| matches!(at.literal, Literal::SomeIn { .. } | Literal::SomeVars { .. }))
             .count();
         let runs_over_its_key = query.stmts.iter().any(|statement| match &statement.literal {
-            Literal::SomeIn { key: Some(over), .. } => match (over.as_ref(), key) {
+            Literal::SomeIn { key: Some(over), .. } => match (over.as_ref(), key.as_ref()) {
                 (Expr::Var { value: over, .. }, Expr::Var { value: key, .. }) => over == key,
                 _ => false,
             },
@@ -270,13 +259,8 @@ fn has_free_index(query: &Query) -> bool {
                 pattern(value, &mut declared);
             }
         }
-        Node::Reference(reference) => {
-            free |= reference.segments.iter().any(|segment| match segment {
-                walk::Segment::Dynamic(Expr::Var { value, .. }) => {
-                    walk::text(value).is_none_or(|name| !declared.contains(name))
-                }
-                _ => false,
-            });
+        Node::Index(Expr::Var { value, .. }) => {
+            free |= walk::text(value).is_none_or(|name| !declared.contains(name));
         }
         _ => {}
     });
@@ -286,29 +270,25 @@ fn has_free_index(query: &Query) -> bool {
 /// Arithmetic whose failure would end more than OPA lets it end.
 fn loose_arithmetic(definition: &Definition<'_>) -> Option<Place> {
     let Rule::Spec { bodies, .. } = definition.rule else { return None };
-    let mut found: Option<Place> = None;
-    let mut inside = |at: &mut dyn FnMut(&mut dyn FnMut(Node<'_>))| {
-        at(&mut |node| {
-            if let Node::Arithmetic(span) = node {
-                found.get_or_insert_with(|| Place::of(span));
-            }
-        });
-    };
-    walk::rule(definition.rule, &mut |node| match node {
-        Node::Comprehension { key, query, .. } => inside(&mut |see| {
-            key.iter().for_each(|key| walk::expr(key, see));
-            walk::query(query, see);
-        }),
-        Node::Statement(statement) => match &statement.literal {
-            Literal::NotExpr { expr, .. } => inside(&mut |see| walk::expr(expr, see)),
-            Literal::Every { query, .. } => inside(&mut |see| walk::query(query, see)),
-            _ => {}
-        },
-        _ => {}
-    });
     let fixed = BTreeSet::new();
     if bodies.iter().any(|body| iterates(&body.query, &fixed)) {
-        inside(&mut |see| walk::rule(definition.rule, see));
+        return first_arithmetic(|see| walk::rule(definition.rule, see));
     }
+    let mut found = None;
+    walk::rule(definition.rule, &mut |node| {
+        if let Node::Comprehension { whole } = node {
+            found = found.take().or_else(|| first_arithmetic(|see| walk::inside(whole, see)));
+        }
+    });
+    found
+}
+
+fn first_arithmetic<'a>(walk: impl FnOnce(&mut dyn FnMut(Node<'a>))) -> Option<Place> {
+    let mut found: Option<Place> = None;
+    walk(&mut |node| {
+        if let Node::Arithmetic(span) = node {
+            found.get_or_insert_with(|| Place::of(span));
+        }
+    });
     found
 }

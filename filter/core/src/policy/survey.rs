@@ -39,7 +39,7 @@ pub(super) struct RuleFacts<'a> {
 /// One definition of a rule.
 pub(super) struct Definition<'a> {
     pub(super) rule: &'a Rule,
-    /// Names that are variables inside the definition.
+    /// Names that are variables inside the definition, declared or bound by `=`.
     pub(super) locals: BTreeSet<&'a str>,
 }
 
@@ -133,6 +133,7 @@ impl<'a> Survey<'a> {
         let Some(path) = path_of(scope, rule) else { return };
         let locals = locals_of(rule);
         let mut uses = BTreeSet::new();
+        let mut undeclared = BTreeSet::new();
         walk::rule(rule, &mut |node| match node {
             Node::Reference(reference) => match self.resolve(scope, &locals, &reference) {
                 Meaning::Input(path) => {
@@ -141,7 +142,9 @@ impl<'a> Survey<'a> {
                 Meaning::Data(path) => {
                     uses.insert((path, reference.is_constant()));
                 }
-                Meaning::Local => {}
+                Meaning::Local => {
+                    undeclared.insert(reference.root);
+                }
             },
             Node::Call { function, arguments, span } => {
                 let at = Place::of(span);
@@ -175,10 +178,12 @@ impl<'a> Survey<'a> {
                     }
                 }
             }
-            Node::Assign { .. } | Node::Comprehension { .. } | Node::Arithmetic(_) => {}
+            Node::Index(_) | Node::Assign { .. } | Node::Comprehension { .. } | Node::Arithmetic(_) => {}
         });
         if let Some(facts) = self.rules.get_mut(&path) {
             facts.uses.append(&mut uses);
+            let own = facts.definitions.iter_mut().find(|definition| std::ptr::eq(definition.rule, rule));
+            own.into_iter().for_each(|definition| definition.locals.append(&mut undeclared));
         }
     }
 

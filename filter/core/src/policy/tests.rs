@@ -148,10 +148,12 @@ fn a_conflict_that_the_bytecode_would_not_see_is_seen_by_the_bytecode() {
         "default d := 7\nd := 1 if input.a\nd := 2 if input.b\ndecision if not d",
         "d := x if some x in [input.a, input.b]\ndecision if not d",
         "decision := x if some x in [input.a, input.b]",
+        "decision := x if x = [input.a, input.b][_]",
+        "d := {\"k\": x} if { xs := [input.a, input.b]; x := xs[_] }\ndecision if not d.k",
     ] {
         let policy = policy(rego);
         assert!(is_bytecode(&policy), "{rego}: {:?}", policy.engine());
-        let error = decide(&policy, &json!({"a": 1, "b": 2})).unwrap_err();
+        let error = decide(&policy, &json!({"a": 1, "b": 2})).expect_err(rego);
         assert!(matches!(error, EvaluationError::Conflict { .. }), "{rego}: {error}");
     }
 }
@@ -165,6 +167,14 @@ fn the_interpreter_serves_what_the_bytecode_cannot_and_says_why() {
         ),
         ("f(x) := 1 if x\nf(x) := 2 if x > 1\ndecision := f(1)", "p.rego:3:1: could have two values"),
         ("decision := {x: y | some x, z in input.a; y := z[_]}", "p.rego:2:13: could have one key twice"),
+        ("d[x] := y if some x, y in input.a\ndecision := d", "p.rego:2:1: could have two values"),
+        (
+            "default f(_) := 7\nf(x) := 1 if x > 1\ndecision := f(1)",
+            "p.rego:2:1: is the default of a function",
+        ),
+        ("d := 1 if input.a\nd := 2 if input.b\nremit_one := 1\ndecision := d", "a rule is named remit_one"),
+        ("decision if not input.a + 1 < 3", "p.rego:2:25: could fail on what is no number"),
+        ("decision if { some x in input.a; x + 1 < 3 }", "p.rego:2:36: could fail on what is no number"),
         ("decision := [y | y := input.a[_] + 1]", "p.rego:2:34: could fail on what is no number"),
     ] {
         match policy(rego).engine() {

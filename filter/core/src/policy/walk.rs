@@ -7,6 +7,8 @@ use regorus::unstable::{Expr, ExprRef, Literal, LiteralStmt, Query, Rule, RuleBo
 pub(super) enum Node<'a> {
     /// A variable, alone or with what follows it.
     Reference(Reference<'a>),
+    /// What stands in brackets and is no string; it follows. A variable there may run over a collection.
+    Index(&'a Expr),
     /// A function call; its arguments follow.
     Call { function: &'a Expr, arguments: &'a [ExprRef], span: &'a Span },
     /// `left := right` and `left = right`; both sides follow.
@@ -14,7 +16,7 @@ pub(super) enum Node<'a> {
     /// A statement of a query; its expressions follow.
     Statement(&'a LiteralStmt),
     /// A comprehension; what is inside follows.
-    Comprehension { key: Option<&'a Expr>, query: &'a Query, span: &'a Span },
+    Comprehension { whole: &'a Expr },
     /// `+ - * / %`; both sides follow.
     Arithmetic(&'a Span),
 }
@@ -95,7 +97,10 @@ pub(super) fn expr<'a>(at: &'a Expr, see: &mut dyn FnMut(Node<'a>)) {
                     dynamic(&segments)
                 }
             };
-            segments.into_iter().for_each(|index| expr(index, see));
+            segments.into_iter().for_each(|index| {
+                see(Node::Index(index));
+                expr(index, see);
+            });
         }
         Expr::Call { fcn, params, span, .. } => {
             see(Node::Call { function: fcn, arguments: params, span });
@@ -106,17 +111,9 @@ pub(super) fn expr<'a>(at: &'a Expr, see: &mut dyn FnMut(Node<'a>)) {
             expr(key, see);
             expr(value, see);
         }),
-        Expr::ArrayCompr { term, query: inside, span, .. }
-        | Expr::SetCompr { term, query: inside, span, .. } => {
-            see(Node::Comprehension { key: None, query: inside, span });
-            expr(term, see);
-            query(inside, see);
-        }
-        Expr::ObjectCompr { key, value, query: inside, span, .. } => {
-            see(Node::Comprehension { key: Some(key), query: inside, span });
-            expr(key, see);
-            expr(value, see);
-            query(inside, see);
+        Expr::ArrayCompr { .. } | Expr::SetCompr { .. } | Expr::ObjectCompr { .. } => {
+            see(Node::Comprehension { whole: at });
+            inside(at, see);
         }
         Expr::UnaryExpr { expr: inner, .. } => expr(inner, see),
         Expr::AssignExpr { op, lhs, rhs, .. } => {
@@ -144,6 +141,22 @@ pub(super) fn expr<'a>(at: &'a Expr, see: &mut dyn FnMut(Node<'a>)) {
         | Expr::Number { .. }
         | Expr::Bool { .. }
         | Expr::Null { .. } => {}
+    }
+}
+
+/// Walks what is inside a comprehension.
+pub(super) fn inside<'a>(at: &'a Expr, see: &mut dyn FnMut(Node<'a>)) {
+    match at {
+        Expr::ArrayCompr { term, query: body, .. } | Expr::SetCompr { term, query: body, .. } => {
+            expr(term, see);
+            query(body, see);
+        }
+        Expr::ObjectCompr { key, value, query: body, .. } => {
+            expr(key, see);
+            expr(value, see);
+            query(body, see);
+        }
+        _ => {}
     }
 }
 
