@@ -11,7 +11,8 @@ use remit_core::source::{Answer, Fetch};
 
 /// The present.
 pub(crate) fn now() -> Now {
-    let since_epoch = hostcalls::get_current_time().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let since_epoch =
+        hostcalls::get_current_time().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     Now(since_epoch.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)))
 }
 
@@ -140,9 +141,12 @@ pub(crate) fn answer(num_headers: usize, body_size: usize, limit: usize) -> Answ
         return Answer::Nothing;
     }
     let value = |name| hostcalls::get_map_value(MapType::HttpCallResponseHeaders, name).ok().flatten();
-    let Some(status) = value(":status").and_then(|status| status.parse().ok()) else { return Answer::Nothing };
+    let Some(status) = value(":status").and_then(|status| status.parse().ok()) else {
+        return Answer::Nothing;
+    };
     let size = body_size.min(limit.saturating_add(1));
-    let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size).ok().flatten().unwrap_or_default();
+    let body =
+        hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size).ok().flatten().unwrap_or_default();
     Answer::Response { status, etag: value("etag"), body }
 }
 

@@ -78,7 +78,10 @@ impl Root {
             Ok(Installed::Unchanged) => "unchanged",
             Err(error) => {
                 let problem = problem.map_or_else(|| error.to_string(), str::to_owned);
-                host::log(LogLevel::Warn, &format!("remit: {what}{name} not fetched, the last good one stays: {problem}"));
+                host::log(
+                    LogLevel::Warn,
+                    &format!("remit: {what}{name} not fetched, the last good one stays: {problem}"),
+                );
                 error.kind()
             }
         };
@@ -100,10 +103,14 @@ impl Root {
 
     /// A body that does not come would hold its request for ever.
     fn end_long_waits(&self, now: UnixSeconds) {
-        let patience = self.shared.engine.borrow().as_ref().map_or(0, |engine| engine.config.limits.body_seconds);
+        let patience =
+            self.shared.engine.borrow().as_ref().map_or(0, |engine| engine.config.limits.body_seconds);
         let mut waiting = self.shared.waiting.borrow_mut();
-        let late: Vec<u32> =
-            waiting.iter().filter(|(_, (since, _))| now.since(*since) >= patience).map(|(id, _)| *id).collect();
+        let late: Vec<u32> = waiting
+            .iter()
+            .filter(|(_, (since, _))| now.since(*since) >= patience)
+            .map(|(id, _)| *id)
+            .collect();
         let late: Vec<_> = late.into_iter().filter_map(|id| Some((id, waiting.remove(&id)?.1))).collect();
         drop(waiting);
         for (id, stream) in late {
@@ -121,13 +128,21 @@ fn announce(active: &remit_core::engine::ActiveBundle) {
     if let EngineKind::Interpreter { why } = active.policy.engine() {
         host::log(
             LogLevel::Warn,
-            &format!("remit: the policy runs in the slower interpreter, because the bytecode compiler says: {why}"),
+            &format!(
+                "remit: the policy runs in the slower interpreter, because the bytecode compiler says: {why}"
+            ),
         );
     }
 }
 
 impl Context for Root {
-    fn on_http_call_response(&mut self, token: u32, num_headers: usize, body_size: usize, _num_trailers: usize) {
+    fn on_http_call_response(
+        &mut self,
+        token: u32,
+        num_headers: usize,
+        body_size: usize,
+        _num_trailers: usize,
+    ) {
         let Some(source) = self.fetches.remove(&token) else { return };
         let limit = self.shared.engine.borrow().as_ref().map_or(0, |engine| match source {
             SourceId::Bundle => engine.config.limits.bundle_bytes,
@@ -161,7 +176,8 @@ impl RootContext for Root {
         self.fetch_what_is_due(now);
         self.show_ages(now);
         self.end_long_waits(now);
-        let ready = self.shared.engine.borrow().as_ref().is_some_and(|engine| engine.has_fetched_everything());
+        let ready =
+            self.shared.engine.borrow().as_ref().is_some_and(|engine| engine.has_fetched_everything());
         if ready && !self.ticks_slowly {
             self.ticks_slowly = true;
             host::tick_every(TICK);

@@ -136,8 +136,11 @@ impl AuditRecord {
 
     /// With the request line.
     pub fn requested(&mut self, method: &str, authority: &str, path: &str) {
-        self.request =
-            AuditedRequest { method: shortened(method), authority: shortened(authority), path: shortened(path) };
+        self.request = AuditedRequest {
+            method: shortened(method),
+            authority: shortened(authority),
+            path: shortened(path),
+        };
     }
 
     /// With who acts for whom.
@@ -150,7 +153,8 @@ impl AuditRecord {
 
     /// With what was asked for.
     pub fn acted(&mut self, action: &Action) {
-        let arguments = (!action.arguments.is_null()).then(|| canonical(&action.arguments)).and_then(Result::ok);
+        let arguments =
+            (!action.arguments.is_null()).then(|| canonical(&action.arguments)).and_then(Result::ok);
         self.action = Some(AuditedAction {
             protocol: action.protocol.as_str(),
             classified: action.classified,
@@ -185,7 +189,8 @@ impl AuditRecord {
     #[must_use]
     pub fn to_line(&self) -> String {
         // A struct of strings and numbers always serialises.
-        serde_json::to_string(self).unwrap_or_else(|_| r#"{"audit":"remit.audit/1","detail":"unserialisable"}"#.into())
+        serde_json::to_string(self)
+            .unwrap_or_else(|_| r#"{"audit":"remit.audit/1","detail":"unserialisable"}"#.into())
     }
 }
 
@@ -210,7 +215,10 @@ fn rfc3339(now: Now) -> String {
 }
 
 /// Year, month and day of a number of days since 1970-01-01, in the Gregorian calendar.
-#[expect(clippy::arithmetic_side_effects, reason = "days of u64 seconds: the products stay far below u64::MAX")]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "days of u64 seconds: the products stay far below u64::MAX"
+)]
 fn civil(days: u64) -> (u64, u64, u64) {
     let day = days + 719_468;
     let (era, of_era) = (day / 146_097, day % 146_097);

@@ -272,9 +272,11 @@ fn query(value: Option<Value>) -> Result<BTreeMap<String, Vec<String>>, Malforme
     let malformed = MalformedDecision::Member("query_parameters_to_set");
     match value {
         None => Ok(BTreeMap::new()),
-        Some(Value::Object(object)) => {
-            object.into_iter().map(|(key, v)| Some((key, strings(v)?))).collect::<Option<_>>().ok_or(malformed)
-        }
+        Some(Value::Object(object)) => object
+            .into_iter()
+            .map(|(key, v)| Some((key, strings(v)?)))
+            .collect::<Option<_>>()
+            .ok_or(malformed),
         Some(_) => Err(malformed),
     }
 }
@@ -318,7 +320,10 @@ mod tests {
             (json!({"allowed": true}), Outcome::Allow),
             (json!({"allowed": false}), Outcome::Deny),
             (json!({"allowed": true, "outcome": "modify", "headers": {"X-A": ["1", "2"]}}), Outcome::Modify),
-            (json!({"allowed": false, "outcome": "require_approval", "reasons": ["a"]}), Outcome::RequireApproval),
+            (
+                json!({"allowed": false, "outcome": "require_approval", "reasons": ["a"]}),
+                Outcome::RequireApproval,
+            ),
             (json!({"allowed": false, "outcome": "quarantine"}), Outcome::Quarantine),
             // The other branch's members are not read.
             (json!({"allowed": true, "body": 1, "http_status": "x"}), Outcome::Allow),
@@ -366,7 +371,9 @@ mod tests {
 
     #[test]
     fn only_what_allows_has_a_permit() {
-        for outcome in [Outcome::Allow, Outcome::Deny, Outcome::RequireApproval, Outcome::Modify, Outcome::Quarantine] {
+        for outcome in
+            [Outcome::Allow, Outcome::Deny, Outcome::RequireApproval, Outcome::Modify, Outcome::Quarantine]
+        {
             let decision = Decision::of(outcome, Vec::new());
             assert_eq!(decision.permit(Mode::Enforce).is_some(), outcome.allows());
             assert!(decision.permit(Mode::Observe).is_some());

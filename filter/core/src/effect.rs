@@ -88,7 +88,8 @@ pub fn forward(
         .collect();
     let mut set_headers = vec![(format!("{OWN_PREFIX}decision-id"), decision_id.to_owned())];
     if let Some(delegation) = delegation {
-        let mut tell = |name: &str, value: &str| set_headers.push((format!("{OWN_PREFIX}{name}"), header_safe(value)));
+        let mut tell =
+            |name: &str, value: &str| set_headers.push((format!("{OWN_PREFIX}{name}"), header_safe(value)));
         tell("principal", &delegation.principal.party.sub);
         if let Some(actor) = &delegation.actor {
             tell("agent", &actor.sub);
@@ -171,7 +172,8 @@ fn problem(decision: &Decision, status: u16, told: Map<String, Value>) -> String
 /// JSON-RPC 2.0 section 5.1. A denied notification has no id to answer to.
 fn rpc_error(decision: &Decision, id: Option<&McpId>, told: Map<String, Value>) -> String {
     let code = if decision.outcome == Outcome::RequireApproval { MCP_APPROVAL_REQUIRED } else { MCP_DENIED };
-    let mut response = json!({"jsonrpc": "2.0", "error": {"code": code, "message": title(decision), "data": told}});
+    let mut response =
+        json!({"jsonrpc": "2.0", "error": {"code": code, "message": title(decision), "data": told}});
     if let (Some(id), Some(response)) = (id, response.as_object_mut()) {
         response.insert("id".to_owned(), json!(id));
     }
@@ -211,7 +213,9 @@ fn changed_path(request: &RequestView, decision: &Decision) -> Option<String> {
     query.extend(decision.set_query.clone());
     let pairs: Vec<String> = query
         .iter()
-        .flat_map(|(key, values)| values.iter().map(move |value| format!("{}={}", escaped(key), escaped(value))))
+        .flat_map(|(key, values)| {
+            values.iter().map(move |value| format!("{}={}", escaped(key), escaped(value)))
+        })
         .collect();
     let path = &request.target.path;
     Some(if pairs.is_empty() { path.clone() } else { format!("{path}?{}", pairs.join("&")) })
@@ -270,7 +274,8 @@ mod tests {
 
     #[test]
     fn a_clients_own_copies_are_removed() {
-        let headers = [("X-Remit-Agent", "boss"), ("x-remit-anything", "1"), ("agent-approval", "t"), ("accept", "*")];
+        let headers =
+            [("X-Remit-Agent", "boss"), ("x-remit-anything", "1"), ("agent-approval", "t"), ("accept", "*")];
         let view = request(("GET", "a", "/p?a=1&b=2"), &headers).unwrap();
         let decision = Decision::from_policy(json!({
             "allowed": true, "headers": {"x-a": ["1", "2"]}, "request_headers_to_remove": ["accept"],

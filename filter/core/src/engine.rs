@@ -1,6 +1,7 @@
 //! Everything that is worked out at configure time: issuers, keys, the policy in force. Requests only look things up.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -71,11 +72,7 @@ impl ActiveBundle {
     ///
     /// See [`LoadError`].
     pub fn load(bundle: &Bundle, decision: &str, limits: &Limits) -> Result<Self, LoadError> {
-        let limits = PolicyLimits {
-            max_instructions: limits.instructions,
-            max_milliseconds: limits.evaluation_ms,
-            ..PolicyLimits::default()
-        };
+        let limits = PolicyLimits { source_bytes: limits.bundle_unpacked_bytes, ..PolicyLimits::default() };
         let policy = Policy::compile(bundle, decision, &limits)?;
         let catalog = Catalog::parse(policy.data_at(&["remit", "catalog"]))?;
         Ok(Self { revision: bundle.revision().to_owned(), policy, catalog })
@@ -86,9 +83,9 @@ impl ActiveBundle {
 #[must_use]
 pub fn bundle_limits(limits: &Limits) -> BundleLimits {
     BundleLimits {
-        max_bytes: limits.bundle_bytes,
-        max_inflated_bytes: limits.bundle_unpacked_bytes,
-        max_files: limits.bundle_files,
+        compressed_bytes: limits.bundle_bytes,
+        inflated_bytes: limits.bundle_unpacked_bytes,
+        files: limits.bundle_files,
         ..BundleLimits::default()
     }
 }
@@ -143,7 +140,7 @@ pub enum SourceId {
 #[derive(Debug)]
 pub enum Installed {
     /// A new bundle is in force.
-    Bundle(Arc<ActiveBundle>),
+    Bundle(Rc<ActiveBundle>),
     /// A new key set is in force.
     Keys,
     /// The last good answer is still the right one (HTTP 304).
@@ -193,7 +190,7 @@ pub struct Engine {
     pub tokens: TokenCache<Identity>,
     issuers: BTreeMap<String, Issuer>,
     approvers: BTreeMap<String, Issuer>,
-    bundle: Option<Arc<ActiveBundle>>,
+    bundle: Option<Rc<ActiveBundle>>,
     bundle_source: Option<Source>,
 }
 
@@ -234,7 +231,8 @@ impl Engine {
             issuers.insert(issuer.issuer.clone(), built);
         }
         let mut approvers = BTreeMap::new();
-        for (i, issuer) in config.approvals.iter().flat_map(|approvals| approvals.issuers.iter().enumerate()) {
+        for (i, issuer) in config.approvals.iter().flat_map(|approvals| approvals.issuers.iter().enumerate())
+        {
             let rules = IssuerRules {
                 types: vec![APPROVAL_TYPE.to_owned()],
                 max_lifetime_seconds: MAX_LIFETIME_SECONDS,
@@ -242,15 +240,17 @@ impl Engine {
                 subjects: Subjects::Human,
                 ..IssuerRules::new(&issuer.issuer, &issuer.algorithms, config.approval_audience())
             };
-            let built = Issuer::new(rules, &issuer.keys, &limits)
-                .map_err(|source| EngineError::Keys { pointer: format!("/approvals/issuers/{i}/keys"), source })?;
+            let built = Issuer::new(rules, &issuer.keys, &limits).map_err(|source| EngineError::Keys {
+                pointer: format!("/approvals/issuers/{i}/keys"),
+                source,
+            })?;
             approvers.insert(issuer.issuer.clone(), built);
         }
         let (bundle, bundle_source) = match &config.bundle {
             BundleSource::Inline(encoded) => {
                 let bytes = STANDARD.decode(encoded).map_err(|_| EngineError::BundleEncoding)?;
                 let active = load(&bytes, &config)?;
-                (Some(Arc::new(active)), None)
+                (Some(Rc::new(active)), None)
             }
             BundleSource::Http(http) => (None, Some(Source::new(http.clone()))),
         };
@@ -263,7 +263,7 @@ impl Engine {
 
     /// The bundle in force: `None` before the first fetch, and after the last one has grown too old.
     #[must_use]
-    pub fn bundle(&self, now: UnixSeconds) -> Option<&Arc<ActiveBundle>> {
+    pub fn bundle(&self, now: UnixSeconds) -> Option<&Rc<ActiveBundle>> {
         let stale = self.bundle_source.as_ref().is_some_and(|source| source.is_stale(now));
         self.bundle.as_ref().filter(|_| !stale)
     }
@@ -325,7 +325,12 @@ impl Engine {
     /// # Errors
     ///
     /// See [`FetchError`].
-    pub fn answered(&mut self, id: &SourceId, answer: Answer, now: UnixSeconds) -> Result<Installed, FetchError> {
+    pub fn answered(
+        &mut self,
+        id: &SourceId,
+        answer: Answer,
+        now: UnixSeconds,
+    ) -> Result<Installed, FetchError> {
         let installed = self.install(id, answer);
         let Some(source) = self.source_mut(id) else { return Err(FetchError::Unknown) };
         match installed {
@@ -347,15 +352,17 @@ impl Engine {
     fn install(&mut self, id: &SourceId, answer: Answer) -> Result<(Installed, Option<String>), FetchError> {
         let (etag, body) = match answer {
             Answer::Nothing => return Err(FetchError::Nothing),
-            Answer::Response { status: 304, etag, .. } if self.holds(id) => return Ok((Installed::Unchanged, etag)),
+            Answer::Response { status: 304, etag, .. } if self.holds(id) => {
+                return Ok((Installed::Unchanged, etag));
+            }
             Answer::Response { status: 200, etag, body } => (etag, body),
             Answer::Response { status, .. } => return Err(FetchError::Status(status)),
         };
         let limits = key_limits(&self.config.limits);
         let installed = match id {
             SourceId::Bundle => {
-                let active = Arc::new(load(&body, &self.config)?);
-                self.bundle = Some(Arc::clone(&active));
+                let active = Rc::new(load(&body, &self.config)?);
+                self.bundle = Some(Rc::clone(&active));
                 Installed::Bundle(active)
             }
             SourceId::Keys(iss) => {
@@ -376,7 +383,9 @@ impl Engine {
         match id {
             SourceId::Bundle => self.bundle.is_some(),
             SourceId::Keys(iss) => self.issuers.get(iss).is_some_and(|issuer| issuer.keys.is_some()),
-            SourceId::ApprovalKeys(iss) => self.approvers.get(iss).is_some_and(|issuer| issuer.keys.is_some()),
+            SourceId::ApprovalKeys(iss) => {
+                self.approvers.get(iss).is_some_and(|issuer| issuer.keys.is_some())
+            }
         }
     }
 

@@ -24,7 +24,8 @@ impl Identity {
     /// Prepares the part of the input that depends on the token alone.
     #[must_use]
     pub fn new(token: &VerifiedToken, delegation: Delegation) -> Self {
-        let delegated = serde_json::to_value(&delegation).map_or_else(|_| Document::null(), Document::from_json_owned);
+        let delegated =
+            serde_json::to_value(&delegation).map_or_else(|_| Document::null(), Document::from_json_owned);
         Self { token: token_document(token), delegated, delegation }
     }
 
@@ -102,7 +103,10 @@ pub fn compose(parts: Parts<'_>, reads: &Reads) -> Document {
     let mut fields = vec![
         (
             "version",
-            Document::object([("ext_authz", Document::text("v3")), ("encoding", Document::text("protojson"))]),
+            Document::object([
+                ("ext_authz", Document::text("v3")),
+                ("encoding", Document::text("protojson")),
+            ]),
         ),
         ("attributes", Document::object(attributes)),
         ("parsed_path", texts(&request.target.segments)),
@@ -114,7 +118,8 @@ pub fn compose(parts: Parts<'_>, reads: &Reads) -> Document {
     }
     if reads.body {
         fields.push(("truncated_body", Document::boolean(parts.truncated)));
-        fields.push(("parsed_body", parts.parsed_body.map_or_else(Document::null, Document::from_json_owned)));
+        fields
+            .push(("parsed_body", parts.parsed_body.map_or_else(Document::null, Document::from_json_owned)));
     }
     Document::object(fields)
 }
@@ -186,7 +191,8 @@ fn party_document(party: &Party) -> Document {
 }
 
 fn action_document(action: &Action) -> Document {
-    let effects = serde_json::to_value(action.effects).map_or_else(|_| Document::null(), Document::from_json_owned);
+    let effects =
+        serde_json::to_value(action.effects).map_or_else(|_| Document::null(), Document::from_json_owned);
     let counterparties = action.counterparties.iter().map(|party| {
         Document::object([
             ("kind", Document::text(&party.kind)),

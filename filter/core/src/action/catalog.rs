@@ -162,9 +162,8 @@ impl Catalog {
     /// See [`CatalogError`]: wrong shapes, bad templates, two entries for one request.
     pub fn parse(data: Option<Value>) -> Result<Self, CatalogError> {
         let Some(data) = data else { return Ok(Self::default()) };
-        let document: Document = serde_path_to_error::deserialize(data).map_err(|error| CatalogError::Shape {
-            pointer: pointer_of(error.path()),
-            source: error.into_inner(),
+        let document: Document = serde_path_to_error::deserialize(data).map_err(|error| {
+            CatalogError::Shape { pointer: pointer_of(error.path()), source: error.into_inner() }
         })?;
         let mut catalog = Self::default();
         for (i, server) in document.mcp.into_iter().enumerate() {
@@ -200,7 +199,8 @@ impl Catalog {
         for (i, mut route) in host.routes.into_iter().enumerate() {
             let at = format!("{at}/routes/{i}");
             let fail = |problem| CatalogError::Value { pointer: at.clone(), problem };
-            let upper = |method: &String| !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase());
+            let upper =
+                |method: &String| !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase());
             let method = match route.remove("method") {
                 Some(Value::String(method)) if upper(&method) => method,
                 _ => return Err(fail("method: in upper case, such as POST")),
@@ -232,7 +232,11 @@ impl Catalog {
     }
 
     /// The route that a request takes, with the values of its path parameters.
-    pub(super) fn http_entry(&self, authority: &str, request: &RequestView) -> Option<(&Entry, Map<String, Value>)> {
+    pub(super) fn http_entry(
+        &self,
+        authority: &str,
+        request: &RequestView,
+    ) -> Option<(&Entry, Map<String, Value>)> {
         let target = &request.target;
         // Leading slashes are folded in the segments; to the catalog `//a` is not `/a`.
         if target.path.starts_with("//") {

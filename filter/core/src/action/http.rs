@@ -7,7 +7,12 @@ use super::{Action, Protocol};
 use crate::request::RequestView;
 
 /// The action of a request whose route the catalog knows.
-pub(super) fn action(entry: &Entry, request: &RequestView, parameters: Map<String, Value>, body: Value) -> Action {
+pub(super) fn action(
+    entry: &Entry,
+    request: &RequestView,
+    parameters: Map<String, Value>,
+    body: Value,
+) -> Action {
     let arguments = arguments(request, parameters, body);
     Action::of_entry(Protocol::Http, entry, request.method(), arguments)
 }

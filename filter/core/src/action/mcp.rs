@@ -134,7 +134,11 @@ fn message(server: &McpServer, request: &RequestView, message: Value) -> Result<
     Ok(Action { mcp_id: id, ..action })
 }
 
-fn call(server: &McpServer, request: &RequestView, mut params: Map<String, Value>) -> Result<Action, ActionError> {
+fn call(
+    server: &McpServer,
+    request: &RequestView,
+    mut params: Map<String, Value>,
+) -> Result<Action, ActionError> {
     const KNOWN: [&str; 4] = ["_meta", "arguments", "name", "task"];
     let looks_like_known = |key: &String| {
         let folded = key.to_ascii_lowercase();

@@ -95,9 +95,17 @@ fn operations_by_route() {
 fn mcp_methods_by_name() {
     for (body, expected, verb) in [
         (r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#, "initialize", Verb::Session),
-        (r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, "notifications/initialized", Verb::Session),
+        (
+            r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+            "notifications/initialized",
+            Verb::Session,
+        ),
         (r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#, "tools/list", Verb::Session),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"a:b"}}"#, "resources/read", Verb::Read),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"a:b"}}"#,
+            "resources/read",
+            Verb::Read,
+        ),
         (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, "mcp.reply", Verb::Session),
         (r#"{"jsonrpc":"2.0","id":1,"method":"tools/explode"}"#, "tools/explode", Verb::Unknown),
         (
@@ -115,7 +123,9 @@ fn mcp_methods_by_name() {
 #[test]
 fn the_table_of_methods_is_sorted() {
     let mut methods = Vec::new();
-    for method in ["completion/complete", "ping", "tools/list", "tasks/get", "server/discover", "prompts/list"] {
+    for method in
+        ["completion/complete", "ping", "tools/list", "tasks/get", "server/discover", "prompts/list"]
+    {
         let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#);
         methods.push(mcp(&body).unwrap().classified);
     }
@@ -130,8 +140,14 @@ fn messages_that_servers_could_read_differently_are_refused() {
         (r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}"#, "body_duplicate_key"),
         (r#"{"jsonrpc":"2.0","id":1,"method":"ping","Method":"tools/call"}"#, "mcp_malformed"),
         (r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":1}"#, "mcp_malformed"),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","Name":"b"}}"#, "mcp_malformed"),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":[]}}"#, "mcp_malformed"),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","Name":"b"}}"#,
+            "mcp_malformed",
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":[]}}"#,
+            "mcp_malformed",
+        ),
         (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}"#, "mcp_malformed"),
         (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":["a"]}"#, "mcp_malformed"),
         (r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"publish_reply"}}"#, "mcp_malformed"),
@@ -161,16 +177,24 @@ fn messages_that_servers_could_read_differently_are_refused() {
 #[test]
 fn a_mistake_in_the_catalog_is_named_by_pointer() {
     let entry = json!({"operation": "a", "verb": "read", "effects": {"side_effect": false}});
-    let route = |path: &str| json!({"method": "GET", "path": path, "operation": "a", "verb": "read",
-                                    "effects": {"side_effect": false}});
+    let route = |path: &str| {
+        json!({"method": "GET", "path": path, "operation": "a", "verb": "read",
+                                    "effects": {"side_effect": false}})
+    };
     let http = |routes: Value| json!({"http": [{"authority": "a", "routes": routes}]});
     let mcp = |authority: &str, tool: Value| json!({"mcp": [{"authority": authority, "path": "/", "tools": {"t": tool}}]});
     for (document, expected) in [
         (json!({"grpc": []}), "grpc"),
         (mcp("A", entry.clone()), "/mcp/0"),
         (mcp("a", json!({"operation": "a"})), "/mcp/0/tools/t"),
-        (mcp("a", json!({"operation": "a", "verb": "look", "effects": {"side_effect": false}})), "/mcp/0/tools/t/verb"),
-        (mcp("a", json!({"operation": "a", "verb": "read", "effects": {"side_effect": true}})), "/mcp/0/tools/t"),
+        (
+            mcp("a", json!({"operation": "a", "verb": "look", "effects": {"side_effect": false}})),
+            "/mcp/0/tools/t/verb",
+        ),
+        (
+            mcp("a", json!({"operation": "a", "verb": "read", "effects": {"side_effect": true}})),
+            "/mcp/0/tools/t",
+        ),
         (http(json!([route("threads")])), "/http/0/routes/0"),
         (http(json!([route("/a/{x}b")])), "/http/0/routes/0"),
         (http(json!([route("/{x}/{x}")])), "/http/0/routes/0"),

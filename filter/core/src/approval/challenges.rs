@@ -106,7 +106,12 @@ impl Slot {
         if self.challenges.len() >= room {
             return Err(SlotError::Full);
         }
-        self.challenges.push(Challenge { id: id.to_owned(), digest: digest.to_owned(), expires, spent: false });
+        self.challenges.push(Challenge {
+            id: id.to_owned(),
+            digest: digest.to_owned(),
+            expires,
+            spent: false,
+        });
         Ok((Opened { id: id.to_owned(), expires }, true))
     }
 

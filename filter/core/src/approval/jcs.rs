@@ -3,7 +3,7 @@
 use serde_json::{Number, Value};
 
 /// The largest integer that every IEEE 754 double up to it represents exactly.
-const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+const MAX_EXACT: u64 = 1 << 53;
 
 /// A number that would change when another reader takes it as a double.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -64,13 +64,14 @@ fn quote(text: &str, out: &mut String) {
 
 /// Section 3.2.2.3: ECMA-262 `Number::toString`.
 fn ecmascript(number: &Number) -> Result<String, InexactNumber> {
-    let value = number.as_f64().ok_or(InexactNumber)?;
-    let is_integer = number.is_u64() || number.is_i64();
-    if !value.is_finite() || value.abs() > MAX_EXACT && (is_integer || value.fract() == 0.0 && value.abs() < 1e21) {
-        return Err(InexactNumber);
+    let magnitude = number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs));
+    if let Some(magnitude) = magnitude {
+        return if magnitude <= MAX_EXACT { Ok(number.to_string()) } else { Err(InexactNumber) };
     }
-    if is_integer {
-        return Ok(number.to_string());
+    // A whole number that was too long for an integer has lost digits on its way into the double.
+    let value = number.as_f64().ok_or(InexactNumber)?;
+    if !value.is_finite() || (value.abs() > MAX_EXACT as f64 && value.abs() < 1e21) {
+        return Err(InexactNumber);
     }
     if value == 0.0 {
         return Ok("0".to_owned());
@@ -92,7 +93,8 @@ fn place_point(digits: &str, exponent: i32) -> String {
         return format!("{digits}{}", zeros(point.saturating_sub(count)));
     }
     if point > 0 && point <= 21 {
-        let (whole, fraction) = digits.split_at_checked(usize::try_from(point).unwrap_or(0)).unwrap_or((digits, ""));
+        let (whole, fraction) =
+            digits.split_at_checked(usize::try_from(point).unwrap_or(0)).unwrap_or((digits, ""));
         return format!("{whole}.{fraction}");
     }
     if point > -6 && point <= 0 {
@@ -122,7 +124,8 @@ mod tests {
         );
         assert_eq!(canonical(&value).unwrap(), expected);
 
-        let value = json!({"\u{20ac}": 1, "\r": 2, "\u{fb33}": 3, "1": 4, "\u{1f600}": 5, "\u{80}": 6, "\u{f6}": 7});
+        let value =
+            json!({"\u{20ac}": 1, "\r": 2, "\u{fb33}": 3, "1": 4, "\u{1f600}": 5, "\u{80}": 6, "\u{f6}": 7});
         let text = canonical(&value).unwrap();
         let order: Vec<_> = text.split(',').filter_map(|member| member.rsplit(':').next()).collect();
         assert_eq!(order, ["2", "4", "6", "7", "1", "5", "3}"]);

@@ -148,7 +148,10 @@ impl Approval {
         }
         let digest = claim("action_digest")?;
         let member = |name: &str| digest.get(name).and_then(Value::as_str);
-        if member("alg") != Some("sha-256") || member("canon") != Some("jcs") || digest.get("v") != Some(&json!(1)) {
+        if member("alg") != Some("sha-256")
+            || member("canon") != Some("jcs")
+            || digest.get("v") != Some(&json!(1))
+        {
             return Err(ApprovalError::Claim("action_digest"));
         }
         if member("value") != Some(&binding.text) {

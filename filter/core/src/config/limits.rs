@@ -1,8 +1,11 @@
 //! Bounds on size, depth, time, memory and state, each with a default that suits a gateway.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::Checks;
+use crate::policy::EvaluationBudget;
 
 /// Bounds on everything that grows.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -70,6 +73,13 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// What one evaluation may cost.
+    #[must_use]
+    pub fn evaluation(&self) -> EvaluationBudget {
+        let time = Duration::from_millis(self.evaluation_ms);
+        EvaluationBudget { instructions: self.instructions, time }
+    }
+
     pub(super) fn check(&self, checks: &mut Checks) {
         let at = |name: &str| format!("/limits/{name}");
         let mut within = |name: &str, value: usize, low: usize, high: usize, problem: &'static str| {

@@ -9,7 +9,8 @@ pub use limits::Limits;
 use crate::json::{self, JsonError};
 use crate::keys::Algorithm;
 use crate::token::{
-    DEFAULT_CLOCK_SKEW_SECONDS, DEFAULT_MAX_CHAIN_DEPTH, DEFAULT_MAX_LIFETIME_SECONDS, MAX_CLOCK_SKEW_SECONDS, Subjects,
+    DEFAULT_CLOCK_SKEW_SECONDS, DEFAULT_MAX_CHAIN_DEPTH, DEFAULT_MAX_LIFETIME_SECONDS,
+    MAX_CLOCK_SKEW_SECONDS, Subjects,
 };
 
 /// The largest configuration document that is read, in bytes; inline bundles travel in it.
@@ -344,7 +345,11 @@ impl Config {
         checks.that(!self.resource.is_empty(), "/resource", "name the protected resource, as in `aud`");
         checks.that(!self.issuers.is_empty(), "/issuers", "at least one issuer is needed");
         let path_ok = self.decision.split('/').all(|part| !part.is_empty());
-        checks.that(path_ok, "/decision", "a path such as `remit/authz/decision`, no leading or trailing `/`");
+        checks.that(
+            path_ok,
+            "/decision",
+            "a path such as `remit/authz/decision`, no leading or trailing `/`",
+        );
         checks.that(
             matches!(self.denials.mcp_status, 200 | 400 | 401 | 403),
             "/denials/mcp_status",
@@ -367,9 +372,15 @@ impl Config {
             checks.that((1..=3600).contains(&seconds), challenge, "1 to 3600");
             for (i, issuer) in approvals.issuers.iter().enumerate() {
                 let at = format!("/approvals/issuers/{i}");
-                checks.issuer(&at, &issuer.issuer, &issuer.algorithms, issuer.clock_skew_seconds, &issuer.keys);
-                let symmetric =
-                    matches!(issuer.keys, KeySource::Secret(_)) || issuer.algorithms.contains(&Algorithm::Hs256);
+                checks.issuer(
+                    &at,
+                    &issuer.issuer,
+                    &issuer.algorithms,
+                    issuer.clock_skew_seconds,
+                    &issuer.keys,
+                );
+                let symmetric = matches!(issuer.keys, KeySource::Secret(_))
+                    || issuer.algorithms.contains(&Algorithm::Hs256);
                 checks.that(!symmetric, &at, "approvals are signed with a private key: no secret, no HS256");
             }
         }

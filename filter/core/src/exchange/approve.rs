@@ -39,8 +39,9 @@ impl Exchange {
         let text = request.header(APPROVAL_HEADER).unwrap_or_default().to_owned();
         let limits = TokenLimits { max_bytes: engine.config.limits.token_bytes, ..TokenLimits::default() };
         let compact = Compact::parse(&text, &limits).map_err(ApprovalError::from)?;
-        let approver =
-            engine.approver(compact.claimed_issuer()).ok_or(ApprovalError::Token(TokenError::IssuerUnknown))?;
+        let approver = engine
+            .approver(compact.claimed_issuer())
+            .ok_or(ApprovalError::Token(TokenError::IssuerUnknown))?;
         let unverified = Unverified::prepare(compact, &approver.rules, approver.keys(now.seconds()))
             .map_err(ApprovalError::from)?;
         match SignatureQuestion::for_host(&unverified, engine.config.signatures.host) {

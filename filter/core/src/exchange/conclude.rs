@@ -83,7 +83,8 @@ impl From<RequestError> for Refusal {
 
 impl From<TokenError> for Refusal {
     fn from(error: TokenError) -> Self {
-        let credential = if matches!(error, TokenError::Missing) { Credential::Missing } else { Credential::Invalid };
+        let credential =
+            if matches!(error, TokenError::Missing) { Credential::Missing } else { Credential::Invalid };
         let detail = Some(error.to_string());
         Self { reason: error.reason(), status: 401, credential: Some(credential), detail }
     }
@@ -99,7 +100,12 @@ impl From<DelegationError> for Refusal {
 
 impl From<ActionError> for Refusal {
     fn from(error: ActionError) -> Self {
-        Self { reason: error.reason(), status: error.status(), credential: None, detail: Some(error.to_string()) }
+        Self {
+            reason: error.reason(),
+            status: error.status(),
+            credential: None,
+            detail: Some(error.to_string()),
+        }
     }
 }
 
@@ -172,8 +178,7 @@ impl Exchange {
                     (action.protocol == crate::action::Protocol::Mcp && action.method != "GET")
                         .then_some(action.mcp_id.as_ref())
                 });
-                let telling =
-                    Telling { decision_id: self.nonce.decision_id(), mcp, challenge, credential };
+                let telling = Telling { decision_id: self.nonce.decision_id(), mcp, challenge, credential };
                 let reply = effect::reply(&decision, &telling, engine.config.denials);
                 record.replied(reply.status);
                 Effect::Reply(reply)

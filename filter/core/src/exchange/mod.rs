@@ -6,6 +6,7 @@ mod event;
 #[cfg(test)]
 mod tests;
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -36,7 +37,7 @@ pub struct Exchange {
     nonce: Nonce,
     stage: Stage,
     /// The bundle that was in force when the request came: a reload does not change the rules under its feet.
-    bundle: Option<Arc<ActiveBundle>>,
+    bundle: Option<Rc<ActiveBundle>>,
     request: Option<RequestView>,
     peer: Option<Peer>,
     identity: Option<Arc<CachedToken<Identity>>>,
@@ -188,7 +189,8 @@ impl Exchange {
         };
         let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
         let reads_body = bundle.policy.reads().body && !request.is_grpc();
-        let needed = reads_body || Route::find(request, &bundle.catalog).body_use(request) == BodyUse::Meaning;
+        let needed =
+            reads_body || Route::find(request, &bundle.catalog).body_use(request) == BodyUse::Meaning;
         if !needed {
             return self.classify(engine, None, false, now);
         }
@@ -280,11 +282,11 @@ impl Exchange {
             id: self.nonce.decision_id(),
             now,
         };
-        let document = input::compose(parts, reads);
+        let document = input::compose(parts, &reads);
         let failures = &engine.config.failures;
         self.counted.evaluated = true;
-        let (reason, mode) = match bundle.policy.evaluate(document) {
-            Ok(value) => match value.to_json().map(Decision::from_policy) {
+        let (reason, mode) = match bundle.policy.evaluate(document, &engine.config.limits.evaluation()) {
+            Ok(evaluated) => match evaluated.value.to_json().map(Decision::from_policy) {
                 Some(Ok(decision)) => return Ok(decision),
                 _ => (reason::DECISION_MALFORMED, failures.evaluation),
             },
@@ -305,9 +307,13 @@ fn failure(
     match error {
         EvaluationError::Undefined => (reason::DECISION_UNDEFINED, failures.evaluation),
         EvaluationError::Conflict { .. } => (reason::DECISION_CONFLICT, failures.evaluation),
-        EvaluationError::BudgetExhausted { .. } => (reason::INSTRUCTIONS_EXHAUSTED, failures.budget_exhausted),
+        EvaluationError::BudgetExhausted { .. } => {
+            (reason::INSTRUCTIONS_EXHAUSTED, failures.budget_exhausted)
+        }
         EvaluationError::TimeExhausted { .. } => (reason::TIME_EXHAUSTED, failures.budget_exhausted),
-        EvaluationError::Failed { .. } => (reason::EVALUATION_FAILED, failures.evaluation),
+        EvaluationError::Overflow | EvaluationError::Disagreement | EvaluationError::Failed { .. } => {
+            (reason::EVALUATION_FAILED, failures.evaluation)
+        }
     }
 }
 

@@ -158,6 +158,12 @@ pub(super) fn check(name: &str, arguments: &[regorus::unstable::ExprRef]) -> Res
         "numbers.range_step" if !arguments.iter().take(3).all(|bound| is_small_constant(bound)) => {
             Err(Refusal::Unbounded)
         }
+        // Digits are read in time that grows with the square of their number.
+        "units.parse" | "units.parse_bytes"
+            if !arguments.first().is_some_and(|text| is_filled_text(text)) =>
+        {
+            Err(Refusal::Unbounded)
+        }
         _ => Ok(()),
     }
 }

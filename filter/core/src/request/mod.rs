@@ -119,9 +119,9 @@ impl RequestView {
         ends_with_headers: bool,
         limits: &Limits,
     ) -> Result<Self, RequestError> {
-        let bytes = pairs.iter().fold(0_usize, |sum, (name, value)| {
-            sum.saturating_add(name.len()).saturating_add(value.len())
-        });
+        let bytes = pairs
+            .iter()
+            .fold(0_usize, |sum, (name, value)| sum.saturating_add(name.len()).saturating_add(value.len()));
         if pairs.len() > limits.header_count || bytes > limits.header_bytes {
             return Err(RequestError::HeadersTooLarge);
         }
@@ -136,7 +136,10 @@ impl RequestView {
         let method = value(":method").ok_or(RequestError::PseudoHeaderMissing)?;
         let path = value(":path").ok_or(RequestError::PseudoHeaderMissing)?;
         value(":authority").ok_or(RequestError::PseudoHeaderMissing)?;
-        if method.eq_ignore_ascii_case("CONNECT") || value("upgrade").is_some() || value(":protocol").is_some() {
+        if method.eq_ignore_ascii_case("CONNECT")
+            || value("upgrade").is_some()
+            || value(":protocol").is_some()
+        {
             return Err(RequestError::Upgrade);
         }
         let target = Target::parse(path)?;
@@ -191,7 +194,8 @@ impl RequestView {
     #[must_use]
     pub fn is_json(&self) -> bool {
         let media_type = self.media_type();
-        media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+        media_type == "application/json"
+            || (media_type.starts_with("application/") && media_type.ends_with("+json"))
     }
 
     /// Whether this is a gRPC call, whose body is a stream of messages.
@@ -234,7 +238,10 @@ pub(crate) mod tests {
     use super::*;
 
     /// A request as a test writes it: method, authority and path, and headers besides.
-    pub(crate) fn request(line: (&str, &str, &str), headers: &[(&str, &str)]) -> Result<RequestView, RequestError> {
+    pub(crate) fn request(
+        line: (&str, &str, &str),
+        headers: &[(&str, &str)],
+    ) -> Result<RequestView, RequestError> {
         let (method, authority, path) = line;
         let mut pairs = vec![
             (":method".to_owned(), method.into()),
@@ -253,7 +260,8 @@ pub(crate) mod tests {
 
     #[test]
     fn names_and_authority_are_normalised() {
-        let view = request(("GET", "Forum.Example:443", "/a"), &[("Content-Type", "Application/JSON; a=b")]).unwrap();
+        let view = request(("GET", "Forum.Example:443", "/a"), &[("Content-Type", "Application/JSON; a=b")])
+            .unwrap();
         assert_eq!(view.authority(), "forum.example");
         assert_eq!(view.header("content-type"), Some("Application/JSON; a=b"));
         assert!(view.is_json());

@@ -1,0 +1,611 @@
+//! The whole pipeline on requests, natively: what each becomes, and that nothing stops it from deciding the next one.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+
+use base64::Engine as _;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::effect::{Effect, Reply};
+use crate::keys::Algorithm;
+use crate::token::testing::{NOW, Signer, at, claims, with};
+
+const POLICY: &str = r#"
+package remit.authz
+
+default decision := {"allowed": false, "reasons": ["outside_remit"]}
+
+decision := {"allowed": true, "reasons": ["reads"], "headers": {"x-scope": input.remit.token.scope}} if {
+	input.remit.action.verb == "read"
+}
+
+decision := {"allowed": false, "outcome": "require_approval", "reasons": ["publishes"]} if {
+	input.remit.action.verb == "publish"
+	not input.remit.approval
+}
+
+decision := {"allowed": true, "reasons": ["approved"]} if {
+	input.remit.action.verb == "publish"
+	input.remit.approval.approver.sub == "carol"
+}
+"#;
+
+fn catalog() -> Value {
+    json!({"remit": {"catalog": {
+        "mcp": [{"authority": "forum.example", "path": "/mcp", "tools": {
+            "read": {"operation": "forum.read", "verb": "read", "effects": {"side_effect": false}},
+            "publish": {"operation": "forum.publish", "verb": "publish", "effects": {"side_effect": true}}}}],
+        "http": [{"authority": "forum.example", "routes": [
+            {"method": "GET", "path": "/threads/{t}", "operation": "forum.read", "verb": "read",
+             "effects": {"side_effect": false}},
+            {"method": "POST", "path": "/replies", "operation": "forum.publish", "verb": "publish",
+             "effects": {"side_effect": true}}]}]}}})
+}
+
+fn targz(policy: &str) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (path, text) in [
+        ("/.manifest", json!({"revision": "r1", "roots": ["remit"]}).to_string()),
+        ("/data.json", catalog().to_string()),
+        ("/authz.rego", policy.to_owned()),
+    ] {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(text.len() as u64);
+        header.as_ustar_mut().unwrap().name[..path.len()].copy_from_slice(path.as_bytes());
+        header.set_mode(0o644);
+        header.set_cksum();
+        archive.append(&header, text.as_bytes()).unwrap();
+    }
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&archive.into_inner().unwrap()).unwrap();
+    gzip.finish().unwrap()
+}
+
+/// An engine, two signers and the proxy's shared data.
+struct World {
+    engine: Engine,
+    idp: Signer,
+    approvals: Signer,
+    shared: BTreeMap<String, (Vec<u8>, u32)>,
+    /// What the host answers to a signature question.
+    host: Option<bool>,
+    asked_host: usize,
+    /// Writes that lose their race.
+    conflicts: u32,
+    body_asked: Option<usize>,
+    minted: u8,
+}
+
+/// What came of a request.
+#[derive(Debug)]
+struct Came {
+    outcome: String,
+    reasons: String,
+    reply: Option<Reply>,
+    headers: Vec<(String, String)>,
+    record: Value,
+    cached: Option<bool>,
+}
+
+impl Came {
+    fn told(&self) -> Value {
+        serde_json::from_str(&self.reply.as_ref().unwrap().body).unwrap()
+    }
+
+    fn summary(&self) -> (u16, &str, &str) {
+        (self.reply.as_ref().map_or(0, |reply| reply.status), self.outcome.as_str(), self.reasons.as_str())
+    }
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(POLICY, &json!({}))
+    }
+
+    fn with(policy: &str, changes: &Value) -> Self {
+        let (idp, approvals) = (Signer::new(Algorithm::Es256, "k1"), Signer::new(Algorithm::EdDsa, "a1"));
+        let bundle = base64::engine::general_purpose::STANDARD.encode(targz(policy));
+        let document = json!({
+            "version": 1, "resource": "https://tools.example",
+            "issuers": [{"issuer": "https://idp.example", "algorithms": ["ES256"],
+                         "keys": {"inline": {"keys": [idp.jwk()]}}}],
+            "approvals": {"status_url": "https://approvals.example/{challenge}", "issuers": [
+                {"issuer": "https://approvals.example", "algorithms": ["EdDSA"],
+                 "keys": {"inline": {"keys": [approvals.jwk()]}}}]},
+            "bundle": {"inline": bundle}});
+        let document = with(document, changes);
+        let engine = Engine::configure(document.to_string().as_bytes()).unwrap();
+        Self {
+            engine,
+            idp,
+            approvals,
+            shared: BTreeMap::new(),
+            host: None,
+            asked_host: 0,
+            conflicts: 0,
+            body_asked: None,
+            minted: 0,
+        }
+    }
+
+    fn token(&self) -> String {
+        self.idp.token(&claims())
+    }
+
+    fn send(&mut self, line: (&str, &str), headers: &[(&str, &str)], body: Option<&[u8]>) -> Came {
+        self.send_at(NOW, line, headers, body)
+    }
+
+    fn send_at(
+        &mut self,
+        now: u64,
+        line: (&str, &str),
+        headers: &[(&str, &str)],
+        body: Option<&[u8]>,
+    ) -> Came {
+        let mut pairs: Vec<(String, Vec<u8>)> = vec![
+            (":method".into(), line.0.into()),
+            (":scheme".into(), b"https".to_vec()),
+            (":authority".into(), b"forum.example".to_vec()),
+            (":path".into(), line.1.into()),
+        ];
+        pairs.extend(headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())));
+        self.minted += 1;
+        let mut exchange = Exchange::new(Nonce::new(&[self.minted; 32]));
+        let mut event = Event::Headers { pairs, ends: body.is_none(), peer: None };
+        let conclusion = loop {
+            event = match exchange.advance(&mut self.engine, event, at(now)) {
+                Step::Need(Need::Body { limit }) => {
+                    self.body_asked = Some(limit);
+                    Event::Body(match body.unwrap_or_default() {
+                        body if body.len() > limit => Body::TooLarge,
+                        b"late" => Body::Late,
+                        body => Body::Whole(body.to_vec()),
+                    })
+                }
+                Step::Need(Need::Signature(_)) => {
+                    self.asked_host += 1;
+                    Event::Signature(self.host)
+                }
+                Step::Need(Need::State { key }) => {
+                    let stored = self.shared.get(&key);
+                    Event::State(Some((
+                        stored.map(|(v, _)| v.clone()),
+                        stored.map_or(0, |(_, version)| *version),
+                    )))
+                }
+                Step::Need(Need::Store { key, value, version }) => {
+                    let current = self.shared.get(&key).map_or(0, |(_, version)| *version);
+                    Event::Stored(if self.conflicts > 0 {
+                        self.conflicts -= 1;
+                        Stored::Conflict
+                    } else if version == current {
+                        self.shared.insert(key, (value, version + 1));
+                        Stored::Done
+                    } else {
+                        Stored::Conflict
+                    })
+                }
+                Step::Done(conclusion) => break conclusion,
+            };
+        };
+        let late = exchange.advance(&mut self.engine, Event::Signature(None), at(now));
+        let Step::Done(late) = late else { panic!("an exchange that is over needs nothing") };
+        assert_eq!(late.reasons, [reason::OUT_OF_ORDER]);
+        let (reply, forwarded) = match conclusion.effect {
+            Effect::Reply(reply) => (Some(reply), Vec::new()),
+            Effect::Forward(forward) => (None, forward.set_headers),
+        };
+        Came {
+            outcome: conclusion.outcome.as_str().to_owned(),
+            reasons: conclusion.reasons.iter().map(|r| r.as_str()).collect::<Vec<_>>().join(","),
+            reply,
+            headers: forwarded,
+            record: serde_json::from_str(&conclusion.record.to_line()).unwrap(),
+            cached: conclusion.counted.token_cached,
+        }
+    }
+
+    fn read(&mut self) -> Came {
+        let bearer = format!("Bearer {}", self.token());
+        self.send(("GET", "/threads/1"), &[("authorization", &bearer)], None)
+    }
+
+    fn publish(&mut self, headers: &[(&str, &str)], text: &str) -> Came {
+        let bearer = format!("Bearer {}", self.token());
+        let mut all = vec![("authorization", bearer.as_str()), ("content-type", "application/json")];
+        all.extend(headers);
+        let call = call("publish", text);
+        self.send(("POST", "/mcp"), &all, Some(call.as_bytes()))
+    }
+
+    fn approval(&self, challenge: &Value, changes: &Value) -> String {
+        let claims = json!({
+            "iss": "https://approvals.example", "sub": "carol", "aud": challenge["audience"],
+            "iat": NOW, "exp": NOW + 200, "jti": "x", "nonce": challenge["id"], "decision": "approved",
+            "requester": challenge["requester"], "action_digest": challenge["action_digest"]});
+        let header = json!({"alg": "EdDSA", "kid": "a1", "typ": "agent-approval+jwt"});
+        self.approvals.token_of(&header.to_string(), &with(claims, changes).to_string())
+    }
+}
+
+fn call(tool: &str, text: &str) -> String {
+    json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+           "params": {"name": tool, "arguments": {"text": text}}})
+    .to_string()
+}
+
+#[test]
+fn a_read_goes_through_with_the_filters_headers() {
+    let mut world = World::new();
+    let came = world.read();
+    assert_eq!(came.summary(), (0, "allow", "reads"));
+    let header = |name: &str| came.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+    assert_eq!(header("x-remit-agent"), Some("agent-7"));
+    assert_eq!(header("x-remit-principal"), Some("alice"));
+    assert_eq!(header("x-scope"), Some("forum:read"));
+    assert_eq!(came.record["agent"]["sub"], "agent-7");
+    assert_eq!(came.record["bundle"], "r1");
+    assert_eq!(came.cached, Some(false));
+    assert_eq!(world.read().cached, Some(true));
+    let other = world.idp.token(&with(claims(), &json!({"jti": "j-2"})));
+    let bearer = format!("Bearer {other}");
+    for expected in [Some(false), Some(true)] {
+        let came = world.send(("GET", "/threads/1"), &[("authorization", &bearer)], None);
+        assert_eq!((came.cached, came.outcome.as_str()), (expected, "allow"));
+    }
+    assert!(world.body_asked.is_none(), "nobody reads the body of a GET");
+}
+
+#[test]
+fn bad_credentials_are_told_nothing_and_recorded_exactly() {
+    let mut world = World::new();
+    let good = world.token();
+    let other = Signer::new(Algorithm::Es256, "k1").token(&claims());
+    let changed = |changes: Value| world.idp.token(&with(claims(), &changes));
+    let none = world.idp.token_of(r#"{"alg":"none","kid":"k1","typ":"at+jwt"}"#, &claims().to_string());
+    let table: Vec<(Vec<String>, &str)> = vec![
+        (vec![], "token_missing"),
+        (vec![format!("Bearer {good}"), format!("Bearer {good}")], "token_ambiguous"),
+        (vec![format!("Bearer {good}, Bearer {good}")], "token_ambiguous"),
+        (vec!["Bearer garbage".into()], "token_malformed"),
+        (vec!["Basic YTpi".into()], "token_scheme_not_accepted"),
+        (vec![format!("Bearer {none}")], "algorithm_not_accepted"),
+        (vec![format!("Bearer {other}")], "signature_invalid"),
+        (vec![format!("Bearer {}", changed(json!({"iat": NOW - 900, "exp": NOW - 100})))], "token_expired"),
+        (vec![format!("Bearer {}", changed(json!({"nbf": NOW + 100})))], "token_not_yet_valid"),
+        (vec![format!("Bearer {}", changed(json!({"exp": NOW + 9000})))], "token_lifetime_exceeded"),
+        (vec![format!("Bearer {}", changed(json!({"exp": null})))], "claim_missing"),
+        (vec![format!("Bearer {}", changed(json!({"aud": "https://other.example"})))], "audience_mismatch"),
+        (vec![format!("Bearer {}", changed(json!({"iss": "https://evil.example"})))], "issuer_unknown"),
+    ];
+    for (authorizations, expected) in table {
+        let headers: Vec<_> = authorizations.iter().map(|value| ("authorization", value.as_str())).collect();
+        let came = world.send(("GET", "/threads/1"), &headers, None);
+        assert_eq!(came.summary(), (401, "deny", expected));
+        let body = &came.reply.as_ref().unwrap().body;
+        if expected != "token_missing" {
+            assert!(!body.contains(expected), "{body}");
+        }
+        let record = came.record.to_string();
+        assert!(!record.contains(&good) && !record.contains("eyJ"), "{record}");
+        assert_eq!(world.read().outcome, "allow", "the next good request is served");
+    }
+    let untraceable = format!("Bearer {}", changed_subject(&world));
+    let came = world.send(("GET", "/threads/1"), &[("authorization", &untraceable)], None);
+    assert_eq!(came.summary(), (403, "deny", "not_traceable"));
+}
+
+fn changed_subject(world: &World) -> String {
+    world.idp.token(&with(claims(), &json!({"sub_profile": "service"})))
+}
+
+#[test]
+fn bad_bodies_are_refused() {
+    let mut world = World::with(POLICY, &json!({"limits": {"body_bytes": 1000, "json_depth": 8}}));
+    let deep = format!("{}{}", "[".repeat(9), "]".repeat(9));
+    let large = "x".repeat(1001);
+    let invalid = [b'{', 0xff, b'}'];
+    let table: [(&[u8], &str, u16); 9] = [
+        (br#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"x"}"#, "body_duplicate_key", 400),
+        (deep.as_bytes(), "body_too_deep", 400),
+        (&invalid, "body_not_utf8", 400),
+        (b"{} x", "body_malformed", 400),
+        (b"", "body_malformed", 400),
+        (br#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#, "mcp_batch", 400),
+        (br#"{"jsonrpc":"2.0"}"#, "mcp_malformed", 400),
+        (large.as_bytes(), "body_too_large", 413),
+        (b"late", "body_late", 408),
+    ];
+    let bearer = format!("Bearer {}", world.token());
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    for (body, expected, status) in table {
+        let came = world.send(("POST", "/mcp"), &headers, Some(body));
+        assert_eq!(came.summary(), (status, "deny", expected));
+        assert_eq!(world.read().outcome, "allow");
+    }
+    for (length, expected) in
+        [("3", "body_length_mismatch"), ("x", "body_length_mismatch"), ("5000", "body_too_large")]
+    {
+        let headers = [headers[0], headers[1], ("content-length", length)];
+        let came = world.send(("POST", "/mcp"), &headers, Some(call("read", "x").as_bytes()));
+        assert_eq!(came.reasons, expected);
+    }
+    let unknown = world.send(("POST", "/mcp"), &headers, Some(call("explode", "x").as_bytes()));
+    assert_eq!(unknown.summary(), (403, "deny", "outside_remit"));
+    assert_eq!(unknown.told()["error"]["code"], crate::effect::MCP_DENIED);
+    let unknown = world.send(("GET", "/elsewhere"), &headers, None);
+    assert_eq!(unknown.summary(), (403, "deny", "outside_remit"));
+}
+
+#[test]
+fn a_body_over_the_limit_can_be_decided_without() {
+    let changes = json!({"limits": {"body_bytes": 10}, "failures": {"body_too_large": "decide_without"}});
+    let mut world = World::with(POLICY, &changes);
+    let bearer = format!("Bearer {}", world.token());
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    // An MCP message that was not read means nothing; a plain request that would need approval has nothing to bind.
+    let came = world.send(("POST", "/mcp"), &headers, Some(call("read", "x").as_bytes()));
+    assert_eq!(came.summary(), (403, "deny", "outside_remit"));
+    let came = world.send(("POST", "/replies"), &headers, Some(b"0123456789a"));
+    assert_eq!(came.summary(), (403, "deny", "publishes,approval_unbindable"));
+}
+
+#[test]
+fn an_approval_lets_one_action_through_once() {
+    let mut world = World::new();
+    let first = world.publish(&[], "hello");
+    assert_eq!(first.summary(), (403, "require_approval", "publishes"));
+    let challenge = first.told()["error"]["data"]["challenge"].clone();
+    assert_eq!(
+        world.publish(&[], "hello").told()["error"]["data"]["challenge"],
+        challenge,
+        "a retry changes nothing"
+    );
+    assert_eq!(challenge["action"]["arguments"]["text"], "hello");
+
+    let digest = crate::audit::sha256(crate::approval::canonical(&challenge["action"]).unwrap().as_bytes());
+    assert_eq!(challenge["action_digest"]["value"], digest, "what is displayed is what is digested");
+
+    let good = world.approval(&challenge, &json!({}));
+    for (approval, text, expected) in [
+        (good.clone(), "something else", "approval_for_other_action"),
+        (world.approval(&challenge, &json!({"decision": "denied"})), "hello", "approval_not_approved"),
+        (world.approval(&challenge, &json!({"sub": "agent-7"})), "hello", "approval_by_involved_party"),
+        (world.approval(&challenge, &json!({"sub": "console"})), "hello", "approval_by_involved_party"),
+        (
+            world.approval(&challenge, &json!({"nonce": "0".repeat(32)})),
+            "hello",
+            "approval_unknown_challenge",
+        ),
+        (world.approval(&challenge, &json!({"nonce": 1})), "hello", "approval_malformed"),
+        (world.approval(&challenge, &json!({"jti": null})), "hello", "approval_malformed"),
+        (world.approval(&challenge, &json!({"exp": NOW + 301})), "hello", "approval_invalid"),
+        (world.approval(&challenge, &json!({"aud": "https://other.example"})), "hello", "approval_invalid"),
+        (
+            world.approval(&challenge, &json!({"requester": {"iss": "x", "sub": "y"}})),
+            "hello",
+            "approval_for_other_action",
+        ),
+        (
+            world.approval(&challenge, &json!({"requester": challenge["requester"]["act"]})),
+            "hello",
+            "approval_for_other_action",
+        ),
+        (world.token(), "hello", "approval_invalid"),
+        ("garbage".into(), "hello", "approval_invalid"),
+    ] {
+        let came = world.publish(&[("agent-approval", &approval)], text);
+        assert_eq!(came.summary(), (403, "deny", expected));
+    }
+    // An approval by somebody whom the policy does not accept is not spent.
+    let other = world.approval(&challenge, &json!({"sub": "dave"}));
+    assert_eq!(world.publish(&[("agent-approval", &other)], "hello").outcome, "deny");
+
+    let came = world.publish(&[("agent-approval", &good)], "hello");
+    assert_eq!(came.summary(), (0, "allow", "approved"));
+    assert_eq!(came.record["approval"]["approver"]["sub"], "carol");
+    let again = world.publish(&[("agent-approval", &good)], "hello");
+    assert_eq!(again.summary(), (403, "deny", "approval_spent"));
+    let fresh = world.publish(&[], "hello").told()["error"]["data"]["challenge"]["id"].clone();
+    assert_ne!(fresh, challenge["id"], "the same action again needs a new approval");
+}
+
+#[test]
+fn an_approval_binds_the_bytes_of_a_plain_body() {
+    let mut world = World::new();
+    let bearer = format!("Bearer {}", world.token());
+    let headers = [("authorization", bearer.as_str()), ("content-type", "text/plain")];
+    let challenge = world.send(("POST", "/replies"), &headers, Some(b"one")).told()["challenge"].clone();
+    let approval = world.approval(&challenge, &json!({}));
+    let headers = [headers[0], headers[1], ("agent-approval", &approval)];
+    for (line, body, expected) in [
+        (("POST", "/replies"), b"two".as_slice(), "approval_for_other_action"),
+        (("POST", "/replies?x=1"), b"one", "approval_for_other_action"),
+        (("POST", "/replies"), b"one", "approved"),
+    ] {
+        assert_eq!(world.send(line, &headers, Some(body)).reasons, expected);
+    }
+}
+
+#[test]
+fn races_for_a_challenge_are_retried_and_then_denied() {
+    let mut world = World::new();
+    world.conflicts = 3;
+    let challenge = world.publish(&[], "a").told()["error"]["data"]["challenge"].clone();
+    let approval = world.approval(&challenge, &json!({}));
+    world.conflicts = 100;
+    let came = world.publish(&[("agent-approval", &approval)], "a");
+    assert_eq!(came.summary(), (503, "deny", "state_unavailable"));
+    assert_eq!(world.publish(&[], "b").reasons, "publishes,state_unavailable");
+    world.conflicts = 2;
+    assert_eq!(world.publish(&[("agent-approval", &approval)], "a").outcome, "allow");
+    for (_, (value, _)) in &mut world.shared {
+        *value = b"not what was written".to_vec();
+    }
+    let came = world.publish(&[("agent-approval", &approval)], "a");
+    assert_eq!(came.summary(), (503, "deny", "state_unavailable"));
+}
+
+#[test]
+fn full_slots_open_no_further_challenge() {
+    let mut world = World::with(POLICY, &json!({"limits": {"challenge_slots": 1, "challenges_per_slot": 2}}));
+    assert_eq!(world.publish(&[], "a").outcome, "require_approval");
+    assert_eq!(world.publish(&[], "b").outcome, "require_approval");
+    assert_eq!(world.publish(&[], "c").summary(), (403, "deny", "publishes,challenges_full"));
+    assert_eq!(world.publish(&[], "a").outcome, "require_approval");
+}
+
+#[test]
+fn the_hosts_answer_counts_where_it_may_be_asked() {
+    let mut world = World::new();
+    world.host = Some(false);
+    assert_eq!(world.read().reasons, "signature_invalid");
+    world.host = Some(true);
+    assert_eq!(world.read().outcome, "allow");
+    assert_eq!(world.asked_host, 2);
+    let mut world = World::with(POLICY, &json!({"signatures": {"host": false}}));
+    world.host = Some(false);
+    assert_eq!(world.read().outcome, "allow");
+    assert_eq!(world.asked_host, 0);
+}
+
+#[test]
+fn policies_that_give_no_decision_deny_by_their_own_reason() {
+    let head = "package remit.authz\n";
+    let long = "decision if { every a in numbers_list { every b in numbers_list { every c in numbers_list { a + b + c >= 0 } } } }\nnumbers_list := [x | some x in [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31,32,33,34,35,36,37,38,39,40]]\n";
+    for (policy, expected) in [
+        ("decision if input.nothing\n".to_owned(), "decision_undefined"),
+        ("decision := \"allow\"\n".to_owned(), "decision_malformed"),
+        ("decision := {\"allowed\": true, \"reasons\": [1]}\n".to_owned(), "decision_malformed"),
+        (
+            "decision := true if input.remit\ndecision := false if input.remit.v == 1\n".to_owned(),
+            "decision_conflict",
+        ),
+        (long.to_owned(), "instructions_exhausted"),
+    ] {
+        let mut world = World::with(&format!("{head}{policy}"), &json!({}));
+        let came = world.read();
+        assert_eq!(came.summary(), (500, "deny", expected), "{policy}");
+        assert_eq!(world.read().reasons, expected, "the evaluator is usable afterwards");
+        let failures = json!({"failures": {"evaluation": "allow", "budget_exhausted": "allow"}});
+        let mut world = World::with(&format!("{head}{policy}"), &failures);
+        assert_eq!(world.read().summary(), (0, "allow", expected));
+    }
+}
+
+#[test]
+fn observe_mode_decides_and_never_blocks() {
+    let mut world = World::with(POLICY, &json!({"mode": "observe"}));
+    let came = world.send(("GET", "/threads/1"), &[], None);
+    assert_eq!(came.summary(), (0, "deny", "token_missing"));
+    assert_eq!(came.record["enforced"], false);
+    assert_eq!(world.publish(&[], "x").summary(), (0, "require_approval", "publishes"));
+    assert!(world.shared.is_empty(), "nothing is asked of anybody");
+    assert_eq!(world.read().record["enforced"], true);
+}
+
+#[test]
+fn without_bundle_or_keys_nothing_passes() {
+    let http = |name: &str| json!({"http": {"cluster": name, "authority": "a.example", "path": "/"}});
+    let mut world = World::with(POLICY, &json!({"bundle": http("bundles")}));
+    assert_eq!(world.read().summary(), (503, "deny", "no_bundle"));
+    let due = world.engine.due(at(NOW).seconds());
+    assert_eq!(due.len(), 1);
+    let answer =
+        |status, body: &[u8]| crate::source::Answer::Response { status, etag: None, body: body.to_vec() };
+    for bad in [
+        crate::source::Answer::Nothing,
+        answer(500, b""),
+        answer(200, b"<html>"),
+        answer(304, b""),
+        answer(200, &targz("package remit.authz\ndecision := http.send({})\n")),
+        answer(200, &targz("package remit.authz\ndecision := \n")),
+    ] {
+        assert!(world.engine.answered(&due[0].0, bad, at(NOW).seconds()).is_err());
+        assert_eq!(world.read().reasons, "no_bundle");
+    }
+    world.engine.answered(&due[0].0, answer(200, &targz(POLICY)), at(NOW).seconds()).unwrap();
+    assert_eq!(world.read().outcome, "allow");
+    assert!(world.engine.answered(&due[0].0, answer(200, b"<html>"), at(NOW).seconds()).is_err());
+    assert_eq!(world.read().outcome, "allow", "the last good one stays");
+
+    let issuer = |keys: Value| {
+        json!({"issuers": [
+        {"issuer": "https://idp.example", "algorithms": ["ES256"], "keys": keys}]})
+    };
+    let mut world = World::with(POLICY, &issuer(http("idp")));
+    assert_eq!(world.read().summary(), (401, "deny", "key_set_unavailable"));
+    let due = world.engine.due(at(NOW).seconds());
+    let keys = json!({"keys": [world.idp.jwk()]}).to_string();
+    world.engine.answered(&due[0].0, answer(200, keys.as_bytes()), at(NOW).seconds()).unwrap();
+    assert_eq!(world.read().outcome, "allow");
+    let mut late = claims();
+    late["iat"] = json!(NOW + 4000);
+    late["exp"] = json!(NOW + 4300);
+    let bearer = format!("Bearer {}", world.idp.token(&late));
+    let came = world.send_at(NOW + 4000, ("GET", "/threads/1"), &[("authorization", &bearer)], None);
+    assert_eq!(came.reasons, "key_set_unavailable", "older than max_age_seconds");
+}
+
+#[test]
+fn a_new_key_set_forgets_the_tokens_of_the_old_one() {
+    let mut world = World::with(
+        POLICY,
+        &json!({"issuers": [{"issuer": "https://idp.example", "algorithms": ["ES256"],
+                             "keys": {"http": {"cluster": "idp", "authority": "idp.example", "path": "/"}}}]}),
+    );
+    let due = world.engine.due(at(NOW).seconds());
+    let keys = |signer: &Signer| crate::source::Answer::Response {
+        status: 200,
+        etag: None,
+        body: json!({"keys": [signer.jwk()]}).to_string().into_bytes(),
+    };
+    let answer = keys(&world.idp);
+    world.engine.answered(&due[0].0, answer, at(NOW).seconds()).unwrap();
+    let bearer = format!("Bearer {}", world.token());
+    let headers = [("authorization", bearer.as_str())];
+    assert_eq!(world.send(("GET", "/threads/1"), &headers, None).outcome, "allow");
+    world.engine.answered(&due[0].0, keys(&Signer::new(Algorithm::Es256, "k2")), at(NOW).seconds()).unwrap();
+    assert_eq!(world.send(("GET", "/threads/1"), &headers, None).reasons, "key_unknown");
+}
+
+#[test]
+fn a_reload_does_not_change_the_rules_under_a_request() {
+    let mut world = World::with(
+        POLICY,
+        &json!({"bundle": {"http": {"cluster": "b", "authority": "b.example", "path": "/"}}}),
+    );
+    let source = crate::engine::SourceId::Bundle;
+    let answer =
+        |policy: &str| crate::source::Answer::Response { status: 200, etag: None, body: targz(policy) };
+    world.engine.answered(&source, answer(POLICY), at(NOW).seconds()).unwrap();
+    let mut exchange = Exchange::new(Nonce::new(&[9; 32]));
+    let bearer = format!("Bearer {}", world.token());
+    let pairs = [
+        (":method", "POST"),
+        (":scheme", "https"),
+        (":authority", "forum.example"),
+        (":path", "/mcp"),
+        ("authorization", &bearer),
+        ("content-type", "application/json"),
+    ];
+    let pairs = pairs.iter().map(|(n, v)| ((*n).to_owned(), v.as_bytes().to_vec())).collect();
+    let mut step =
+        exchange.advance(&mut world.engine, Event::Headers { pairs, ends: false, peer: None }, at(NOW));
+    if matches!(step, Step::Need(Need::Signature(_))) {
+        step = exchange.advance(&mut world.engine, Event::Signature(None), at(NOW));
+    }
+    assert!(matches!(step, Step::Need(Need::Body { .. })));
+    world
+        .engine
+        .answered(&source, answer("package remit.authz\ndecision := false\n"), at(NOW).seconds())
+        .unwrap();
+    let body = Body::Whole(call("read", "x").into_bytes());
+    let Step::Done(conclusion) = exchange.advance(&mut world.engine, Event::Body(body), at(NOW)) else {
+        panic!()
+    };
+    assert_eq!(conclusion.outcome.as_str(), "allow");
+    assert_eq!(world.read().outcome, "deny");
+}
