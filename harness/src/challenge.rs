@@ -17,7 +17,9 @@ pub enum ChallengeError {
     #[error("the reply is not JSON: {0}")]
     Json(#[from] JsonError),
     /// No challenge in it.
-    #[error("the reply holds no challenge: neither `challenge` (problem+json) nor `error.data.challenge` (JSON-RPC)")]
+    #[error(
+        "the reply holds no challenge: neither `challenge` (problem+json) nor `error.data.challenge` (JSON-RPC)"
+    )]
     Missing,
     /// A member is missing or malformed.
     #[error("the challenge's member `{0}` is missing or malformed")]
@@ -82,7 +84,10 @@ impl Challenge {
         };
         let claimed = member("action_digest")?;
         let form = |name: &str| claimed.get(name).and_then(Value::as_str);
-        if form("alg") != Some("sha-256") || form("canon") != Some("jcs") || claimed.get("v") != Some(&json!(1)) {
+        if form("alg") != Some("sha-256")
+            || form("canon") != Some("jcs")
+            || claimed.get("v") != Some(&json!(1))
+        {
             return Err(ChallengeError::Member("action_digest"));
         }
         let action = member("action")?.clone();
@@ -114,7 +119,8 @@ impl Challenge {
             same("requester", self.requester.get(name), principal.get(name))?;
         }
         same("requester", self.requester.get("act"), self.action.pointer("/chain/0"))?;
-        let details = self.authorization_details.as_array().ok_or(ChallengeError::Member("authorization_details"))?;
+        let details =
+            self.authorization_details.as_array().ok_or(ChallengeError::Member("authorization_details"))?;
         for detail in details {
             same("authorization_details", detail.get("operation"), self.action.get("operation"))?;
         }
@@ -145,7 +151,10 @@ impl Challenge {
             ("agent", party(self.requester.get("act"))),
             ("requester", party(Some(&self.requester))),
             ("task", action("task")),
-            ("open until", crate::time::rfc3339(remit_core::ids::Now(self.expires.saturating_mul(1_000_000_000)))),
+            (
+                "open until",
+                crate::time::rfc3339(remit_core::ids::Now(self.expires.saturating_mul(1_000_000_000))),
+            ),
         ];
         if let Some(digest) = self.action.get("body_sha256").filter(|digest| !digest.is_null()) {
             lines.insert(3, ("body sha-256", text(Some(digest))));
@@ -178,7 +187,8 @@ pub(crate) mod tests {
     #[test]
     fn a_challenge_is_found_in_both_forms_of_a_denial() {
         let problem = json!({"status": 403, "challenge": challenge()}).to_string();
-        let rpc = json!({"jsonrpc": "2.0", "error": {"code": 1, "data": {"challenge": challenge()}}}).to_string();
+        let rpc =
+            json!({"jsonrpc": "2.0", "error": {"code": 1, "data": {"challenge": challenge()}}}).to_string();
         let found = Challenge::in_reply(problem.as_bytes()).unwrap();
         assert_eq!(Challenge::in_reply(rpc.as_bytes()).unwrap(), found);
         assert_eq!(Challenge::read(challenge().to_string().as_bytes()).unwrap(), found);
@@ -199,7 +209,10 @@ pub(crate) mod tests {
             (|c| c["requester"]["act"]["sub"] = json!("other"), "`requester` contradicts"),
             (|c| drop(c["requester"].as_object_mut().unwrap().remove("act")), "`requester` contradicts"),
             (|c| c["audience"] = json!("https://other"), "`audience` contradicts"),
-            (|c| c["authorization_details"][0]["operation"] = json!("read"), "`authorization_details` contradicts"),
+            (
+                |c| c["authorization_details"][0]["operation"] = json!("read"),
+                "`authorization_details` contradicts",
+            ),
             (|c| c["id"] = json!(7), "`id`"),
             (|c| c["expires"] = json!("soon"), "`expires`"),
             (|c| c["action"]["arguments"]["n"] = json!(9_007_199_254_740_993_u64), "a number that a double"),
@@ -210,8 +223,13 @@ pub(crate) mod tests {
             let error = Challenge::read(challenge.to_string().as_bytes()).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
-        for (body, expected) in [("", "not JSON"), ("[]", "no challenge"), (r#"{"challenge":7}"#, "`action_digest`")] {
-            assert!(Challenge::in_reply(body.as_bytes()).unwrap_err().to_string().contains(expected), "{body}");
+        for (body, expected) in
+            [("", "not JSON"), ("[]", "no challenge"), (r#"{"challenge":7}"#, "`action_digest`")]
+        {
+            assert!(
+                Challenge::in_reply(body.as_bytes()).unwrap_err().to_string().contains(expected),
+                "{body}"
+            );
         }
     }
 }

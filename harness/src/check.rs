@@ -79,7 +79,10 @@ fn check_config(path: &Path, bundle: Option<&[u8]>) -> Result<InForce> {
         None => {
             if let BundleSource::Http(http) = &engine.config.bundle {
                 let from = format!("{}{} of cluster {}", http.authority, http.path, http.cluster);
-                lines.push(("bundle", format!("fetched from {from}; not checked here: give it with --bundle")));
+                lines.push((
+                    "bundle",
+                    format!("fetched from {from}; not checked here: give it with --bundle"),
+                ));
             }
         }
     }
@@ -99,7 +102,8 @@ fn check_bundle(bundle: &[u8], decision: &str) -> Result<InForce> {
 fn explained(error: EngineError, bundle: Option<&[u8]>) -> anyhow::Error {
     let limits = Limits::default();
     match (error, bundle) {
-        (EngineError::Bundle(error), Some(bytes)) => match Bundle::from_targz(bytes, &bundle_limits(&limits)) {
+        (EngineError::Bundle(error), Some(bytes)) => match Bundle::from_targz(bytes, &bundle_limits(&limits))
+        {
             Ok(bundle) => hinted(error, &bundle),
             Err(_) => anyhow!(error),
         },
@@ -129,7 +133,12 @@ fn configured(config: &Config) -> InForce {
         let lifetime = issuer.max_lifetime_seconds;
         lines.push((
             "issuer",
-            format!("{}: {}, {}, at most {lifetime} s", issuer.issuer, algorithms.join(" "), keys(&issuer.keys)),
+            format!(
+                "{}: {}, {}, at most {lifetime} s",
+                issuer.issuer,
+                algorithms.join(" "),
+                keys(&issuer.keys)
+            ),
         ));
     }
     match &config.approvals {
@@ -139,7 +148,11 @@ fn configured(config: &Config) -> InForce {
                 let algorithms: Vec<_> = issuer.algorithms.iter().map(|algorithm| algorithm.name()).collect();
                 let seconds = approvals.challenge_seconds;
                 let keys = keys(&issuer.keys);
-                let text = format!("{}: {}, {keys}; challenges open for {seconds} s", issuer.issuer, algorithms.join(" "));
+                let text = format!(
+                    "{}: {}, {keys}; challenges open for {seconds} s",
+                    issuer.issuer,
+                    algorithms.join(" ")
+                );
                 lines.push(("approvals by", text));
             }
         }
@@ -152,7 +165,7 @@ fn keys(source: &KeySource) -> String {
     match source {
         KeySource::Inline(set) => {
             let count = set.get("keys").and_then(Value::as_array).map_or(0, Vec::len);
-            format!("{count} inline {}", if count == 1 { "key" } else { "keys" })
+            counted(count, "inline key")
         }
         KeySource::Http(http) => format!("keys fetched from {}{}", http.authority, http.path),
         KeySource::Secret(_) => "a shared secret".to_owned(),
@@ -207,7 +220,17 @@ fn catalog(active: &ActiveBundle) -> String {
     };
     let (servers, tools) = entries("mcp", "tools");
     let (hosts, routes) = entries("http", "routes");
-    format!("{tools} MCP tools on {servers} servers, {routes} HTTP routes on {hosts} hosts")
+    format!(
+        "{} on {}, {} on {}",
+        counted(tools, "MCP tool"),
+        counted(servers, "server"),
+        counted(routes, "HTTP route"),
+        counted(hosts, "host"),
+    )
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -246,7 +269,10 @@ mod tests {
         ] {
             assert!(both.contains(part), "{part}\n{both}");
         }
-        assert!(text(run(&files, true, false).unwrap()).contains("fetched from a/b of cluster c; not checked here"));
+        assert!(
+            text(run(&files, true, false).unwrap())
+                .contains("fetched from a/b of cluster c; not checked here")
+        );
         assert!(text(run(&files, false, true).unwrap()).starts_with("decision: data.remit.authz.decision"));
     }
 

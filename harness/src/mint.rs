@@ -50,7 +50,13 @@ impl Minter {
     /// # Errors
     ///
     /// [`MintError::UnknownIssuer`].
-    pub fn token(&mut self, name: &str, template: &Template, keys: &Keyring, now: Now) -> Result<String, MintError> {
+    pub fn token(
+        &mut self,
+        name: &str,
+        template: &Template,
+        keys: &Keyring,
+        now: Now,
+    ) -> Result<String, MintError> {
         self.remembered(format!("token {name}"), now, || {
             let iss = template.claims.get("iss").and_then(Value::as_str).unwrap_or_default();
             let key = key_of(keys, iss)?;
@@ -179,7 +185,8 @@ mod tests {
         let issuers = [("i".to_owned(), IssuerKey { alg: Algorithm::Es256, kid: "k".into() })].into();
         let keys = Keyring::generate(&issuers).unwrap();
         let mut minter = Minter::default();
-        let mut mint = |claims: Value, seconds| minter.token("t", &template(claims), &keys, at(seconds)).unwrap();
+        let mut mint =
+            |claims: Value, seconds| minter.token("t", &template(claims), &keys, at(seconds)).unwrap();
         let first = mint(json!({"iss": "i"}), 100);
         assert_eq!(mint(json!({"iss": "i"}), 699), first);
         assert_ne!(mint(json!({"iss": "i"}), 700), first);

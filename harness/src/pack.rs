@@ -111,7 +111,8 @@ impl Files {
     /// See [`PackError`].
     pub fn read(path: &Path, options: &PackOptions) -> Result<Self, PackError> {
         let mut files = Self::default();
-        let metadata = std::fs::metadata(path).map_err(|source| PackError::Read { path: path.to_owned(), source })?;
+        let metadata =
+            std::fs::metadata(path).map_err(|source| PackError::Read { path: path.to_owned(), source })?;
         if metadata.is_dir() {
             Walk { options, bytes: 0 }.folder(path, "", 0, &mut files)?;
         } else {
@@ -227,7 +228,13 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn folder(&mut self, folder: &Path, prefix: &str, depth: usize, files: &mut Files) -> Result<(), PackError> {
+    fn folder(
+        &mut self,
+        folder: &Path,
+        prefix: &str,
+        depth: usize,
+        files: &mut Files,
+    ) -> Result<(), PackError> {
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |source| PackError::Read { path, source }
@@ -266,7 +273,9 @@ impl Walk<'_> {
 /// What has a meaning in a bundle. What the filter does not serve is packed as well, so that it is refused by name.
 fn wanted(name: &str, options: &PackOptions) -> bool {
     match name {
-        ".manifest" | ".signatures.json" | DATA | "data.yaml" | "data.yml" | "patch.json" | "plan.json" => true,
+        ".manifest" | ".signatures.json" | DATA | "data.yaml" | "data.yml" | "patch.json" | "plan.json" => {
+            true
+        }
         name if name.ends_with("_test.rego") => options.tests,
         name => name.ends_with(".rego") || name.ends_with(".wasm"),
     }
@@ -366,10 +375,16 @@ mod tests {
                 assert!(Files::read(path, &options).unwrap_err().to_string().contains(expected));
             }
         }
-        let error = Files::read(folder.path(), &PackOptions { depth: 0, ..PackOptions::default() }).unwrap_err();
+        let error =
+            Files::read(folder.path(), &PackOptions { depth: 0, ..PackOptions::default() }).unwrap_err();
         assert!(error.to_string().contains("folders in each other"));
         let empty = Folder::new(&[("README.md", "")]);
-        assert!(Files::read(empty.path(), &PackOptions::default()).unwrap_err().to_string().contains("neither Rego"));
+        assert!(
+            Files::read(empty.path(), &PackOptions::default())
+                .unwrap_err()
+                .to_string()
+                .contains("neither Rego")
+        );
         assert!(Files::read(Path::new("/nowhere"), &PackOptions::default()).is_err());
     }
 }

@@ -206,8 +206,9 @@ impl Scenario {
 /// The configuration, with the public keys of every issuer whose private key the harness has.
 fn configuration(path: &Path, keys: &Keyring) -> Result<Map<String, Value>, ScenarioError> {
     let mut config = object(path)?;
-    let shape = |pointer: String, problem: String| ScenarioError::Shape { path: path.to_owned(), pointer, problem };
-    let mut put = |issuers: Option<&mut Value>, at: &str| {
+    let shape =
+        |pointer: String, problem: String| ScenarioError::Shape { path: path.to_owned(), pointer, problem };
+    let put = |issuers: Option<&mut Value>, at: &str| {
         let issuers = issuers.and_then(Value::as_array_mut).map(Vec::as_mut_slice).unwrap_or_default();
         for (i, issuer) in issuers.iter_mut().enumerate() {
             let Some(issuer) = issuer.as_object_mut() else { continue };
@@ -226,7 +227,10 @@ fn configuration(path: &Path, keys: &Keyring) -> Result<Map<String, Value>, Scen
         Ok(())
     };
     put(config.get_mut("issuers"), "/issuers")?;
-    put(config.get_mut("approvals").and_then(|approvals| approvals.get_mut("issuers")), "/approvals/issuers")?;
+    put(
+        config.get_mut("approvals").and_then(|approvals| approvals.get_mut("issuers")),
+        "/approvals/issuers",
+    )?;
     Ok(config)
 }
 
@@ -235,12 +239,16 @@ fn bundle(folder: &Path, overrides: &Overrides, configured: bool) -> Result<Opti
     let mut sources = overrides.bundles.clone();
     if sources.is_empty() && description.is_file() {
         let value = Value::Object(object(&description)?);
-        let Description { bundle } = serde_path_to_error::deserialize(value).map_err(|error| ScenarioError::Shape {
-            path: description.clone(),
-            pointer: pointer_of(error.path()),
-            problem: error.inner().to_string(),
-        })?;
-        sources.push(above(folder, &bundle).ok_or(ScenarioError::BundleMissing { scenario: description.clone(), bundle })?);
+        let Description { bundle } =
+            serde_path_to_error::deserialize(value).map_err(|error| ScenarioError::Shape {
+                path: description.clone(),
+                pointer: pointer_of(error.path()),
+                problem: error.inner().to_string(),
+            })?;
+        sources.push(
+            above(folder, &bundle)
+                .ok_or(ScenarioError::BundleMissing { scenario: description.clone(), bundle })?,
+        );
     }
     let data = folder.join("data.json");
     match sources.as_slice() {
@@ -316,7 +324,10 @@ mod tests {
         let files: Vec<_> = files.iter().collect();
         assert_eq!(files, [("a.rego", b"package a".as_slice()), ("data.json", br#"{"x":1,"y":2}"#)]);
         assert!(scenario.mint("t", Now(0)).is_ok());
-        assert_eq!(scenario.mint("u", Now(0)).unwrap_err().to_string(), "\"u\" is not one of the capture's tokens");
+        assert_eq!(
+            scenario.mint("u", Now(0)).unwrap_err().to_string(),
+            "\"u\" is not one of the capture's tokens"
+        );
     }
 
     #[test]
@@ -332,11 +343,20 @@ mod tests {
         for (files, expected) in [
             (&[] as &[_], "no config.json beside"),
             (&[("s/config.json", CONFIG)], "no bundle: name one with --bundle"),
-            (&[("s/config.json", CONFIG), ("s/scenario.json", r#"{"bundle":"nowhere"}"#)], "there is no nowhere"),
-            (&[("s/config.json", CONFIG), ("s/scenario.json", r#"{"bundles":"b"}"#)], "unknown field `bundles`"),
+            (
+                &[("s/config.json", CONFIG), ("s/scenario.json", r#"{"bundle":"nowhere"}"#)],
+                "there is no nowhere",
+            ),
+            (
+                &[("s/config.json", CONFIG), ("s/scenario.json", r#"{"bundles":"b"}"#)],
+                "unknown field `bundles`",
+            ),
             (&[("s/config.json", "[]")], "config.json at the top level: not an object"),
             (&[("s/config.json", "{")], "config.json: malformed JSON"),
-            (&[("s/config.json", r#"{"issuers":[{"issuer":"z"}]}"#)], "/issuers/0: no keys, and the capture has none"),
+            (
+                &[("s/config.json", r#"{"issuers":[{"issuer":"z"}]}"#)],
+                "/issuers/0: no keys, and the capture has none",
+            ),
         ] {
             let folder = folder(files);
             let error = Scenario::load(&folder.path().join("s")).unwrap_err().to_string();

@@ -73,7 +73,10 @@ enum Material {
 
 impl std::fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SigningKey").field("kid", &self.kid).field("algorithm", &self.algorithm).finish_non_exhaustive()
+        f.debug_struct("SigningKey")
+            .field("kid", &self.kid)
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
     }
 }
 
@@ -88,7 +91,8 @@ impl SigningKey {
             Algorithm::Es256 => Material::Es256(ES256KeyPair::generate()),
             Algorithm::EdDsa => Material::EdDsa(Ed25519KeyPair::generate()),
             Algorithm::Rs256 | Algorithm::Ps256 => {
-                let pair = RS256KeyPair::generate(RSA_BITS).map_err(|_| KeyError::Generation { algorithm })?;
+                let pair =
+                    RS256KeyPair::generate(RSA_BITS).map_err(|_| KeyError::Generation { algorithm })?;
                 Material::rsa(pair).ok_or(KeyError::Generation { algorithm })?
             }
             Algorithm::Hs256 => Material::Hs256(HS256Key::generate()),
@@ -109,19 +113,27 @@ impl SigningKey {
     pub fn parse(text: &str, wanted: Option<Algorithm>) -> Result<Self, KeyError> {
         if text.trim_start().starts_with("-----BEGIN ") {
             let algorithm = wanted.ok_or(KeyError::AlgorithmMissing)?;
-            let material = Material::from_pem(text.trim(), algorithm).ok_or(KeyError::Mismatch { algorithm })?;
+            let material =
+                Material::from_pem(text.trim(), algorithm).ok_or(KeyError::Mismatch { algorithm })?;
             return Ok(Self::named(material, algorithm, None));
         }
-        let Ok(Value::Object(jwk)) = remit_core::json::parse(text.as_bytes(), 4) else { return Err(KeyError::Form) };
-        let named = match jwk.get("alg").and_then(Value::as_str) {
-            Some(name) => {
-                let named = Algorithm::parse(name);
-                Some(named.ok_or_else(|| KeyError::AlgorithmUnknown { name: name.chars().take(32).collect() })?)
-            }
-            None => None,
+        let Ok(Value::Object(jwk)) = remit_core::json::parse(text.as_bytes(), 4) else {
+            return Err(KeyError::Form);
         };
+        let named =
+            match jwk.get("alg").and_then(Value::as_str) {
+                Some(name) => {
+                    let named = Algorithm::parse(name);
+                    Some(named.ok_or_else(|| KeyError::AlgorithmUnknown {
+                        name: name.chars().take(32).collect(),
+                    })?)
+                }
+                None => None,
+            };
         let algorithm = match (named, wanted) {
-            (Some(key), Some(wanted)) if key != wanted => return Err(KeyError::AlgorithmDiffers { key, wanted }),
+            (Some(key), Some(wanted)) if key != wanted => {
+                return Err(KeyError::AlgorithmDiffers { key, wanted });
+            }
             (named, wanted) => named.or(wanted).ok_or(KeyError::AlgorithmMissing)?,
         };
         let kid = jwk.get("kid").and_then(Value::as_str).map(str::to_owned);
@@ -176,7 +188,9 @@ impl SigningKey {
             Material::Es256(pair) => pair.to_jwk(),
             Material::EdDsa(pair) => pair.to_jwk(),
             Material::Rsa(pair, _) => pair.to_jwk(),
-            Material::Hs256(key) => json!({"kty": "oct", "k": URL_SAFE_NO_PAD.encode(key.to_bytes())}).to_string(),
+            Material::Hs256(key) => {
+                json!({"kty": "oct", "k": URL_SAFE_NO_PAD.encode(key.to_bytes())}).to_string()
+            }
         };
         self.labelled(&text, "sign").to_string()
     }
@@ -221,7 +235,9 @@ impl SigningKey {
                 let key = rsa::pss::SigningKey::<Sha256>::new((**key).clone());
                 key.sign_with_rng(&mut rsa::rand_core::OsRng, signed).to_vec()
             }
-            (Material::Rsa(_, key), _) => rsa::pkcs1v15::SigningKey::<Sha256>::new((**key).clone()).sign(signed).to_vec(),
+            (Material::Rsa(_, key), _) => {
+                rsa::pkcs1v15::SigningKey::<Sha256>::new((**key).clone()).sign(signed).to_vec()
+            }
             (Material::Hs256(key), _) => key.authentication_tag(signed),
         }
     }
@@ -230,7 +246,8 @@ impl SigningKey {
 impl Material {
     fn rsa(pair: RS256KeyPair) -> Option<Self> {
         let der = pair.to_der().ok()?;
-        let key = rsa::RsaPrivateKey::from_pkcs8_der(&der).or_else(|_| rsa::RsaPrivateKey::from_pkcs1_der(&der));
+        let key =
+            rsa::RsaPrivateKey::from_pkcs8_der(&der).or_else(|_| rsa::RsaPrivateKey::from_pkcs1_der(&der));
         Some(Self::Rsa(pair, Box::new(key.ok()?)))
     }
 
@@ -246,7 +263,8 @@ impl Material {
     fn from_jwk(mut jwk: Map<String, Value>, algorithm: Algorithm) -> Result<Self, KeyError> {
         let mismatch = || KeyError::Mismatch { algorithm };
         if algorithm == Algorithm::Hs256 {
-            let secret = jwk.get("k").and_then(Value::as_str).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
+            let secret =
+                jwk.get("k").and_then(Value::as_str).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
             let secret = secret.filter(|_| jwk.get("kty") == Some(&json!("oct"))).ok_or_else(mismatch)?;
             if secret.len() < MIN_SECRET_BYTES {
                 return Err(KeyError::SecretTooShort);
@@ -341,7 +359,11 @@ mod tests {
             ("[]", None, "neither"),
             ("secret words", None, "neither"),
             ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----", None, "does not say its `alg`"),
-            ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----", Some(Algorithm::Es256), "for ES256"),
+            (
+                "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----",
+                Some(Algorithm::Es256),
+                "for ES256",
+            ),
             (r#"{"kty":"EC"}"#, Some(Algorithm::Es256), "for ES256"),
             (r#"{"kty":"EC","alg":"ES512"}"#, None, "\"ES512\" is none of"),
             (r#"{"kty":"oct","k":"c2hvcnQ","alg":"HS256"}"#, None, "at least 32"),

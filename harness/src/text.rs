@@ -20,8 +20,14 @@ pub fn width(text: &str) -> usize {
 fn char_width(c: char) -> usize {
     match c {
         '\u{300}'..='\u{36f}' => 0,
-        '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}' => 2,
-        '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' | '\u{ffe0}'..='\u{ffe6}' | '\u{1f300}'..='\u{1faff}' => 2,
+        '\u{1100}'..='\u{115f}'
+        | '\u{2e80}'..='\u{a4cf}'
+        | '\u{ac00}'..='\u{d7a3}'
+        | '\u{f900}'..='\u{faff}' => 2,
+        '\u{fe30}'..='\u{fe6f}'
+        | '\u{ff00}'..='\u{ff60}'
+        | '\u{ffe0}'..='\u{ffe6}'
+        | '\u{1f300}'..='\u{1faff}' => 2,
         '\u{20000}'..='\u{3fffd}' => 2,
         _ => 1,
     }
@@ -86,9 +92,14 @@ mod tests {
 
     #[test]
     fn texts_fit() {
-        for (text, columns, expected) in
-            [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("界界", 4, "界界"), ("界界", 3, "界…"), ("a", 0, ""), ("äö", 1, "…")]
-        {
+        for (text, columns, expected) in [
+            ("abc", 3, "abc"),
+            ("abcd", 3, "ab…"),
+            ("界界", 4, "界界"),
+            ("界界", 3, "界…"),
+            ("a", 0, ""),
+            ("äö", 1, "…"),
+        ] {
             assert_eq!(shortened(text, columns), expected);
             assert!(width(&shortened(text, columns)) <= columns);
         }

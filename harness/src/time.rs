@@ -32,7 +32,13 @@ pub fn parse(text: &str) -> Result<Now, TimeError> {
     let [hour, minute, second] = numbers(clock, ':', [2, 2, 2])?;
     let nanos = fraction.map_or(Ok(0), fraction_nanos)?;
     let offset = offset_seconds(zone)?;
-    if !(1..=12).contains(&month) || day < 1 || day > days_in(year, month) || hour > 23 || minute > 59 || second > 59 {
+    if !(1..=12).contains(&month)
+        || day < 1
+        || day > days_in(year, month)
+        || hour > 23
+        || minute > 59
+        || second > 59
+    {
         return Err(TimeError::Range);
     }
     let days = days_since_epoch(year, month, day);
@@ -114,7 +120,10 @@ fn days_in(year: i64, month: i64) -> i64 {
 }
 
 /// Days from 1970-01-01 in the Gregorian calendar; a year begins in March, so that the leap day is its last.
-#[expect(clippy::arithmetic_side_effects, reason = "years of four digits: the products stay far below i64::MAX")]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "years of four digits: the products stay far below i64::MAX"
+)]
 fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
@@ -124,7 +133,10 @@ fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// The inverse of [`days_since_epoch`].
-#[expect(clippy::arithmetic_side_effects, reason = "days of a u64 of nanoseconds: the products stay far below i64::MAX")]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "days of a u64 of nanoseconds: the products stay far below i64::MAX"
+)]
 fn civil(days: i64) -> (i64, i64, i64) {
     let day = days + 719_468;
     let (era, of_era) = (day.div_euclid(146_097), day.rem_euclid(146_097));

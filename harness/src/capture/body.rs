@@ -43,8 +43,13 @@ impl<'de> Deserialize<'de> for Body {
         Ok(match Value::deserialize(deserializer)? {
             Value::String(text) => Self::Text(text),
             Value::Object(object) if object.len() == 1 && object.contains_key("base64") => {
-                let text = object.get("base64").and_then(Value::as_str).ok_or_else(|| D::Error::custom("base64: not a string"))?;
-                Self::Bytes(STANDARD.decode(text).map_err(|error| D::Error::custom(format!("base64: {error}")))?)
+                let text = object
+                    .get("base64")
+                    .and_then(Value::as_str)
+                    .ok_or_else(|| D::Error::custom("base64: not a string"))?;
+                Self::Bytes(
+                    STANDARD.decode(text).map_err(|error| D::Error::custom(format!("base64: {error}")))?,
+                )
             }
             value => Self::Json(value),
         })

@@ -127,7 +127,8 @@ impl Capture {
                     if capture.exchanges.len() >= limits.exchanges {
                         return Err(line.error(CaptureFault::TooMany { limit: limits.exchanges }));
                     }
-                    line.entry = value.get("id").and_then(Value::as_str).map(|id| id.chars().take(64).collect());
+                    line.entry =
+                        value.get("id").and_then(Value::as_str).map(|id| id.chars().take(64).collect());
                     let exchange: Exchange = line.shaped(value)?;
                     check(&line, capture, &ids, &exchange)?;
                     ids.insert(exchange.id.clone());
@@ -177,7 +178,11 @@ fn check(
         ("authority", &request.authority),
         ("path", &request.path),
     ] {
-        line.that(is_sendable(value) && !value.is_empty(), &format!("/request/{name}"), "empty, or holds a line break")?;
+        line.that(
+            is_sendable(value) && !value.is_empty(),
+            &format!("/request/{name}"),
+            "empty, or holds a line break",
+        )?;
     }
     check_headers(line, "/request/headers", &request.headers)?;
     if let Some(response) = &exchange.response {

@@ -33,20 +33,56 @@ fn errors_name_line_exchange_and_member() {
         ("{", "c.jsonl:3: malformed JSON at line 1"),
         (r#"{"id":"b","id":"c"}"#, "c.jsonl:3: duplicate key"),
         (r#"{"id":"b"}"#, "c.jsonl:3 (b): the top level: missing field `request`"),
-        (r#"{"id":"b","at":2,"request":{"authority":"x","path":7}}"#, "c.jsonl:3 (b): /request/path: invalid type"),
-        (r#"{"id":"b","at":2,"request":{"authority":"x","path":"/"},"expected":{}}"#, "unknown field `expected`"),
-        (r#"{"id":"b","at":2,"request":{"authority":"x","path":"/"},"expect":{"outcome":"maybe"}}"#, "/expect/outcome: unknown variant"),
+        (
+            r#"{"id":"b","at":2,"request":{"authority":"x","path":7}}"#,
+            "c.jsonl:3 (b): /request/path: invalid type",
+        ),
+        (
+            r#"{"id":"b","at":2,"request":{"authority":"x","path":"/"},"expected":{}}"#,
+            "unknown field `expected`",
+        ),
+        (
+            r#"{"id":"b","at":2,"request":{"authority":"x","path":"/"},"expect":{"outcome":"maybe"}}"#,
+            "/expect/outcome: unknown variant",
+        ),
         (r#"{"id":"b","at":2,"request":{"authority":"x","path":""}}"#, "/request/path: empty"),
-        (r#"{"id":"b","at":2,"request":{"authority":"x","path":"/","body":{"base64":"?"}}}"#, "/request/body: base64"),
-        (r#"{"id":"b","at":2,"request":{"authority":"x","path":"/","headers":[["a","b\nc"]]}}"#, "/request/headers/0: holds a line break"),
-        (r#"{"id":"b","at":2,"request":{"authority":"x","path":"/","headers":[[":path","b"]]}}"#, "/request/headers/0/0: a header's name"),
-        (r#"{"id":"a","at":2,"request":{"authority":"x","path":"/"}}"#, "(a): /id: an earlier exchange has this id"),
-        (r#"{"id":"b","at":1,"request":{"authority":"x","path":"/"}}"#, "/at: earlier than the exchange before"),
+        (
+            r#"{"id":"b","at":2,"request":{"authority":"x","path":"/","body":{"base64":"?"}}}"#,
+            "/request/body: base64",
+        ),
+        (
+            r#"{"id":"b","at":2,"request":{"authority":"x","path":"/","headers":[["a","b\nc"]]}}"#,
+            "/request/headers/0: holds a line break",
+        ),
+        (
+            r#"{"id":"b","at":2,"request":{"authority":"x","path":"/","headers":[[":path","b"]]}}"#,
+            "/request/headers/0/0: a header's name",
+        ),
+        (
+            r#"{"id":"a","at":2,"request":{"authority":"x","path":"/"}}"#,
+            "(a): /id: an earlier exchange has this id",
+        ),
+        (
+            r#"{"id":"b","at":1,"request":{"authority":"x","path":"/"}}"#,
+            "/at: earlier than the exchange before",
+        ),
         (r#"{"id":"b","at":-1,"request":{"authority":"x","path":"/"}}"#, "/at: seconds after the start"),
-        (r#"{"id":"b","at":2,"request":{"authority":"x","path":"/"},"token":"u"}"#, "/token: \"u\" is not one of the capture's tokens"),
-        (r#"{"id":"b","at":2,"request":{"authority":"x","path":"/"},"approval":{"challenge_of":"b","issuer":"i"}}"#, "/approval/challenge_of: \"b\" is not an earlier exchange"),
-        (r#"{"id":"b","at":2,"request":{"authority":"x","path":"/"},"approval":{"challenge_of":"a","issuer":"j"}}"#, "/approval/issuer: \"j\" is not one"),
-        (r#"{"id":"b","at":2,"request":{"authority":"x","path":"/"},"response":{"status":99}}"#, "/response/status: 100 to 599"),
+        (
+            r#"{"id":"b","at":2,"request":{"authority":"x","path":"/"},"token":"u"}"#,
+            "/token: \"u\" is not one of the capture's tokens",
+        ),
+        (
+            r#"{"id":"b","at":2,"request":{"authority":"x","path":"/"},"approval":{"challenge_of":"b","issuer":"i"}}"#,
+            "/approval/challenge_of: \"b\" is not an earlier exchange",
+        ),
+        (
+            r#"{"id":"b","at":2,"request":{"authority":"x","path":"/"},"approval":{"challenge_of":"a","issuer":"j"}}"#,
+            "/approval/issuer: \"j\" is not one",
+        ),
+        (
+            r#"{"id":"b","at":2,"request":{"authority":"x","path":"/"},"response":{"status":99}}"#,
+            "/response/status: 100 to 599",
+        ),
     ] {
         let error = parse(&[HEADER, first, line]).unwrap_err().to_string();
         assert!(error.contains(expected), "{line}\n{error}");
@@ -62,9 +98,18 @@ fn headers_are_checked() {
         (r#"{"remit_capture":"1"}"#, "version \"1\" is not known"),
         (r#"{"remit_capture":1}"#, "missing field `start`"),
         (r#"{"remit_capture":1,"start":"today"}"#, "/start: not a time"),
-        (r#"{"remit_capture":1,"start":"2026-03-18T14:02:00Z","issuers":{"i":{"alg":"none","kid":"k"}}}"#, "/issuers/i/alg: unknown variant `none`"),
-        (r#"{"remit_capture":1,"start":"2026-03-18T14:02:00Z","tokens":{"t":{"claims":{}}}}"#, "/tokens/t/claims/iss: needed"),
-        (r#"{"remit_capture":1,"start":"2026-03-18T14:02:00Z","tokens":{"t":{"claims":{"iss":"x"}}}}"#, "\"x\" is not one of the capture's issuers"),
+        (
+            r#"{"remit_capture":1,"start":"2026-03-18T14:02:00Z","issuers":{"i":{"alg":"none","kid":"k"}}}"#,
+            "/issuers/i/alg: unknown variant `none`",
+        ),
+        (
+            r#"{"remit_capture":1,"start":"2026-03-18T14:02:00Z","tokens":{"t":{"claims":{}}}}"#,
+            "/tokens/t/claims/iss: needed",
+        ),
+        (
+            r#"{"remit_capture":1,"start":"2026-03-18T14:02:00Z","tokens":{"t":{"claims":{"iss":"x"}}}}"#,
+            "\"x\" is not one of the capture's issuers",
+        ),
     ] {
         let error = parse(&[line]).unwrap_err().to_string();
         assert!(error.contains(expected), "{line}\n{error}");
@@ -75,7 +120,9 @@ fn headers_are_checked() {
 fn limits_hold() {
     let exchange = r#"{"id":"a","request":{"authority":"x","path":"/"}}"#;
     let text = [HEADER, exchange].join("\n");
-    let with = |limits: CaptureLimits| Capture::parse("c", text.as_bytes(), &limits).map_err(|error| error.to_string());
+    let with = |limits: CaptureLimits| {
+        Capture::parse("c", text.as_bytes(), &limits).map_err(|error| error.to_string())
+    };
     assert!(with(CaptureLimits { file_bytes: text.len(), ..CaptureLimits::default() }).is_ok());
     for (limits, expected) in [
         (CaptureLimits { file_bytes: text.len() - 1, ..CaptureLimits::default() }, "limit of"),

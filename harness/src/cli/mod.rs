@@ -58,12 +58,16 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     }
 }
 
-/// The error and its causes, each on its own line.
+/// The error and its causes, each on its own line. Some errors name their cause themselves; it is not repeated.
 fn report(error: &anyhow::Error) {
-    let mut text = format!("error: {}\n", remit_harness::text::printable(&error.to_string()));
-    for cause in error.chain().skip(1) {
-        text.push_str(&format!("  {}\n", remit_harness::text::printable(&cause.to_string())));
+    let mut lines: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let text = remit_harness::text::printable(&cause.to_string());
+        if !lines.last().is_some_and(|line| line.contains(&text)) {
+            lines.push(text);
+        }
     }
+    let text = format!("error: {}\n", lines.join("\n  "));
     // There is nobody left to tell when this fails.
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
@@ -113,7 +117,10 @@ mod tests {
             ("check --schema other", false),
             ("check", false),
             ("token --issuer i --key k --sub s --aud a", true),
-            ("token --issuer i --new-key k --alg EdDSA --sub s --aud a --act x --act y --claims {} --lifetime 5", true),
+            (
+                "token --issuer i --new-key k --alg EdDSA --sub s --aud a --act x --act y --claims {} --lifetime 5",
+                true,
+            ),
             ("token --issuer i --key k --new-key l --sub s --aud a", false),
             ("token --issuer i --new-key k --sub s --aud a", false),
             ("token --sub s", false),

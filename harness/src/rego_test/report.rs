@@ -26,7 +26,8 @@ impl Counts {
     /// Counts results.
     #[must_use]
     pub fn of(results: &[TestResult]) -> Self {
-        let count = |wanted: fn(&Verdict) -> bool| results.iter().filter(|result| wanted(&result.verdict)).count();
+        let count =
+            |wanted: fn(&Verdict) -> bool| results.iter().filter(|result| wanted(&result.verdict)).count();
         Self {
             passed: count(|verdict| *verdict == Verdict::Pass),
             failed: count(|verdict| *verdict == Verdict::Fail),
@@ -50,8 +51,13 @@ impl TestResult {
             Verdict::Skipped => ("SKIPPED", None),
             Verdict::Error(message) => ("ERROR", Some(message)),
         };
-        let took = if self.verdict == Verdict::Skipped { String::new() } else { format!(" ({})", took(self.duration)) };
-        let mut text = format!("{}:{}:\n{}.{}: {verdict}{took}\n", self.file, self.row, self.package, self.name);
+        let took = if self.verdict == Verdict::Skipped {
+            String::new()
+        } else {
+            format!(" ({})", took(self.duration))
+        };
+        let mut text =
+            format!("{}:{}:\n{}.{}: {verdict}{took}\n", self.file, self.row, self.package, self.name);
         if let Some(message) = detail {
             text.push_str(&format!("  {}\n", printable(message)));
         }

@@ -88,6 +88,9 @@ mod tests {
     fn a_fault_is_never_as_expected() {
         let trapped = Observed { fault: Some("trap".to_owned()), ..Observed::default() };
         assert_eq!(compare(None, &trapped)[0].to_string(), "fault: expected none, got trap");
-        assert_eq!(compare(None, &Observed::default())[0].to_string(), "fault: expected none, got no audit record");
+        assert_eq!(
+            compare(None, &Observed::default())[0].to_string(),
+            "fault: expected none, got no audit record"
+        );
     }
 }

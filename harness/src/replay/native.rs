@@ -34,7 +34,8 @@ impl Native {
     ///
     /// When the configuration is not accepted.
     pub fn new(plugin_config: &str, seed: u64) -> Result<Self> {
-        let engine = Engine::configure(plugin_config.as_bytes()).context("the filter refuses its configuration")?;
+        let engine =
+            Engine::configure(plugin_config.as_bytes()).context("the filter refuses its configuration")?;
         Ok(Self { engine, shared: BTreeMap::new(), seed, exchanges: 0 })
     }
 
@@ -101,7 +102,11 @@ impl Subject for Native {
         Ok(match conclusion.effect {
             Effect::Reply(reply) => Observed {
                 status: reply.status,
-                reply: Some(Reply { status: reply.status, headers: reply.headers, body: reply.body.into_bytes() }),
+                reply: Some(Reply {
+                    status: reply.status,
+                    headers: reply.headers,
+                    body: reply.body.into_bytes(),
+                }),
                 ..observed
             },
             Effect::Forward(forward) => Observed {
@@ -128,7 +133,9 @@ fn changed(mut headers: Vec<(String, String)>, forward: &Forward) -> Vec<(String
         }
         headers.push((name.clone(), value.clone()));
     }
-    if let (Some(path), Some((_, value))) = (&forward.path, headers.iter_mut().find(|(name, _)| name == ":path")) {
+    if let (Some(path), Some((_, value))) =
+        (&forward.path, headers.iter_mut().find(|(name, _)| name == ":path"))
+    {
         value.clone_from(path);
     }
     headers

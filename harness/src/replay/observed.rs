@@ -89,7 +89,8 @@ impl Audit {
     /// Its reason codes.
     #[must_use]
     pub fn reasons(&self) -> Vec<&str> {
-        let reasons = self.value.get("reasons").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let reasons =
+            self.value.get("reasons").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         reasons.iter().filter_map(Value::as_str).collect()
     }
 

@@ -15,6 +15,11 @@ const GAP: usize = 2;
 /// What each column is called.
 const HEADINGS: [&str; 6] = ["time", "agent → for whom", "action", "decision", "reasons", "ms"];
 
+/// The columns that give way when a table is too wide.
+const WHO: usize = 1;
+const ACTION: usize = 2;
+const REASONS: usize = 4;
+
 /// How a table is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Style {
@@ -86,7 +91,11 @@ impl Replay {
         };
         let added = median(self.exchanges.iter().map(|played| played.observed.added).collect());
         let added = milliseconds(added);
-        format!("{} ({}): {all} exchanges, {verdict}; median added latency {added} ms", printable(&self.name), self.subject)
+        format!(
+            "{} ({}): {all} exchanges, {verdict}; median added latency {added} ms",
+            printable(&self.name),
+            self.subject
+        )
     }
 
     /// Everything, for programs.
@@ -160,27 +169,31 @@ fn row(played: &Played) -> Row {
     Row { marker, cells, is_as_expected, allows: outcome.is_some_and(|outcome| outcome.allows()) }
 }
 
-/// Widths of the columns: as wide as what is in them; where that is too much, names lose their domains, and the widest
-/// of the columns that can be wrapped give way.
+/// Widths of the columns: as wide as what is in them. Where that is too much, names lose their domains, then cells with
+/// several words are wrapped, and last of all words are shortened.
 fn widths(rows: &[Row]) -> [usize; 6] {
     let mut widths = HEADINGS.map(width);
+    let mut longest = [0_usize; 6];
     for row in rows {
-        for (i, (width_of, cell)) in widths.iter_mut().zip(&row.cells).enumerate() {
-            let cell = if i == 1 { width(&without_domain(cell)) } else { width(cell) };
-            *width_of = (*width_of).max(cell);
+        for (i, cell) in row.cells.iter().enumerate() {
+            let natural = if i == WHO { width(&without_domain(cell)) } else { width(cell) };
+            if let (Some(widest), Some(longest)) = (widths.get_mut(i), longest.get_mut(i)) {
+                *widest = natural.max(*widest);
+                *longest = cell.split(' ').map(width).fold(*longest, usize::max);
+            }
         }
     }
-    let gaps = GAP.saturating_mul(HEADINGS.len());
-    let least = [8, 16, 16, 8, 22, 2];
-    loop {
-        let total = widths.iter().fold(gaps, |sum, width| sum.saturating_add(*width));
-        let flexible = [1, 2, 4].into_iter().filter(|i| widths.get(*i) > least.get(*i));
-        let widest = flexible.max_by_key(|i| widths.get(*i).copied());
-        match widest.and_then(|i| widths.get_mut(i)) {
-            Some(width) if total > COLUMNS => *width = width.saturating_sub(1),
-            _ => return widths,
+    let word = |i: usize| longest.get(i).copied().unwrap_or_default();
+    for (i, least) in
+        [(REASONS, word(REASONS)), (ACTION, 28), (WHO, 20), (REASONS, 12), (ACTION, 12), (WHO, 12)]
+    {
+        let total =
+            widths.iter().fold(GAP.saturating_mul(HEADINGS.len()), |sum, width| sum.saturating_add(*width));
+        if let Some(width) = widths.get_mut(i) {
+            *width = width.saturating_sub(total.saturating_sub(COLUMNS)).max(least.min(*width));
         }
     }
+    widths
 }
 
 /// `agent → name@domain` without the domain.
@@ -196,8 +209,8 @@ fn write_row(out: &mut String, row: &Row, widths: [usize; 6], style: Style) {
         .zip(widths)
         .enumerate()
         .map(|(i, (cell, columns))| match i {
-            1 if width(cell) > columns => vec![shortened(&without_domain(cell), columns)],
-            2 | 4 => wrapped(cell, columns),
+            WHO if width(cell) > columns => vec![shortened(&without_domain(cell), columns)],
+            ACTION | REASONS => wrapped(cell, columns),
             _ => vec![shortened(cell, columns)],
         })
         .collect();

@@ -39,7 +39,9 @@ impl WireRequest {
             (":scheme", &self.scheme),
         ];
         let pseudo = pseudo.into_iter().map(|(name, value)| (name.to_owned(), value.clone()));
-        pseudo.chain(self.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone()))).collect()
+        pseudo
+            .chain(self.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())))
+            .collect()
     }
 
     /// Whether the request ends with its headers.
@@ -127,7 +129,8 @@ fn wire_request(
     }
     if let Some(approval) = &exchange.approval {
         let of = &approval.challenge_of;
-        let reply = replies.get(of).ok_or_else(|| anyhow!("{of} was forwarded: its reply holds no challenge"))?;
+        let reply =
+            replies.get(of).ok_or_else(|| anyhow!("{of} was forwarded: its reply holds no challenge"))?;
         headers.push((APPROVAL_HEADER.to_owned(), scenario.mint_approval(approval, reply, now)?));
     }
     Ok(WireRequest {

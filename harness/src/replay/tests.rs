@@ -17,7 +17,14 @@ fn played(id: &str, audit: serde_json::Value, mismatches: Vec<Mismatch>, micros:
     };
     let added = Duration::from_micros(micros);
     let observed = Observed { audit, added, status: 200, ..Observed::default() };
-    Played { id: id.into(), title: Some("a title".into()), time: Now(0), observed, is_checked: true, mismatches }
+    Played {
+        id: id.into(),
+        title: Some("a title".into()),
+        time: Now(0),
+        observed,
+        is_checked: true,
+        mismatches,
+    }
 }
 
 fn example() -> Replay {
@@ -92,7 +99,8 @@ fn scenario(exchanges: &str) -> crate::scenario::Scenario {
     let header = r#"{"remit_capture":1,"start":"2026-03-18T14:02:00Z","issuers":{"i":{"alg":"ES256","kid":"k"}},"tokens":{"t":{"lifetime_seconds":100,"claims":{"iss":"i"}}}}"#;
     let capture = format!("{header}\n{exchanges}");
     assert!(Capture::parse("c", capture.as_bytes(), &CaptureLimits::default()).is_ok());
-    let folder = crate::testing::Folder::new(&[("capture.jsonl", &capture), ("config.json", r#"{"bundle":{}}"#)]);
+    let folder =
+        crate::testing::Folder::new(&[("capture.jsonl", &capture), ("config.json", r#"{"bundle":{}}"#)]);
     crate::scenario::Scenario::load(folder.path()).unwrap()
 }
 

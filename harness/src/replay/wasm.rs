@@ -8,7 +8,9 @@ use remit_core::ids::Now;
 use super::native::PEER;
 use super::{Audit, Forwarded, Observed, Reply, Subject, WireRequest};
 use crate::capture::Response;
-use crate::host::{HeaderMap, HostError, HostLimits, LogLevel, Module, Properties, SharedWorld, Vm, VmOptions};
+use crate::host::{
+    HeaderMap, HostError, HostLimits, LogLevel, Module, Properties, SharedWorld, Vm, VmOptions,
+};
 
 /// Bodies arrive in pieces of this size, as over a connection.
 const CHUNK: usize = 16 * 1024;
@@ -28,7 +30,8 @@ impl Wasm {
     /// When it does not start, or refuses its configuration; then with what it logged.
     pub fn new(module: &Module, plugin_config: &str, start: Now, seed: u64) -> Result<Self> {
         let world = SharedWorld::new(start.0, seed, HostLimits::default());
-        let options = VmOptions { name: "remit".to_owned(), root_id: "remit".to_owned(), ..VmOptions::default() };
+        let options =
+            VmOptions { name: "remit".to_owned(), root_id: "remit".to_owned(), ..VmOptions::default() };
         let mut vm = Vm::start(module, &world, options).context("the module does not start")?;
         if let Err(error) = vm.configure(plugin_config.as_bytes()) {
             let logged: Vec<_> = world.take_logs().into_iter().map(|line| line.text).collect();
@@ -47,7 +50,12 @@ impl Wasm {
         &mut self.vm
     }
 
-    fn run(&mut self, request: &WireRequest, response: &Response, observed: &mut Observed) -> Result<(), HostError> {
+    fn run(
+        &mut self,
+        request: &WireRequest,
+        response: &Response,
+        observed: &mut Observed,
+    ) -> Result<(), HostError> {
         let peer = format!("{}:{}", PEER.0, PEER.1);
         let properties = Properties::new().with(&["source", "address"], peer);
         let mut stream = self.vm.open_stream(properties)?;
@@ -70,7 +78,8 @@ impl Wasm {
         };
         if let Some(reply) = finished.reply {
             observed.status = u16::try_from(reply.status).unwrap_or(0);
-            observed.reply = Some(Reply { status: observed.status, headers: plain(&reply.headers), body: reply.body });
+            observed.reply =
+                Some(Reply { status: observed.status, headers: plain(&reply.headers), body: reply.body });
         } else if is_forwarded {
             observed.status = response.status;
             observed.forwarded = Some(Forwarded {
