@@ -195,10 +195,8 @@ mod tests {
             map.iter().map(|(n, v)| [n, v].concat()).map(|line| String::from_utf8(line).unwrap()).collect();
         assert_eq!(flat, [":methodGET", "x-a1", "x-a2", "content-typea,b"]);
         map.set("X-A", "3");
-        assert_eq!(
-            (map.text("x-a"), map.len(), map.remove("X-a"), map.first("x-a")),
-            (Some("3"), 3, 1, None)
-        );
+        assert_eq!((map.text("x-a"), map.len()), (Some("3"), 3));
+        assert_eq!((map.remove("X-a"), map.first("x-a")), (1, None));
     }
 
     #[test]

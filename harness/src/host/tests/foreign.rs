@@ -42,7 +42,7 @@ fn signatures_are_verified_as_envoy_does() {
     let key = signer.verifying_key().to_public_key_der().unwrap();
     let signature: p256::ecdsa::DerSignature = signer.sign(b"text");
     let (key, signature) = (key.as_bytes(), signature.as_bytes());
-    let failed = "0 \u{12}2Failed to verify digital signature. Error code: 0";
+    let failed = "0 \u{12}1Failed to verify digital signature. Error code: 0";
     let table = [
         (arguments("sha256", key, signature, b"text"), "0 \u{8}\u{1}"),
         (arguments("SHA256", key, signature, b"text"), "0 \u{8}\u{1}"),

@@ -6,5 +6,3 @@ mod guest;
 mod lifecycle;
 mod modules;
 mod streams;
-
-pub(super) use guest::Guest;
