@@ -29,7 +29,7 @@ enum Toolchain {
 ///
 /// # Errors
 /// When no toolchain for the target can be had, when the build fails, or when the module lacks a callback.
-pub(crate) fn build() -> Result<PathBuf> {
+pub fn build() -> Result<PathBuf> {
     let begun = Instant::now();
     let toolchain = Toolchain::find()?;
     let target_dir = workspace::target_dir().join("wasm").join(toolchain.name());

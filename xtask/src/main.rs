@@ -1,14 +1,10 @@
 //! Builds, demonstrates, tests and measures Remit.
 
-mod build_wasm;
-mod exports;
-mod tidy;
-mod workspace;
-
 use std::env;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use xtask::{build_wasm, tidy};
 
 const HELP: &str = "\
 Builds, demonstrates, tests and measures Remit.

@@ -30,7 +30,7 @@ struct Finding {
 ///
 /// # Errors
 /// When a rule is broken, or git cannot list the files.
-pub(crate) fn tidy() -> Result<()> {
+pub fn tidy() -> Result<()> {
     let files = tracked_files()?;
     let findings = check(&files);
     for finding in &findings {

@@ -8,16 +8,16 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 /// The target that the filter is built for.
-pub(crate) const WASM_TARGET: &str = "wasm32-wasip1";
+pub const WASM_TARGET: &str = "wasm32-wasip1";
 
 /// The folder that holds the workspace's `Cargo.toml`.
-pub(crate) fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     manifest.parent().unwrap_or(manifest).to_path_buf()
 }
 
 /// Cargo's target folder: `CARGO_TARGET_DIR` where it is set, else `target` in the workspace.
-pub(crate) fn target_dir() -> PathBuf {
+pub fn target_dir() -> PathBuf {
     match env::var_os("CARGO_TARGET_DIR") {
         Some(dir) if !dir.is_empty() => root().join(dir),
         _ => root().join("target"),
@@ -25,12 +25,12 @@ pub(crate) fn target_dir() -> PathBuf {
 }
 
 /// Where `cargo xtask build-wasm` leaves the filter.
-pub(crate) fn filter_wasm() -> PathBuf {
+pub fn filter_wasm() -> PathBuf {
     target_dir().join(WASM_TARGET).join("release/remit_filter.wasm")
 }
 
 /// The cargo that runs this, or the first on `PATH`, working in the workspace.
-pub(crate) fn cargo() -> Command {
+pub fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
     command
@@ -40,7 +40,7 @@ pub(crate) fn cargo() -> Command {
 ///
 /// # Errors
 /// When it cannot be started, or ends with another status than 0.
-pub(crate) fn run(command: &mut Command) -> Result<()> {
+pub fn run(command: &mut Command) -> Result<()> {
     let shown = shown(command);
     let status = command.status().with_context(|| format!("failed to start `{shown}`"))?;
     if !status.success() {
@@ -53,7 +53,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 ///
 /// # Errors
 /// When it cannot be started, or ends with another status than 0; the error holds its last line on stderr.
-pub(crate) fn output(command: &mut Command) -> Result<String> {
+pub fn output(command: &mut Command) -> Result<String> {
     let shown = shown(command);
     let output =
         command.stdin(Stdio::null()).output().with_context(|| format!("failed to start `{shown}`"))?;
@@ -66,7 +66,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 }
 
 /// The first executable of that name on `PATH`.
-pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
+pub fn on_path(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
@@ -75,7 +75,7 @@ pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
 ///
 /// # Errors
 /// When the file or its folder cannot be written.
-pub(crate) fn write_if_changed(path: &Path, content: &[u8]) -> Result<bool> {
+pub fn write_if_changed(path: &Path, content: &[u8]) -> Result<bool> {
     if std::fs::read(path).is_ok_and(|old| old == content) {
         return Ok(false);
     }

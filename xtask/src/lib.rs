@@ -1,0 +1,10 @@
+//! What the tasks are made of; the end-to-end tests use the same Envoy, configuration and upstream.
+
+pub mod build_wasm;
+pub mod envoy;
+pub mod envoy_config;
+mod exports;
+pub mod http;
+pub mod tidy;
+pub mod upstream;
+pub mod workspace;
