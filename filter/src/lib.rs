@@ -1,1 +1,16 @@
-//! The proxy-wasm shell around `remit-core`.
+//! The proxy-wasm shell around `remit-core`: it fetches what the pipeline needs and carries out what it concludes.
+
+mod host;
+mod metrics;
+mod root;
+mod stream;
+
+use proxy_wasm::traits::RootContext;
+use proxy_wasm::types::LogLevel;
+
+use crate::root::Root;
+
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|id| -> Box<dyn RootContext> { Box::new(Root::new(id)) });
+}}

@@ -1,5 +1,22 @@
 //! The decision pipeline of Remit, sans I/O: events in, steps out. No host call, clock, randomness or I/O.
 #![forbid(unsafe_code)]
 
+pub mod action;
+pub mod approval;
+pub mod audit;
+pub mod bundle;
+pub mod config;
+pub mod decision;
+pub mod delegation;
+pub mod effect;
+pub mod engine;
+pub mod exchange;
 pub mod ids;
+pub mod input;
 pub mod json;
+pub mod keys;
+pub mod policy;
+pub mod reason;
+pub mod request;
+pub mod source;
+pub mod token;

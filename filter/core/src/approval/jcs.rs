@@ -1,0 +1,153 @@
+//! JSON Canonicalization Scheme (RFC 8785): one byte sequence for one JSON value, so that it can be digested.
+
+use serde_json::{Number, Value};
+
+/// The largest integer that every IEEE 754 double up to it represents exactly.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// A number that would change when another reader takes it as a double.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a number that a double cannot hold exactly")]
+pub struct InexactNumber;
+
+/// Writes a value in canonical form.
+///
+/// # Errors
+///
+/// [`InexactNumber`] for integers beyond ±2^53.
+pub fn canonical(value: &Value) -> Result<String, InexactNumber> {
+    let mut out = String::new();
+    write(value, &mut out)?;
+    Ok(out)
+}
+
+fn write(value: &Value, out: &mut String) -> Result<(), InexactNumber> {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(true) => out.push_str("true"),
+        Value::Bool(false) => out.push_str("false"),
+        Value::Number(number) => out.push_str(&ecmascript(number)?),
+        Value::String(text) => quote(text, out),
+        Value::Array(items) => {
+            out.push('[');
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                write(item, out)?;
+            }
+            out.push(']');
+        }
+        Value::Object(object) => {
+            // Section 3.2.3: by UTF-16 code units, which is not the order of UTF-8 beyond the basic plane.
+            let mut members: Vec<_> = object.iter().collect();
+            members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+            out.push('{');
+            for (i, (name, member)) in members.into_iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                quote(name, out);
+                out.push(':');
+                write(member, out)?;
+            }
+            out.push('}');
+        }
+    }
+    Ok(())
+}
+
+/// Section 3.2.2.2; serde_json escapes exactly what it asks for.
+fn quote(text: &str, out: &mut String) {
+    out.push_str(&Value::from(text).to_string());
+}
+
+/// Section 3.2.2.3: ECMA-262 `Number::toString`.
+fn ecmascript(number: &Number) -> Result<String, InexactNumber> {
+    let value = number.as_f64().ok_or(InexactNumber)?;
+    let is_integer = number.is_u64() || number.is_i64();
+    if !value.is_finite() || value.abs() > MAX_EXACT && (is_integer || value.fract() == 0.0 && value.abs() < 1e21) {
+        return Err(InexactNumber);
+    }
+    if is_integer {
+        return Ok(number.to_string());
+    }
+    if value == 0.0 {
+        return Ok("0".to_owned());
+    }
+    let scientific = format!("{value:e}");
+    let (mantissa, exponent) = scientific.split_once('e').ok_or(InexactNumber)?;
+    let exponent: i32 = exponent.parse().map_err(|_| InexactNumber)?;
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+    let digits = mantissa.replace('.', "");
+    Ok(format!("{sign}{}", place_point(&digits, exponent)))
+}
+
+/// Digits d.ddd × 10^exponent, with the point where ECMA-262 puts it.
+fn place_point(digits: &str, exponent: i32) -> String {
+    let count = i32::try_from(digits.len()).unwrap_or(i32::MAX);
+    let zeros = |n: i32| "0".repeat(usize::try_from(n).unwrap_or(0));
+    let point = exponent.saturating_add(1);
+    if point >= count && point <= 21 {
+        return format!("{digits}{}", zeros(point.saturating_sub(count)));
+    }
+    if point > 0 && point <= 21 {
+        let (whole, fraction) = digits.split_at_checked(usize::try_from(point).unwrap_or(0)).unwrap_or((digits, ""));
+        return format!("{whole}.{fraction}");
+    }
+    if point > -6 && point <= 0 {
+        return format!("0.{}{digits}", zeros(point.saturating_neg()));
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    let (first, rest) = digits.split_at_checked(1).unwrap_or((digits, ""));
+    let point = if rest.is_empty() { "" } else { "." };
+    format!("{first}{point}{rest}e{sign}{}", exponent.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_examples_of_rfc_8785() {
+        // Section 3.2.2, and the sorting example of section 3.2.3.
+        let text = r#"{"numbers":[333333333.33333329,1E30,4.50,2e-3,0.000000000000000000000000001],
+            "string":"\u20ac$\u000F\u000aA'\u0042\u0022\u005c\\\"\/","literals":[null,true,false]}"#;
+        let value: Value = serde_json::from_str(text).unwrap();
+        let expected = concat!(
+            r#"{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],"#,
+            r#""string":"€$\u000f\nA'B\"\\\\\"/"}"#
+        );
+        assert_eq!(canonical(&value).unwrap(), expected);
+
+        let value = json!({"\u{20ac}": 1, "\r": 2, "\u{fb33}": 3, "1": 4, "\u{1f600}": 5, "\u{80}": 6, "\u{f6}": 7});
+        let text = canonical(&value).unwrap();
+        let order: Vec<_> = text.split(',').filter_map(|member| member.rsplit(':').next()).collect();
+        assert_eq!(order, ["2", "4", "6", "7", "1", "5", "3}"]);
+    }
+
+    #[test]
+    fn numbers_as_ecmascript_writes_them() {
+        for (value, expected) in [
+            (json!(0.0), "0"),
+            (json!(-0.0), "0"),
+            (json!(1.0), "1"),
+            (json!(-1.5), "-1.5"),
+            (json!(0.000_001), "0.000001"),
+            (json!(1e-7), "1e-7"),
+            (json!(1.25e-9), "1.25e-9"),
+            (json!(1e21), "1e+21"),
+            (json!(5e-324), "5e-324"),
+            (json!(1.797_693_134_862_315_7e308), "1.7976931348623157e+308"),
+            (json!(9_007_199_254_740_992_u64), "9007199254740992"),
+            (json!(-42), "-42"),
+        ] {
+            assert_eq!(canonical(&value).unwrap(), expected);
+        }
+        for inexact in [json!(9_007_199_254_740_993_u64), json!(-9_007_199_254_740_993_i64), json!(1e20)] {
+            assert_eq!(canonical(&inexact), Err(InexactNumber), "{inexact}");
+        }
+    }
+}

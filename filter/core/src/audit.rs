@@ -1,0 +1,250 @@
+//! The audit record: one JSON line for every terminal step. Redacted when constructed: no token, no header, no query,
+//! no argument, only digests of them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::action::{Action, Resource, Verb};
+use crate::approval::canonical;
+use crate::config::Mode;
+use crate::decision::{Decision, Outcome};
+use crate::delegation::{Delegation, Party};
+use crate::ids::{Now, ReasonCode};
+
+/// The longest path or name that a record repeats, in characters.
+const MAX_TEXT: usize = 256;
+
+/// One terminal step.
+#[derive(Debug, Clone, Serialize)]
+pub struct AuditRecord {
+    /// What the line is, for whoever reads the proxy's log: `remit.audit/1`.
+    audit: &'static str,
+    /// RFC 3339, UTC, milliseconds.
+    time: String,
+    /// The id that the upstream and the client get too.
+    decision_id: String,
+    mode: Mode,
+    /// The decision, also where observe mode does not enforce it.
+    outcome: Outcome,
+    /// Whether the decision was put into effect.
+    enforced: bool,
+    reasons: Vec<ReasonCode>,
+    /// The HTTP status of the filter's own reply.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    /// What went wrong, for the operator; the client is not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    /// The current actor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<Party>,
+    /// The human at the root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal: Option<Party>,
+    /// Every actor, the current one first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    chain: Vec<Party>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<AuditedAction>,
+    request: AuditedRequest,
+    /// SHA-256 of the body as it came, base64url.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval: Option<AuditedApproval>,
+    /// Revision of the bundle that decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bundle: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct AuditedAction {
+    protocol: &'static str,
+    classified: bool,
+    operation: String,
+    verb: Verb,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<Resource>,
+    /// SHA-256 of the arguments as canonical JSON, base64url.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arguments_sha256: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize)]
+struct AuditedRequest {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    method: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    authority: String,
+    /// Without the query, which may hold secrets.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    path: String,
+}
+
+/// What is kept of an approval.
+#[derive(Debug, Clone, Serialize)]
+pub struct AuditedApproval {
+    /// Who approved.
+    pub approver: Party,
+    /// The challenge that was answered.
+    pub challenge: String,
+    /// SHA-256 of the approval as it came, base64url.
+    pub sha256: String,
+}
+
+impl AuditRecord {
+    /// A record of a decision, to which the stages that were reached add what they know.
+    #[must_use]
+    pub fn of(decision: &Decision, decision_id: &str, mode: Mode, now: Now) -> Self {
+        Self {
+            audit: "remit.audit/1",
+            time: rfc3339(now),
+            decision_id: decision_id.to_owned(),
+            mode,
+            outcome: decision.outcome,
+            enforced: decision.is_enforced(mode),
+            reasons: decision.reasons.clone(),
+            status: None,
+            detail: None,
+            agent: None,
+            principal: None,
+            chain: Vec::new(),
+            task: None,
+            action: None,
+            request: AuditedRequest::default(),
+            body_sha256: None,
+            approval: None,
+            bundle: None,
+        }
+    }
+
+    /// With the status of the filter's own reply.
+    pub fn replied(&mut self, status: u16) {
+        self.status = Some(status);
+    }
+
+    /// With what went wrong.
+    pub fn failed(&mut self, detail: &str) {
+        self.detail = Some(shortened(detail));
+    }
+
+    /// With the request line.
+    pub fn requested(&mut self, method: &str, authority: &str, path: &str) {
+        self.request =
+            AuditedRequest { method: shortened(method), authority: shortened(authority), path: shortened(path) };
+    }
+
+    /// With who acts for whom.
+    pub fn delegated(&mut self, delegation: &Delegation) {
+        self.agent = delegation.actor.clone();
+        self.principal = Some(delegation.principal.party.clone());
+        self.chain.clone_from(&delegation.chain);
+        self.task = delegation.task.as_ref().map(|task| shortened(&task.task_id));
+    }
+
+    /// With what was asked for.
+    pub fn acted(&mut self, action: &Action) {
+        let arguments = (!action.arguments.is_null()).then(|| canonical(&action.arguments)).and_then(Result::ok);
+        self.action = Some(AuditedAction {
+            protocol: action.protocol.as_str(),
+            classified: action.classified,
+            operation: shortened(&action.operation),
+            verb: action.verb,
+            tool: action.tool.as_deref().map(shortened),
+            resource: action.resource.as_ref().map(|resource| Resource {
+                kind: shortened(&resource.kind),
+                id: shortened(&resource.id),
+                name: shortened(&resource.name),
+            }),
+            arguments_sha256: arguments.map(|text| sha256(text.as_bytes())),
+        });
+    }
+
+    /// With the digest of the body.
+    pub fn carried(&mut self, body_sha256: String) {
+        self.body_sha256 = Some(body_sha256);
+    }
+
+    /// With the approval that was presented.
+    pub fn approved(&mut self, approval: AuditedApproval) {
+        self.approval = Some(approval);
+    }
+
+    /// With the bundle that decided.
+    pub fn decided_by(&mut self, revision: &str) {
+        self.bundle = Some(shortened(revision));
+    }
+
+    /// The record as one line of JSON.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        // A struct of strings and numbers always serialises.
+        serde_json::to_string(self).unwrap_or_else(|_| r#"{"audit":"remit.audit/1","detail":"unserialisable"}"#.into())
+    }
+}
+
+/// SHA-256 in base64url without padding.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(bytes))
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(MAX_TEXT).collect()
+}
+
+/// RFC 3339 in UTC with milliseconds.
+fn rfc3339(now: Now) -> String {
+    let seconds = now.seconds().0;
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+    let millis = now.subsecond_nanos() / 1_000_000;
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+}
+
+/// Year, month and day of a number of days since 1970-01-01, in the Gregorian calendar.
+#[expect(clippy::arithmetic_side_effects, reason = "days of u64 seconds: the products stay far below u64::MAX")]
+fn civil(days: u64) -> (u64, u64, u64) {
+    let day = days + 719_468;
+    let (era, of_era) = (day / 146_097, day % 146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let day_of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rfc_3339() {
+        for (nanos, expected) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_400_123_456_789, "2000-02-29T00:00:00.123Z"),
+            (1_773_842_531_500_000_000, "2026-03-18T14:02:11.500Z"),
+            (u64::MAX, "2554-07-21T23:34:33.709Z"),
+        ] {
+            assert_eq!(rfc3339(Now(nanos)), expected);
+        }
+    }
+
+    #[test]
+    fn records_stay_small() {
+        let decision = Decision::deny(ReasonCode::of("x"), 403);
+        let mut record = AuditRecord::of(&decision, "id", Mode::Enforce, Now(0));
+        record.requested("GET", "a", &"/ä".repeat(10_000));
+        record.failed(&"x".repeat(100_000));
+        assert!(record.to_line().len() < 2000);
+    }
+}

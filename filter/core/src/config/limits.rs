@@ -1,0 +1,99 @@
+//! Bounds on size, depth, time, memory and state, each with a default that suits a gateway.
+
+use serde::{Deserialize, Serialize};
+
+use super::Checks;
+
+/// Bounds on everything that grows.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Limits {
+    /// Request headers of one request, names and values, in bytes.
+    pub header_bytes: usize,
+    /// Request headers of one request.
+    pub header_count: usize,
+    /// One token or approval, in bytes.
+    pub token_bytes: usize,
+    /// A request body that is read, in bytes.
+    pub body_bytes: usize,
+    /// How long the filter waits for a body that it needs, in seconds.
+    pub body_seconds: u64,
+    /// Nesting of JSON in bodies, claims and arguments.
+    pub json_depth: usize,
+    /// Instructions of the policy engine for one decision.
+    pub instructions: usize,
+    /// Time of the policy engine for one decision, in milliseconds.
+    pub evaluation_ms: u64,
+    /// Verified tokens that are remembered, for each worker.
+    pub token_cache_entries: usize,
+    /// Size of the verified tokens that are remembered, in bytes, for each worker.
+    pub token_cache_bytes: usize,
+    /// Slots that open challenges are kept in, for the whole proxy.
+    pub challenge_slots: u32,
+    /// Open challenges in one slot. When a slot is full, no further challenge is issued from it.
+    pub challenges_per_slot: usize,
+    /// A bundle as fetched, in bytes.
+    pub bundle_bytes: usize,
+    /// A bundle unpacked, in bytes.
+    pub bundle_unpacked_bytes: usize,
+    /// Files in a bundle.
+    pub bundle_files: usize,
+    /// A key set as fetched, in bytes.
+    pub key_set_bytes: usize,
+    /// Keys in a key set.
+    pub key_set_keys: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_bytes: 64 * 1024,
+            header_count: 128,
+            token_bytes: 8 * 1024,
+            body_bytes: 1024 * 1024,
+            body_seconds: 60,
+            json_depth: 32,
+            instructions: 100_000,
+            evaluation_ms: 10,
+            token_cache_entries: 4096,
+            token_cache_bytes: 4 * 1024 * 1024,
+            challenge_slots: 256,
+            challenges_per_slot: 8,
+            bundle_bytes: 4 * 1024 * 1024,
+            bundle_unpacked_bytes: 32 * 1024 * 1024,
+            bundle_files: 512,
+            key_set_bytes: 64 * 1024,
+            key_set_keys: 32,
+        }
+    }
+}
+
+impl Limits {
+    pub(super) fn check(&self, checks: &mut Checks) {
+        let at = |name: &str| format!("/limits/{name}");
+        let mut within = |name: &str, value: usize, low: usize, high: usize, problem: &'static str| {
+            checks.that((low..=high).contains(&value), &at(name), problem);
+        };
+        within("header_bytes", self.header_bytes, 1024, 1 << 20, "1024 to 1048576");
+        within("header_count", self.header_count, 8, 1024, "8 to 1024");
+        within("token_bytes", self.token_bytes, 256, 32 * 1024, "256 to 32768");
+        within("body_bytes", self.body_bytes, 0, 64 << 20, "at most 67108864");
+        within("json_depth", self.json_depth, 4, 120, "4 to 120");
+        within("instructions", self.instructions, 100, 100_000_000, "100 to 100000000");
+        let ms = usize::try_from(self.evaluation_ms).unwrap_or(usize::MAX);
+        within("evaluation_ms", ms, 1, 1000, "1 to 1000");
+        within("token_cache_entries", self.token_cache_entries, 0, 1 << 20, "at most 1048576");
+        within("token_cache_bytes", self.token_cache_bytes, 0, 256 << 20, "at most 268435456");
+        let seconds = usize::try_from(self.body_seconds).unwrap_or(usize::MAX);
+        within("body_seconds", seconds, 1, 3600, "1 to 3600");
+        let slots = usize::try_from(self.challenge_slots).unwrap_or(usize::MAX);
+        within("challenge_slots", slots, 1, 65_536, "1 to 65536");
+        within("challenges_per_slot", self.challenges_per_slot, 1, 64, "1 to 64");
+        within("bundle_bytes", self.bundle_bytes, 256, 64 << 20, "256 to 67108864");
+        within("bundle_unpacked_bytes", self.bundle_unpacked_bytes, 1024, 256 << 20, "1024 to 268435456");
+        within("bundle_files", self.bundle_files, 1, 65_536, "1 to 65536");
+        within("key_set_bytes", self.key_set_bytes, 64, 1 << 20, "64 to 1048576");
+        within("key_set_keys", self.key_set_keys, 1, 256, "1 to 256");
+    }
+}

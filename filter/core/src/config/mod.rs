@@ -1,0 +1,445 @@
+//! The one configuration document: parsed strictly, checked once, never read again on the request path.
+
+mod limits;
+
+use serde::{Deserialize, Serialize};
+
+pub use limits::Limits;
+
+use crate::json::{self, JsonError};
+use crate::keys::Algorithm;
+use crate::token::{
+    DEFAULT_CLOCK_SKEW_SECONDS, DEFAULT_MAX_CHAIN_DEPTH, DEFAULT_MAX_LIFETIME_SECONDS, MAX_CLOCK_SKEW_SECONDS, Subjects,
+};
+
+/// The largest configuration document that is read, in bytes; inline bundles travel in it.
+pub const MAX_CONFIG_BYTES: usize = 16 * 1024 * 1024;
+
+/// What is wrong with a configuration document, and where.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Larger than [`MAX_CONFIG_BYTES`].
+    #[error("configuration: {bytes} bytes, more than the {MAX_CONFIG_BYTES} that are read")]
+    TooLarge {
+        /// Its size in bytes.
+        bytes: usize,
+    },
+    /// Not JSON, or JSON that readers could read differently.
+    #[error("configuration: {0}")]
+    Json(#[from] JsonError),
+    /// A member is unknown, missing or of the wrong shape.
+    #[error("configuration at {pointer}: {source}")]
+    Shape {
+        /// JSON pointer (RFC 6901) of the member.
+        pointer: String,
+        /// What was expected.
+        source: serde_json::Error,
+    },
+    /// A member has the right shape and a value that cannot work.
+    #[error("configuration at {pointer}: {problem}")]
+    Value {
+        /// JSON pointer (RFC 6901) of the member.
+        pointer: String,
+        /// What is wrong and what to do.
+        problem: &'static str,
+    },
+}
+
+/// Whether decisions are enforced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Mode {
+    /// What is not allowed is not forwarded.
+    #[default]
+    Enforce,
+    /// Everything is decided and recorded, and nothing is blocked.
+    Observe,
+}
+
+impl Mode {
+    /// The name in configuration, input and audit.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Observe => "observe",
+        }
+    }
+}
+
+/// The plugin configuration.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Config {
+    /// The version of this format: 1.
+    pub version: u32,
+    /// Enforce (default) or observe.
+    #[serde(default)]
+    pub mode: Mode,
+    /// The identifier of the protected resource: the `aud` that tokens must name (RFC 9068 section 4).
+    pub resource: String,
+    /// Who may issue delegation tokens. At least one.
+    pub issuers: Vec<Issuer>,
+    /// How approvals by humans are asked for and verified. Absent: nothing can be approved.
+    #[serde(default)]
+    pub approvals: Option<Approvals>,
+    /// Where the policy comes from.
+    pub bundle: BundleSource,
+    /// Path of the decision rule below `data`, as opa-envoy-plugin's `path`.
+    #[serde(default = "default_decision")]
+    pub decision: String,
+    /// Bounds on everything that grows.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What happens on named failures. The default of each is to deny.
+    #[serde(default)]
+    pub failures: Failures,
+    /// How signatures are verified.
+    #[serde(default)]
+    pub signatures: Signatures,
+    /// How a denial looks to MCP clients.
+    #[serde(default)]
+    pub denials: Denials,
+}
+
+/// An issuer of delegation tokens (RFC 8414 section 2 names it `issuer`).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Issuer {
+    /// Exact value of `iss`.
+    pub issuer: String,
+    /// Algorithms that are accepted from this issuer.
+    pub algorithms: Vec<Algorithm>,
+    /// Its keys.
+    pub keys: KeySource,
+    /// Accepted values of the header's `typ`.
+    #[serde(default = "default_types")]
+    pub types: Vec<String>,
+    /// Expected `aud`; default: `resource`.
+    #[serde(default)]
+    pub audience: Option<String>,
+    /// Largest accepted `exp - iat`, in seconds.
+    #[serde(default = "default_lifetime")]
+    pub max_lifetime_seconds: u64,
+    /// Tolerated difference of clocks, in seconds; at most 300.
+    #[serde(default = "default_skew")]
+    pub clock_skew_seconds: u64,
+    /// Largest accepted number of nested `act` (RFC 8693 section 4.1).
+    #[serde(default = "default_depth")]
+    pub max_chain_depth: usize,
+    /// Who this issuer's subjects are.
+    #[serde(default)]
+    pub subjects: Subjects,
+}
+
+/// Where keys come from.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum KeySource {
+    /// A JWK Set (RFC 7517) in the configuration.
+    Inline(#[cfg_attr(feature = "schema", schemars(with = "serde_json::Value"))] serde_json::Value),
+    /// A JWK Set fetched through a cluster of the proxy.
+    Http(HttpSource),
+    /// A shared secret for HS256, base64url, at least 32 bytes.
+    Secret(String),
+}
+
+/// Something fetched through a cluster of the proxy, again and again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct HttpSource {
+    /// Name of the proxy's cluster.
+    pub cluster: String,
+    /// `:authority` of the request.
+    pub authority: String,
+    /// `:path` of the request.
+    pub path: String,
+    /// How long one fetch may take, in milliseconds.
+    #[serde(default = "default_timeout")]
+    pub timeout_ms: u64,
+    /// How often it is fetched again, in seconds.
+    #[serde(default = "default_refresh")]
+    pub refresh_seconds: u64,
+    /// How long the last good answer may be used, in seconds; 0: for ever.
+    #[serde(default = "default_max_age")]
+    pub max_age_seconds: u64,
+}
+
+/// Where the policy bundle comes from.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum BundleSource {
+    /// A `.tar.gz` in base64 (RFC 4648 section 4).
+    Inline(String),
+    /// A `.tar.gz` fetched through a cluster of the proxy.
+    Http(HttpSource),
+}
+
+/// How approvals are asked for and verified.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Approvals {
+    /// Who may issue approvals, apart from the issuers of tokens. At least one.
+    pub issuers: Vec<ApprovalIssuer>,
+    /// Expected `aud` of approvals; default: `resource`.
+    #[serde(default)]
+    pub audience: Option<String>,
+    /// Where a person can see the state of a challenge; `{challenge}` stands for its id.
+    #[serde(default)]
+    pub status_url: Option<String>,
+    /// How long a challenge stays open, in seconds; at most 3600.
+    #[serde(default = "default_challenge")]
+    pub challenge_seconds: u64,
+}
+
+/// An issuer of approvals.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ApprovalIssuer {
+    /// Exact value of `iss`.
+    pub issuer: String,
+    /// Algorithms that are accepted; none of them symmetric, or an approval would prove nothing.
+    pub algorithms: Vec<Algorithm>,
+    /// Its keys.
+    pub keys: KeySource,
+    /// Tolerated difference of clocks, in seconds; at most 300.
+    #[serde(default = "default_skew")]
+    pub clock_skew_seconds: u64,
+}
+
+/// What happens when a decision cannot be made as usual.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Failures {
+    /// No bundle is in force: not fetched yet, refused, or older than its maximum age.
+    pub no_bundle: FailureMode,
+    /// The policy is undefined, contradicts itself, fails, or returns something that is no decision.
+    pub evaluation: FailureMode,
+    /// The policy ran over its instructions or its time.
+    pub budget_exhausted: FailureMode,
+    /// The body is larger than `limits.body_bytes`.
+    pub body_too_large: BodyTooLarge,
+}
+
+/// Deny or allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum FailureMode {
+    /// Nothing is forwarded.
+    #[default]
+    Deny,
+    /// The request is forwarded; audit says why.
+    Allow,
+}
+
+/// What happens to a body over the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum BodyTooLarge {
+    /// 413.
+    #[default]
+    Deny,
+    /// The policy decides without the body, and sees `truncated_body`.
+    DecideWithout,
+}
+
+/// How signatures are verified.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Signatures {
+    /// Let the proxy's foreign function `verify_signature` do RS256 and ES256 where it exists.
+    pub host: bool,
+}
+
+impl Default for Signatures {
+    fn default() -> Self {
+        Self { host: true }
+    }
+}
+
+/// How denials look.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Denials {
+    /// HTTP status that carries a JSON-RPC error to MCP clients: 403 (default) or 200, which some SDKs need.
+    pub mcp_status: u16,
+}
+
+impl Default for Denials {
+    fn default() -> Self {
+        Self { mcp_status: 403 }
+    }
+}
+
+fn default_decision() -> String {
+    "remit/authz/decision".to_owned()
+}
+fn default_types() -> Vec<String> {
+    vec!["at+jwt".to_owned()]
+}
+const fn default_lifetime() -> u64 {
+    DEFAULT_MAX_LIFETIME_SECONDS
+}
+const fn default_skew() -> u64 {
+    DEFAULT_CLOCK_SKEW_SECONDS
+}
+const fn default_depth() -> usize {
+    DEFAULT_MAX_CHAIN_DEPTH
+}
+const fn default_timeout() -> u64 {
+    1000
+}
+const fn default_refresh() -> u64 {
+    60
+}
+const fn default_max_age() -> u64 {
+    3600
+}
+const fn default_challenge() -> u64 {
+    300
+}
+
+impl Config {
+    /// Parses and checks a configuration document.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConfigError`]; each names the member by JSON pointer.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
+        if bytes.len() > MAX_CONFIG_BYTES {
+            return Err(ConfigError::TooLarge { bytes: bytes.len() });
+        }
+        let value = json::parse(bytes, 32)?;
+        let config: Self = serde_path_to_error::deserialize(value).map_err(|error| ConfigError::Shape {
+            pointer: pointer_of(error.path()),
+            source: error.into_inner(),
+        })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The `aud` of approvals.
+    #[must_use]
+    pub fn approval_audience(&self) -> &str {
+        let audience = self.approvals.as_ref().and_then(|approvals| approvals.audience.as_deref());
+        audience.unwrap_or(&self.resource)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let mut checks = Checks { failed: None };
+        checks.that(self.version == 1, "/version", "this filter reads version 1");
+        checks.that(!self.resource.is_empty(), "/resource", "name the protected resource, as in `aud`");
+        checks.that(!self.issuers.is_empty(), "/issuers", "at least one issuer is needed");
+        let path_ok = self.decision.split('/').all(|part| !part.is_empty());
+        checks.that(path_ok, "/decision", "a path such as `remit/authz/decision`, no leading or trailing `/`");
+        checks.that(
+            matches!(self.denials.mcp_status, 200 | 400 | 401 | 403),
+            "/denials/mcp_status",
+            "one of 200, 400, 401, 403",
+        );
+        for (i, issuer) in self.issuers.iter().enumerate() {
+            let at = format!("/issuers/{i}");
+            checks.issuer(&at, &issuer.issuer, &issuer.algorithms, issuer.clock_skew_seconds, &issuer.keys);
+            let (lifetime, depth) = (issuer.max_lifetime_seconds, issuer.max_chain_depth);
+            checks.that((1..=86_400).contains(&lifetime), &at, "max_lifetime_seconds: 1 to 86400");
+            checks.that((1..=16).contains(&depth), &at, "max_chain_depth: 1 to 16");
+            checks.that(!issuer.types.is_empty(), &at, "types: at least one `typ`, such as `at+jwt`");
+            let earlier = self.issuers.iter().take(i).any(|other| other.issuer == issuer.issuer);
+            checks.that(!earlier, &at, "this issuer is configured twice");
+        }
+        if let Some(approvals) = &self.approvals {
+            checks.that(!approvals.issuers.is_empty(), "/approvals/issuers", "at least one issuer is needed");
+            let seconds = approvals.challenge_seconds;
+            let challenge = "/approvals/challenge_seconds";
+            checks.that((1..=3600).contains(&seconds), challenge, "1 to 3600");
+            for (i, issuer) in approvals.issuers.iter().enumerate() {
+                let at = format!("/approvals/issuers/{i}");
+                checks.issuer(&at, &issuer.issuer, &issuer.algorithms, issuer.clock_skew_seconds, &issuer.keys);
+                let symmetric =
+                    matches!(issuer.keys, KeySource::Secret(_)) || issuer.algorithms.contains(&Algorithm::Hs256);
+                checks.that(!symmetric, &at, "approvals are signed with a private key: no secret, no HS256");
+            }
+        }
+        if let BundleSource::Http(source) = &self.bundle {
+            checks.source("/bundle/http", source);
+        }
+        self.limits.check(&mut checks);
+        checks.failed.map_or(Ok(()), Err)
+    }
+}
+
+/// Collects the first thing that is wrong.
+struct Checks {
+    failed: Option<ConfigError>,
+}
+
+impl Checks {
+    fn that(&mut self, holds: bool, pointer: &str, problem: &'static str) {
+        if !holds && self.failed.is_none() {
+            self.failed = Some(ConfigError::Value { pointer: pointer.to_owned(), problem });
+        }
+    }
+
+    fn issuer(&mut self, at: &str, issuer: &str, algorithms: &[Algorithm], skew: u64, keys: &KeySource) {
+        self.that(!issuer.is_empty(), at, "issuer: the exact value of `iss`");
+        self.that(!algorithms.is_empty(), at, "algorithms: name at least one, such as ES256");
+        self.that(skew <= MAX_CLOCK_SKEW_SECONDS, at, "clock_skew_seconds: at most 300");
+        let symmetric = algorithms.contains(&Algorithm::Hs256);
+        match keys {
+            KeySource::Secret(_) => {
+                self.that(algorithms == [Algorithm::Hs256], at, "a secret goes with algorithms [\"HS256\"]");
+            }
+            KeySource::Inline(_) => self.that(!symmetric, at, "HS256 needs keys of the form {\"secret\": …}"),
+            KeySource::Http(source) => {
+                self.that(!symmetric, at, "HS256 needs keys of the form {\"secret\": …}");
+                self.source(&format!("{at}/keys/http"), source);
+            }
+        }
+    }
+
+    fn source(&mut self, at: &str, source: &HttpSource) {
+        self.that(!source.cluster.is_empty(), at, "cluster: the name of a cluster of the proxy");
+        self.that(source.path.starts_with('/'), at, "path: begins with `/`");
+        self.that((1..=60_000).contains(&source.timeout_ms), at, "timeout_ms: 1 to 60000");
+        self.that((1..=86_400).contains(&source.refresh_seconds), at, "refresh_seconds: 1 to 86400");
+        let (age, refresh) = (source.max_age_seconds, source.refresh_seconds);
+        self.that(age == 0 || age >= refresh, at, "max_age_seconds: 0, or at least refresh_seconds");
+    }
+}
+
+/// RFC 6901 form of a path inside a document.
+pub(crate) fn pointer_of(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut pointer = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } => {
+                pointer.push('/');
+                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            }
+            Segment::Enum { variant } => {
+                pointer.push('/');
+                pointer.push_str(variant);
+            }
+            Segment::Unknown => {}
+        }
+    }
+    if pointer.is_empty() { "the top level".to_owned() } else { pointer }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,290 @@
+//! The effect of a decision: the only home of status codes, header changes and bodies of replies.
+
+use serde_json::{Map, Value, json};
+
+use crate::action::McpId;
+use crate::config::Denials;
+use crate::decision::{Decision, Outcome, Permit};
+use crate::delegation::Delegation;
+use crate::request::{APPROVAL_HEADER, OWN_PREFIX, RequestView};
+
+/// JSON-RPC error code of a denial; outside of the range that JSON-RPC and MCP reserve.
+pub const MCP_DENIED: i64 = -31_403;
+/// JSON-RPC error code of a request that needs approval.
+pub const MCP_APPROVAL_REQUIRED: i64 = -31_401;
+
+/// What the shell does.
+#[derive(Debug)]
+pub enum Effect {
+    /// The request goes on to the upstream.
+    Forward(Forward),
+    /// The filter answers.
+    Reply(Reply),
+}
+
+/// A request on its way, with changes. It cannot be built without a [`Permit`].
+#[derive(Debug)]
+pub struct Forward {
+    _permit: Permit,
+    /// Headers to remove, the client's own copies of the filter's first.
+    pub remove_headers: Vec<String>,
+    /// Headers to set; a name that occurs twice is a header with two values.
+    pub set_headers: Vec<(String, String)>,
+    /// The new `:path`, where the policy changed the query.
+    pub path: Option<String>,
+    /// Headers to add to the upstream's response.
+    pub response_headers: Vec<(String, String)>,
+}
+
+/// A reply of the filter's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub body: String,
+}
+
+/// What a client is told apart from the decision.
+#[derive(Debug, Clone, Default)]
+pub struct Telling<'a> {
+    /// The decision id.
+    pub decision_id: &'a str,
+    /// Whether the client speaks MCP, and the id of its request.
+    pub mcp: Option<Option<&'a McpId>>,
+    /// The challenge to be approved.
+    pub challenge: Option<Value>,
+    /// What is wrong with the credential. The client is told this and no reason code.
+    pub credential: Option<Credential>,
+}
+
+/// What a client is told about a credential that was not accepted (RFC 6750 section 3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// There was none.
+    Missing,
+    /// It is not valid; why is nobody's business but the operator's.
+    Invalid,
+}
+
+/// The effect of a decision with leave to forward.
+#[must_use]
+pub fn forward(
+    permit: Permit,
+    decision: &Decision,
+    request: Option<&RequestView>,
+    delegation: Option<&Delegation>,
+    decision_id: &str,
+) -> Forward {
+    let mut remove_headers: Vec<String> = request
+        .map(RequestView::headers)
+        .unwrap_or_default()
+        .iter()
+        .map(|(name, _)| name)
+        .filter(|name| name.starts_with(OWN_PREFIX) || name.as_str() == APPROVAL_HEADER)
+        .cloned()
+        .collect();
+    let mut set_headers = vec![(format!("{OWN_PREFIX}decision-id"), decision_id.to_owned())];
+    if let Some(delegation) = delegation {
+        let mut tell = |name: &str, value: &str| set_headers.push((format!("{OWN_PREFIX}{name}"), header_safe(value)));
+        tell("principal", &delegation.principal.party.sub);
+        if let Some(actor) = &delegation.actor {
+            tell("agent", &actor.sub);
+        }
+        if let Some(task) = &delegation.task {
+            tell("task", &task.task_id);
+        }
+    }
+    let mut path = None;
+    let mut response_headers = Vec::new();
+    if decision.outcome.allows() {
+        remove_headers.extend(decision.remove_headers.iter().cloned());
+        set_headers.extend(decision.headers.iter().cloned());
+        response_headers.clone_from(&decision.response_headers);
+        path = request.and_then(|request| changed_path(request, decision));
+    }
+    Forward { _permit: permit, remove_headers, set_headers, path, response_headers }
+}
+
+/// The reply of a decision that does not forward.
+#[must_use]
+pub fn reply(decision: &Decision, telling: &Telling<'_>, denials: Denials) -> Reply {
+    let mut headers = vec![("cache-control".to_owned(), "no-store".to_owned())];
+    let status = match telling.credential {
+        Some(_) => 401,
+        None => decision.status.unwrap_or(403),
+    };
+    if let Some(credential) = telling.credential {
+        let challenge = match credential {
+            Credential::Missing => "Bearer",
+            Credential::Invalid => "Bearer error=\"invalid_token\"",
+        };
+        headers.push(("www-authenticate".to_owned(), challenge.to_owned()));
+    }
+    headers.extend(decision.headers.iter().cloned());
+    let told = told(decision, telling);
+    let has_type = headers.iter().any(|(name, _)| name == "content-type");
+    let (status, media_type, body) = match (telling.mcp, &decision.body) {
+        (_, Some(body)) => (status, None, body.clone()),
+        (Some(id), None) => {
+            // A status that a client has to act upon stays; a plain denial may ride on 200 where SDKs need it.
+            let status = if status == 403 { denials.mcp_status } else { status };
+            (status, Some("application/json"), rpc_error(decision, id, told))
+        }
+        (None, None) => (status, Some("application/problem+json"), problem(decision, status, told)),
+    };
+    if let (Some(media_type), false) = (media_type, has_type) {
+        headers.push(("content-type".to_owned(), media_type.to_owned()));
+    }
+    Reply { status, headers, body }
+}
+
+/// What both forms of a denial tell.
+fn told(decision: &Decision, telling: &Telling<'_>) -> Map<String, Value> {
+    let mut told = Map::new();
+    told.insert("decision_id".to_owned(), json!(telling.decision_id));
+    told.insert("outcome".to_owned(), json!(decision.outcome));
+    let reasons = match telling.credential {
+        Some(Credential::Missing) => json!(["token_missing"]),
+        Some(Credential::Invalid) => json!(["invalid_token"]),
+        None => json!(decision.reasons),
+    };
+    told.insert("reasons".to_owned(), reasons);
+    if let Some(challenge) = &telling.challenge {
+        told.insert("challenge".to_owned(), challenge.clone());
+    }
+    told
+}
+
+/// RFC 9457.
+fn problem(decision: &Decision, status: u16, told: Map<String, Value>) -> String {
+    let mut problem = Map::new();
+    problem.insert("type".to_owned(), json!("about:blank"));
+    problem.insert("title".to_owned(), json!(title(decision)));
+    problem.insert("status".to_owned(), json!(status));
+    problem.extend(told);
+    Value::Object(problem).to_string()
+}
+
+/// JSON-RPC 2.0 section 5.1. A denied notification has no id to answer to.
+fn rpc_error(decision: &Decision, id: Option<&McpId>, told: Map<String, Value>) -> String {
+    let code = if decision.outcome == Outcome::RequireApproval { MCP_APPROVAL_REQUIRED } else { MCP_DENIED };
+    let mut response = json!({"jsonrpc": "2.0", "error": {"code": code, "message": title(decision), "data": told}});
+    if let (Some(id), Some(response)) = (id, response.as_object_mut()) {
+        response.insert("id".to_owned(), json!(id));
+    }
+    response.to_string()
+}
+
+fn title(decision: &Decision) -> &'static str {
+    match decision.outcome {
+        Outcome::RequireApproval => "this action needs the approval of a human",
+        Outcome::Quarantine => "this session is quarantined",
+        _ if decision.is_failure() => "no decision could be made",
+        _ => "this action is outside of the remit",
+    }
+}
+
+/// Visible ASCII as it is, everything else percent-encoded: a subject may hold what a header must not.
+fn header_safe(value: &str) -> String {
+    let mut safe = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_graphic() && byte != b'%' {
+            safe.push(char::from(byte));
+        } else {
+            safe.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    safe
+}
+
+fn changed_path(request: &RequestView, decision: &Decision) -> Option<String> {
+    if decision.set_query.is_empty() && decision.remove_query.is_empty() {
+        return None;
+    }
+    let mut query = request.target.query.clone();
+    for name in &decision.remove_query {
+        query.remove(name);
+    }
+    query.extend(decision.set_query.clone());
+    let pairs: Vec<String> = query
+        .iter()
+        .flat_map(|(key, values)| values.iter().map(move |value| format!("{}={}", escaped(key), escaped(value))))
+        .collect();
+    let path = &request.target.path;
+    Some(if pairs.is_empty() { path.clone() } else { format!("{path}?{}", pairs.join("&")) })
+}
+
+/// RFC 3986 section 2.3: what is not unreserved is percent-encoded.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Mode;
+    use crate::ids::ReasonCode;
+    use crate::request::tests::request;
+
+    fn telling(mcp: Option<Option<&McpId>>) -> Telling<'_> {
+        Telling { decision_id: "d-1", mcp, ..Telling::default() }
+    }
+
+    #[test]
+    fn a_denial_is_told_in_the_clients_protocol() {
+        let decision = Decision::deny(ReasonCode::of("operation_outside_task"), 403);
+        let http = reply(&decision, &telling(None), Denials::default());
+        let body: Value = serde_json::from_str(&http.body).unwrap();
+        assert_eq!((http.status, body["reasons"][0].as_str()), (403, Some("operation_outside_task")));
+        assert!(http.headers.contains(&("content-type".into(), "application/problem+json".into())));
+
+        let id = McpId::Text("7".into());
+        let mcp = reply(&decision, &telling(Some(Some(&id))), Denials { mcp_status: 200 });
+        let body: Value = serde_json::from_str(&mcp.body).unwrap();
+        assert_eq!((mcp.status, &body["id"], &body["error"]["code"]), (200, &json!("7"), &json!(MCP_DENIED)));
+
+        let notification = reply(&decision, &telling(Some(None)), Denials::default());
+        let body: Value = serde_json::from_str(&notification.body).unwrap();
+        assert_eq!((notification.status, body.get("id")), (403, None));
+    }
+
+    #[test]
+    fn a_bad_credential_is_told_nothing() {
+        let decision = Decision::deny(ReasonCode::of("signature_invalid"), 401);
+        let telling = Telling { credential: Some(Credential::Invalid), ..telling(None) };
+        let reply = reply(&decision, &telling, Denials::default());
+        assert_eq!(reply.status, 401);
+        assert!(!reply.body.contains("signature"), "{}", reply.body);
+    }
+
+    #[test]
+    fn a_clients_own_copies_are_removed() {
+        let headers = [("X-Remit-Agent", "boss"), ("x-remit-anything", "1"), ("agent-approval", "t"), ("accept", "*")];
+        let view = request(("GET", "a", "/p?a=1&b=2"), &headers).unwrap();
+        let decision = Decision::from_policy(json!({
+            "allowed": true, "headers": {"x-a": ["1", "2"]}, "request_headers_to_remove": ["accept"],
+            "query_parameters_to_remove": ["a"], "query_parameters_to_set": {"c": "x y"}}))
+        .unwrap();
+        let permit = decision.permit(Mode::Enforce).unwrap();
+        let forward = forward(permit, &decision, Some(&view), None, "d-1");
+        assert_eq!(forward.remove_headers, ["x-remit-agent", "x-remit-anything", "agent-approval", "accept"]);
+        assert_eq!(forward.path.as_deref(), Some("/p?b=2&c=x%20y"));
+        assert_eq!(forward.set_headers.len(), 3);
+    }
+
+    #[test]
+    fn subjects_cannot_break_out_of_a_header() {
+        assert_eq!(header_safe("a b\r\nx: ä%"), "a%20b%0D%0Ax:%20%C3%A4%25");
+    }
+}

@@ -1,0 +1,408 @@
+//! Everything that is worked out at configure time: issuers, keys, the policy in force. Requests only look things up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::action::{Catalog, CatalogError};
+use crate::approval::{APPROVAL_TYPE, MAX_LIFETIME_SECONDS};
+use crate::bundle::{Bundle, BundleError, BundleLimits};
+use crate::config::{BundleSource, Config, ConfigError, KeySource, Limits};
+use crate::ids::UnixSeconds;
+use crate::input::Identity;
+use crate::keys::{KeyLimits, KeySet, KeySetError};
+use crate::policy::{Policy, PolicyError, PolicyLimits};
+use crate::source::{Answer, Fetch, Source};
+use crate::token::{CacheLimits, IssuerRules, Subjects, TokenCache};
+
+/// Why a configuration cannot be put in force.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The document itself.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A key set in it.
+    #[error("configuration at {pointer}: {source}")]
+    Keys {
+        /// JSON pointer of the key set.
+        pointer: String,
+        /// What is wrong.
+        source: KeySetError,
+    },
+    /// The bundle in it is not base64.
+    #[error("configuration at /bundle/inline: not base64 (RFC 4648 section 4)")]
+    BundleEncoding,
+    /// The bundle in it.
+    #[error("configuration at /bundle/inline: {0}")]
+    Bundle(#[from] LoadError),
+}
+
+/// Why a bundle cannot be put in force.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The archive, its manifest or its data.
+    #[error("bundle: {0}")]
+    Bundle(#[from] BundleError),
+    /// The Rego.
+    #[error("policy: {0}")]
+    Policy(#[from] PolicyError),
+    /// The catalog in the data.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+}
+
+/// A bundle in force.
+#[derive(Debug)]
+pub struct ActiveBundle {
+    /// `revision` of the manifest.
+    pub revision: String,
+    /// The compiled policy.
+    pub policy: Policy,
+    /// The catalog of its data.
+    pub catalog: Catalog,
+}
+
+impl ActiveBundle {
+    /// Compiles a bundle for a decision path.
+    ///
+    /// # Errors
+    ///
+    /// See [`LoadError`].
+    pub fn load(bundle: &Bundle, decision: &str, limits: &Limits) -> Result<Self, LoadError> {
+        let limits = PolicyLimits {
+            max_instructions: limits.instructions,
+            max_milliseconds: limits.evaluation_ms,
+            ..PolicyLimits::default()
+        };
+        let policy = Policy::compile(bundle, decision, &limits)?;
+        let catalog = Catalog::parse(policy.data_at(&["remit", "catalog"]))?;
+        Ok(Self { revision: bundle.revision().to_owned(), policy, catalog })
+    }
+}
+
+/// The limits on bundles that a configuration sets.
+#[must_use]
+pub fn bundle_limits(limits: &Limits) -> BundleLimits {
+    BundleLimits {
+        max_bytes: limits.bundle_bytes,
+        max_inflated_bytes: limits.bundle_unpacked_bytes,
+        max_files: limits.bundle_files,
+        ..BundleLimits::default()
+    }
+}
+
+/// An issuer, of tokens or of approvals.
+#[derive(Debug)]
+pub struct Issuer {
+    /// What its tokens must be like.
+    pub rules: Arc<IssuerRules>,
+    keys: Option<KeySet>,
+    source: Option<Source>,
+}
+
+impl Issuer {
+    fn new(rules: IssuerRules, keys: &KeySource, limits: &Limits) -> Result<Self, KeySetError> {
+        let (keys, source) = match keys {
+            KeySource::Inline(set) => {
+                // Parsed from text once more, so that key sets are read by one reader only.
+                let set = KeySet::parse(set.to_string().as_bytes(), &rules.algorithms, &key_limits(limits))?;
+                (Some(set), None)
+            }
+            KeySource::Secret(secret) => (Some(KeySet::from_secret(secret)?), None),
+            KeySource::Http(http) => (None, Some(Source::new(http.clone()))),
+        };
+        Ok(Self { rules: Arc::new(rules), keys, source })
+    }
+
+    /// The keys that may be used now: `None` before the first fetch, and after the last one has grown too old.
+    #[must_use]
+    pub fn keys(&self, now: UnixSeconds) -> Option<&KeySet> {
+        let stale = self.source.as_ref().is_some_and(|source| source.is_stale(now));
+        self.keys.as_ref().filter(|_| !stale)
+    }
+}
+
+fn key_limits(limits: &Limits) -> KeyLimits {
+    KeyLimits { max_bytes: limits.key_set_bytes, max_keys: limits.key_set_keys, ..KeyLimits::default() }
+}
+
+/// Something that is fetched.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SourceId {
+    /// The bundle.
+    Bundle,
+    /// The key set of an issuer of tokens.
+    Keys(String),
+    /// The key set of an issuer of approvals.
+    ApprovalKeys(String),
+}
+
+/// What became of an answer.
+#[derive(Debug)]
+pub enum Installed {
+    /// A new bundle is in force.
+    Bundle(Arc<ActiveBundle>),
+    /// A new key set is in force.
+    Keys,
+    /// The last good answer is still the right one (HTTP 304).
+    Unchanged,
+}
+
+/// Why an answer could not be used. What was in force stays in force.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// Nothing came back.
+    #[error("no answer")]
+    Nothing,
+    /// Another status than 200 or 304.
+    #[error("status {0}")]
+    Status(u16),
+    /// A bundle that does not load.
+    #[error(transparent)]
+    Bundle(#[from] LoadError),
+    /// A key set that does not load.
+    #[error(transparent)]
+    Keys(#[from] KeySetError),
+    /// The configuration names no such source.
+    #[error("nobody asked for it")]
+    Unknown,
+}
+
+impl FetchError {
+    /// The kind, for a metric.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Nothing => "no_answer",
+            Self::Status(_) => "status",
+            Self::Bundle(_) => "bundle_refused",
+            Self::Keys(_) => "key_set_refused",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A configuration in force.
+#[derive(Debug)]
+pub struct Engine {
+    /// The document.
+    pub config: Config,
+    /// Verified tokens, with what was derived from them.
+    pub tokens: TokenCache<Identity>,
+    issuers: BTreeMap<String, Issuer>,
+    approvers: BTreeMap<String, Issuer>,
+    bundle: Option<Arc<ActiveBundle>>,
+    bundle_source: Option<Source>,
+}
+
+impl Engine {
+    /// Puts a configuration document in force.
+    ///
+    /// # Errors
+    ///
+    /// See [`EngineError`]: each names the member at fault. Sources that are fetched are not errors yet; until their
+    /// first good answer requests are denied.
+    pub fn configure(document: &[u8]) -> Result<Self, EngineError> {
+        Self::with_config(Config::parse(document)?)
+    }
+
+    /// Puts a configuration in force.
+    ///
+    /// # Errors
+    ///
+    /// See [`EngineError`].
+    pub fn with_config(config: Config) -> Result<Self, EngineError> {
+        let limits = config.limits;
+        let mut issuers = BTreeMap::new();
+        for (i, issuer) in config.issuers.iter().enumerate() {
+            let rules = IssuerRules {
+                types: issuer.types.clone(),
+                max_lifetime_seconds: issuer.max_lifetime_seconds,
+                clock_skew_seconds: issuer.clock_skew_seconds,
+                max_chain_depth: issuer.max_chain_depth,
+                subjects: issuer.subjects,
+                ..IssuerRules::new(
+                    &issuer.issuer,
+                    &issuer.algorithms,
+                    issuer.audience.as_deref().unwrap_or(&config.resource),
+                )
+            };
+            let built = Issuer::new(rules, &issuer.keys, &limits)
+                .map_err(|source| EngineError::Keys { pointer: format!("/issuers/{i}/keys"), source })?;
+            issuers.insert(issuer.issuer.clone(), built);
+        }
+        let mut approvers = BTreeMap::new();
+        for (i, issuer) in config.approvals.iter().flat_map(|approvals| approvals.issuers.iter().enumerate()) {
+            let rules = IssuerRules {
+                types: vec![APPROVAL_TYPE.to_owned()],
+                max_lifetime_seconds: MAX_LIFETIME_SECONDS,
+                clock_skew_seconds: issuer.clock_skew_seconds,
+                subjects: Subjects::Human,
+                ..IssuerRules::new(&issuer.issuer, &issuer.algorithms, config.approval_audience())
+            };
+            let built = Issuer::new(rules, &issuer.keys, &limits)
+                .map_err(|source| EngineError::Keys { pointer: format!("/approvals/issuers/{i}/keys"), source })?;
+            approvers.insert(issuer.issuer.clone(), built);
+        }
+        let (bundle, bundle_source) = match &config.bundle {
+            BundleSource::Inline(encoded) => {
+                let bytes = STANDARD.decode(encoded).map_err(|_| EngineError::BundleEncoding)?;
+                let active = load(&bytes, &config)?;
+                (Some(Arc::new(active)), None)
+            }
+            BundleSource::Http(http) => (None, Some(Source::new(http.clone()))),
+        };
+        let tokens = TokenCache::new(CacheLimits {
+            max_entries: limits.token_cache_entries,
+            max_bytes: limits.token_cache_bytes,
+        });
+        Ok(Self { config, tokens, issuers, approvers, bundle, bundle_source })
+    }
+
+    /// The bundle in force: `None` before the first fetch, and after the last one has grown too old.
+    #[must_use]
+    pub fn bundle(&self, now: UnixSeconds) -> Option<&Arc<ActiveBundle>> {
+        let stale = self.bundle_source.as_ref().is_some_and(|source| source.is_stale(now));
+        self.bundle.as_ref().filter(|_| !stale)
+    }
+
+    /// The issuer of tokens with this `iss`.
+    #[must_use]
+    pub fn issuer(&self, iss: &str) -> Option<&Issuer> {
+        self.issuers.get(iss)
+    }
+
+    /// The issuer of approvals with this `iss`.
+    #[must_use]
+    pub fn approver(&self, iss: &str) -> Option<&Issuer> {
+        self.approvers.get(iss)
+    }
+
+    /// Whether anything has to be fetched at all.
+    #[must_use]
+    pub fn fetches(&self) -> bool {
+        let mut issuers = self.issuers.values().chain(self.approvers.values());
+        self.bundle_source.is_some() || issuers.any(|issuer| issuer.source.is_some())
+    }
+
+    /// Whether everything that is fetched has been fetched once.
+    #[must_use]
+    pub fn has_fetched_everything(&self) -> bool {
+        let issuers = self.issuers.values().chain(self.approvers.values());
+        let mut sources = issuers.filter_map(|issuer| issuer.source.as_ref()).chain(&self.bundle_source);
+        sources.all(|source| source.last_good().is_some())
+    }
+
+    /// Whether the policy in force reads the other end of the connection.
+    #[must_use]
+    pub fn reads_peer(&self) -> bool {
+        self.bundle.as_ref().is_some_and(|bundle| bundle.policy.reads().peer)
+    }
+
+    /// The fetches that are due. Each has to be answered with [`Engine::answered`].
+    pub fn due(&mut self, now: UnixSeconds) -> Vec<(SourceId, Fetch)> {
+        let mut due = Vec::new();
+        if let Some(fetch) = self.bundle_source.as_mut().and_then(|source| source.due(now)) {
+            due.push((SourceId::Bundle, fetch));
+        }
+        for (iss, issuer) in &mut self.issuers {
+            if let Some(fetch) = issuer.source.as_mut().and_then(|source| source.due(now)) {
+                due.push((SourceId::Keys(iss.clone()), fetch));
+            }
+        }
+        for (iss, issuer) in &mut self.approvers {
+            if let Some(fetch) = issuer.source.as_mut().and_then(|source| source.due(now)) {
+                due.push((SourceId::ApprovalKeys(iss.clone()), fetch));
+            }
+        }
+        due
+    }
+
+    /// Takes the answer to a fetch. What was in force stays in force unless the answer is good as a whole.
+    ///
+    /// # Errors
+    ///
+    /// See [`FetchError`].
+    pub fn answered(&mut self, id: &SourceId, answer: Answer, now: UnixSeconds) -> Result<Installed, FetchError> {
+        let installed = self.install(id, answer);
+        let Some(source) = self.source_mut(id) else { return Err(FetchError::Unknown) };
+        match installed {
+            Ok((installed, etag)) => {
+                source.succeeded(now, etag);
+                if matches!(installed, Installed::Keys) {
+                    // A token that the old keys verified may have been signed by a key that is gone.
+                    self.tokens.invalidate();
+                }
+                Ok(installed)
+            }
+            Err(error) => {
+                source.failed(now);
+                Err(error)
+            }
+        }
+    }
+
+    fn install(&mut self, id: &SourceId, answer: Answer) -> Result<(Installed, Option<String>), FetchError> {
+        let (etag, body) = match answer {
+            Answer::Nothing => return Err(FetchError::Nothing),
+            Answer::Response { status: 304, etag, .. } if self.holds(id) => return Ok((Installed::Unchanged, etag)),
+            Answer::Response { status: 200, etag, body } => (etag, body),
+            Answer::Response { status, .. } => return Err(FetchError::Status(status)),
+        };
+        let limits = key_limits(&self.config.limits);
+        let installed = match id {
+            SourceId::Bundle => {
+                let active = Arc::new(load(&body, &self.config)?);
+                self.bundle = Some(Arc::clone(&active));
+                Installed::Bundle(active)
+            }
+            SourceId::Keys(iss) => {
+                let issuer = self.issuers.get_mut(iss).ok_or(FetchError::Unknown)?;
+                issuer.keys = Some(KeySet::parse(&body, &issuer.rules.algorithms, &limits)?);
+                Installed::Keys
+            }
+            SourceId::ApprovalKeys(iss) => {
+                let issuer = self.approvers.get_mut(iss).ok_or(FetchError::Unknown)?;
+                issuer.keys = Some(KeySet::parse(&body, &issuer.rules.algorithms, &limits)?);
+                Installed::Keys
+            }
+        };
+        Ok((installed, etag))
+    }
+
+    fn holds(&self, id: &SourceId) -> bool {
+        match id {
+            SourceId::Bundle => self.bundle.is_some(),
+            SourceId::Keys(iss) => self.issuers.get(iss).is_some_and(|issuer| issuer.keys.is_some()),
+            SourceId::ApprovalKeys(iss) => self.approvers.get(iss).is_some_and(|issuer| issuer.keys.is_some()),
+        }
+    }
+
+    fn source_mut(&mut self, id: &SourceId) -> Option<&mut Source> {
+        match id {
+            SourceId::Bundle => self.bundle_source.as_mut(),
+            SourceId::Keys(iss) => self.issuers.get_mut(iss)?.source.as_mut(),
+            SourceId::ApprovalKeys(iss) => self.approvers.get_mut(iss)?.source.as_mut(),
+        }
+    }
+
+    /// Seconds since the bundle was fetched or confirmed; `None` for an inline one, and before the first fetch.
+    #[must_use]
+    pub fn bundle_age(&self, now: UnixSeconds) -> Option<u64> {
+        Some(now.since(self.bundle_source.as_ref()?.last_good()?))
+    }
+
+    /// Seconds since the oldest of the fetched key sets was fetched or confirmed.
+    #[must_use]
+    pub fn key_set_age(&self, now: UnixSeconds) -> Option<u64> {
+        let issuers = self.issuers.values().chain(self.approvers.values());
+        issuers.filter_map(|issuer| Some(now.since(issuer.source.as_ref()?.last_good()?))).max()
+    }
+}
+
+fn load(bytes: &[u8], config: &Config) -> Result<ActiveBundle, LoadError> {
+    let bundle = Bundle::from_targz(bytes, &bundle_limits(&config.limits))?;
+    ActiveBundle::load(&bundle, &config.decision, &config.limits)
+}

@@ -1,0 +1,191 @@
+//! The end of an exchange: its effect, its audit record and what metrics count. Every failure ends here.
+
+use serde_json::Value;
+
+use super::{Exchange, Step};
+use crate::action::ActionError;
+use crate::approval::ApprovalError;
+use crate::audit::AuditRecord;
+use crate::decision::{Decision, Outcome};
+use crate::delegation::DelegationError;
+use crate::effect::{self, Credential, Effect, Telling};
+use crate::engine::Engine;
+use crate::ids::{Now, ReasonCode};
+use crate::reason;
+use crate::request::RequestError;
+use crate::token::TokenError;
+
+/// What an exchange ends with. The shell writes the record before it carries out the effect.
+#[derive(Debug)]
+pub struct Conclusion {
+    /// What the shell does.
+    pub effect: Effect,
+    /// What is recorded.
+    pub record: AuditRecord,
+    /// What is counted.
+    pub counted: Counted,
+    /// The decision, for metrics.
+    pub outcome: Outcome,
+    /// Its reasons, for metrics.
+    pub reasons: Vec<ReasonCode>,
+    /// What the policy gave for the access log.
+    pub metadata: Option<Value>,
+}
+
+/// What is counted apart from the decision.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Whether the token was found in the cache; `None` when there was none to look up.
+    pub token_cached: Option<bool>,
+    /// Whether the policy was evaluated.
+    pub evaluated: bool,
+    /// Whether the body was over the limit and the policy decided without it.
+    pub truncated: bool,
+    /// Whether the pipeline came to no decision of the policy's.
+    pub failed: bool,
+    pub(super) detail: Option<String>,
+}
+
+/// A request that ends before the policy is asked.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    reason: ReasonCode,
+    status: u16,
+    credential: Option<Credential>,
+    detail: Option<String>,
+}
+
+impl Refusal {
+    pub(super) fn of(reason: ReasonCode, status: u16) -> Self {
+        Self { reason, status, credential: None, detail: None }
+    }
+
+    pub(super) fn bad_request(reason: ReasonCode) -> Self {
+        Self::of(reason, 400)
+    }
+
+    pub(super) fn state_unavailable() -> Self {
+        Self::of(reason::STATE_UNAVAILABLE, 503)
+    }
+
+    /// The shell fed an event that nobody asked for. It cannot happen; if it does, it denies.
+    pub(super) fn internal() -> Self {
+        Self::of(reason::OUT_OF_ORDER, 500)
+    }
+}
+
+impl From<RequestError> for Refusal {
+    fn from(error: RequestError) -> Self {
+        let credential = matches!(error, RequestError::TokenAmbiguous).then_some(Credential::Invalid);
+        Self { reason: error.reason(), status: error.status(), credential, detail: Some(error.to_string()) }
+    }
+}
+
+impl From<TokenError> for Refusal {
+    fn from(error: TokenError) -> Self {
+        let credential = if matches!(error, TokenError::Missing) { Credential::Missing } else { Credential::Invalid };
+        let detail = Some(error.to_string());
+        Self { reason: error.reason(), status: 401, credential: Some(credential), detail }
+    }
+}
+
+impl From<DelegationError> for Refusal {
+    fn from(error: DelegationError) -> Self {
+        let (status, credential) =
+            if error.is_invalid_token() { (401, Some(Credential::Invalid)) } else { (403, None) };
+        Self { reason: error.reason(), status, credential, detail: Some(error.to_string()) }
+    }
+}
+
+impl From<ActionError> for Refusal {
+    fn from(error: ActionError) -> Self {
+        Self { reason: error.reason(), status: error.status(), credential: None, detail: Some(error.to_string()) }
+    }
+}
+
+impl From<ApprovalError> for Refusal {
+    fn from(error: ApprovalError) -> Self {
+        Self { reason: error.reason(), status: 403, credential: None, detail: Some(error.to_string()) }
+    }
+}
+
+impl Exchange {
+    pub(super) fn refuse(&mut self, engine: &Engine, refusal: Refusal, now: Now) -> Step {
+        self.counted.failed = true;
+        self.counted.detail = refusal.detail;
+        let decision = Decision::deny(refusal.reason, refusal.status);
+        self.end(engine, decision, None, refusal.credential, now)
+    }
+
+    /// `Decision` → `Effect` → `AuditRecord`
+    pub(super) fn conclude(
+        &mut self,
+        engine: &Engine,
+        decision: Decision,
+        challenge: Option<Value>,
+        now: Now,
+    ) -> Step {
+        self.counted.failed = decision.is_failure();
+        self.end(engine, decision, challenge, None, now)
+    }
+
+    fn end(
+        &mut self,
+        engine: &Engine,
+        mut decision: Decision,
+        challenge: Option<Value>,
+        credential: Option<Credential>,
+        now: Now,
+    ) -> Step {
+        let mode = engine.config.mode;
+        let request = self.request.as_ref();
+        let delegation = self.identity.as_ref().map(|identity| &identity.derived.delegation);
+        let mut record = AuditRecord::of(&decision, self.nonce.decision_id(), mode, now);
+        if let Some(request) = request {
+            record.requested(request.method(), &request.authority(), &request.target.path);
+        }
+        if let Some(delegation) = delegation {
+            record.delegated(delegation);
+        }
+        if let Some(action) = &self.action {
+            record.acted(action);
+        }
+        if let Some(body_sha256) = self.body_sha256.take() {
+            record.carried(body_sha256);
+        }
+        if let Some(approval) = &self.approval {
+            record.approved(approval.audited());
+        }
+        if let Some(bundle) = &self.bundle {
+            record.decided_by(&bundle.revision);
+        }
+        if let Some(detail) = self.counted.detail.take() {
+            record.failed(&detail);
+        }
+        let effect = match decision.permit(mode) {
+            Some(permit) => {
+                let id = self.nonce.decision_id();
+                Effect::Forward(effect::forward(permit, &decision, request, delegation, id))
+            }
+            None => {
+                let mcp = self.action.as_ref().and_then(|action| {
+                    (action.protocol == crate::action::Protocol::Mcp && action.method != "GET")
+                        .then_some(action.mcp_id.as_ref())
+                });
+                let telling =
+                    Telling { decision_id: self.nonce.decision_id(), mcp, challenge, credential };
+                let reply = effect::reply(&decision, &telling, engine.config.denials);
+                record.replied(reply.status);
+                Effect::Reply(reply)
+            }
+        };
+        Step::Done(Box::new(Conclusion {
+            effect,
+            record,
+            counted: std::mem::take(&mut self.counted),
+            outcome: decision.outcome,
+            reasons: std::mem::take(&mut decision.reasons),
+            metadata: decision.metadata.take().map(Value::Object),
+        }))
+    }
+}

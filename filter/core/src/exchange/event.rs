@@ -1,0 +1,142 @@
+//! What goes in and out of the pipeline: what the shell has, what the pipeline needs, and what it concludes.
+
+use super::Conclusion;
+use crate::request::Peer;
+use crate::token::Unverified;
+
+/// 32 random bytes of the shell's, from which an exchange names its decision and a challenge.
+#[derive(Debug, Clone)]
+pub struct Nonce {
+    decision_id: String,
+    challenge_id: String,
+}
+
+impl Nonce {
+    /// The names that come of these bytes.
+    #[must_use]
+    pub fn new(random: &[u8; 32]) -> Self {
+        let (decision, challenge) = random.split_at(16);
+        Self { decision_id: hex(decision), challenge_id: hex(challenge) }
+    }
+
+    /// The decision id: 32 hexadecimal digits.
+    #[must_use]
+    pub fn decision_id(&self) -> &str {
+        &self.decision_id
+    }
+
+    /// The id of a challenge, if one is opened: 32 hexadecimal digits.
+    #[must_use]
+    pub fn challenge_id(&self) -> &str {
+        &self.challenge_id
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A body, as far as it was read.
+#[derive(Debug)]
+pub enum Body {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// It is larger than the limit that was asked for.
+    TooLarge,
+    /// It did not arrive within `limits.body_seconds`.
+    Late,
+}
+
+/// What became of a write to the proxy's shared data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// It is stored.
+    Done,
+    /// Somebody else was faster.
+    Conflict,
+    /// It is not stored.
+    Failed,
+}
+
+/// What the shell tells the pipeline.
+#[derive(Debug)]
+pub enum Event {
+    /// The request's headers.
+    Headers {
+        /// Names and values in the order in which they came, pseudo-headers included.
+        pairs: Vec<(String, Vec<u8>)>,
+        /// Whether the request ends with them.
+        ends: bool,
+        /// The other end of the connection, where the policy reads it.
+        peer: Option<Peer>,
+    },
+    /// The answer to [`Need::Body`].
+    Body(Body),
+    /// The answer to [`Need::Signature`]: `None` when the host cannot say, and the module checks.
+    Signature(Option<bool>),
+    /// The answer to [`Need::State`]: the value, if any, and its version. `None` when it cannot be read.
+    State(Option<(Option<Vec<u8>>, u32)>),
+    /// The answer to [`Need::Store`].
+    Stored(Stored),
+}
+
+/// What the pipeline asks the shell for.
+#[derive(Debug)]
+pub enum Need {
+    /// The body, up to a limit in bytes.
+    Body {
+        /// The limit.
+        limit: usize,
+    },
+    /// Whether a signature is good, if the host can tell.
+    Signature(SignatureQuestion),
+    /// A value of the proxy's shared data.
+    State {
+        /// Its key.
+        key: String,
+    },
+    /// A value of the proxy's shared data to be replaced, if its version is still this one.
+    Store {
+        /// Its key.
+        key: String,
+        /// The new value.
+        value: Vec<u8>,
+        /// The version that it replaces; 0 for none.
+        version: u32,
+    },
+}
+
+/// What a host needs to check a signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignatureQuestion {
+    /// SubjectPublicKeyInfo in DER.
+    pub spki_der: Vec<u8>,
+    /// Name of the digest, as `SHA256`.
+    pub hash: &'static str,
+    /// RSASSA-PKCS1-v1_5: as in the token. ECDSA: in DER.
+    pub signature: Vec<u8>,
+    /// The bytes that are signed.
+    pub signed: Vec<u8>,
+}
+
+impl SignatureQuestion {
+    /// The question, where the host may be asked and hosts can answer it.
+    pub(super) fn for_host(unverified: &Unverified, may_ask: bool) -> Option<Self> {
+        let check = unverified.signature_check().filter(|_| may_ask)?;
+        Some(Self {
+            spki_der: check.spki_der.to_vec(),
+            hash: check.hash,
+            signature: check.signature,
+            signed: check.signed.to_vec(),
+        })
+    }
+}
+
+/// The next step.
+#[derive(Debug)]
+pub enum Step {
+    /// Something is needed first.
+    Need(Need),
+    /// The exchange is over.
+    Done(Box<Conclusion>),
+}

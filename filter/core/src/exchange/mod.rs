@@ -1,0 +1,322 @@
+//! One request from its first header to its effect: events in, steps out. The pipeline of the design, top to bottom.
+
+mod approve;
+mod conclude;
+mod event;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::action::{Action, BodyUse, Route};
+use crate::approval::{Approval, Binding};
+use crate::audit;
+use crate::config::{BodyTooLarge, FailureMode};
+use crate::decision::Decision;
+use crate::delegation::Delegation;
+use crate::engine::{ActiveBundle, Engine};
+use crate::ids::Now;
+use crate::input::{self, Identity, Parts};
+use crate::json;
+use crate::policy::EvaluationError;
+use crate::reason;
+use crate::request::{Peer, RequestView};
+use crate::token::{CachedToken, Compact, TokenError, TokenLimits, Unverified, bearer};
+
+pub use conclude::{Conclusion, Counted};
+pub use event::{Body, Event, Need, Nonce, SignatureQuestion, Step, Stored};
+
+use conclude::Refusal;
+
+/// A request on its way through the pipeline.
+#[derive(Debug)]
+pub struct Exchange {
+    nonce: Nonce,
+    stage: Stage,
+    /// The bundle that was in force when the request came: a reload does not change the rules under its feet.
+    bundle: Option<Arc<ActiveBundle>>,
+    request: Option<RequestView>,
+    peer: Option<Peer>,
+    identity: Option<Arc<CachedToken<Identity>>>,
+    action: Option<Action>,
+    body: Vec<u8>,
+    body_sha256: Option<String>,
+    /// There is a body, and nobody read it.
+    body_unread: bool,
+    binding: Option<Binding>,
+    approval: Option<Approval>,
+    counted: Counted,
+}
+
+/// What the exchange waits for.
+#[derive(Debug)]
+enum Stage {
+    Headers,
+    TokenSignature(Box<Unverified>, String),
+    Body,
+    ApprovalSignature(Box<Unverified>, String),
+    /// The slot with the challenge that the approval answers, before the policy decides.
+    ApprovedChallenge,
+    /// The slot again, after a race was lost: the decision stands, the challenge is still to be spent.
+    Spending(Box<Decision>, u32),
+    Spent(Box<Decision>, u32),
+    /// The slot for a new challenge.
+    Opening(Box<Decision>, u32),
+    Opened(Box<Decision>, u32, crate::approval::Opened),
+    Over,
+}
+
+impl Exchange {
+    /// A request of which nothing is known yet.
+    #[must_use]
+    pub fn new(nonce: Nonce) -> Self {
+        Self {
+            nonce,
+            stage: Stage::Headers,
+            bundle: None,
+            request: None,
+            peer: None,
+            identity: None,
+            action: None,
+            body: Vec::new(),
+            body_sha256: None,
+            body_unread: false,
+            binding: None,
+            approval: None,
+            counted: Counted::default(),
+        }
+    }
+
+    /// Takes an event to the next step. Every error on the way becomes a conclusion, in [`Refusal`]'s one place.
+    pub fn advance(&mut self, engine: &mut Engine, event: Event, now: Now) -> Step {
+        let stage = std::mem::replace(&mut self.stage, Stage::Over);
+        let next = match (stage, event) {
+            (Stage::Headers, Event::Headers { pairs, ends, peer }) => {
+                self.peer = peer;
+                self.parse(engine, pairs, ends, now)
+            }
+            (Stage::TokenSignature(unverified, text), Event::Signature(answer)) => {
+                self.verify(engine, *unverified, &text, answer, now)
+            }
+            (Stage::Body, Event::Body(body)) => self.read_body(engine, body, now),
+            (Stage::ApprovalSignature(unverified, text), Event::Signature(answer)) => {
+                self.verify_approval(engine, *unverified, &text, answer, now)
+            }
+            (Stage::ApprovedChallenge, Event::State(stored)) => self.look_up_challenge(engine, stored, now),
+            (Stage::Spending(decision, tries), Event::State(stored)) => {
+                self.spend(engine, *decision, stored, tries, now)
+            }
+            (Stage::Spent(decision, tries), Event::Stored(stored)) => {
+                self.after_spending(engine, *decision, stored, tries, now)
+            }
+            (Stage::Opening(decision, tries), Event::State(stored)) => {
+                self.open_challenge(engine, *decision, stored, tries, now)
+            }
+            (Stage::Opened(decision, tries, opened), Event::Stored(stored)) => {
+                self.after_opening(engine, *decision, &opened, stored, tries, now)
+            }
+            _ => Err(Refusal::internal()),
+        };
+        next.unwrap_or_else(|refusal| self.refuse(engine, refusal, now))
+    }
+
+    /// bytes → [`RequestView`]
+    fn parse(
+        &mut self,
+        engine: &mut Engine,
+        pairs: Vec<(String, Vec<u8>)>,
+        ends: bool,
+        now: Now,
+    ) -> Result<Step, Refusal> {
+        let request = RequestView::parse(pairs, ends, &engine.config.limits)?;
+        let authorization = request.header("authorization").map(str::to_owned);
+        self.request = Some(request);
+        let authorization = authorization.ok_or(TokenError::Missing)?;
+        let text = bearer(&authorization)?;
+        if let Some(cached) = engine.tokens.lookup(text, now) {
+            self.counted.token_cached = Some(true);
+            return self.identified(engine, cached, now);
+        }
+        self.counted.token_cached = Some(false);
+        let limits = &engine.config.limits;
+        let token_limits = TokenLimits { max_bytes: limits.token_bytes, ..TokenLimits::default() };
+        let compact = Compact::parse(text, &token_limits)?;
+        let issuer = engine.issuer(compact.claimed_issuer()).ok_or(TokenError::IssuerUnknown)?;
+        let unverified = Unverified::prepare(compact, &issuer.rules, issuer.keys(now.seconds()))?;
+        match SignatureQuestion::for_host(&unverified, engine.config.signatures.host) {
+            Some(question) => {
+                self.stage = Stage::TokenSignature(Box::new(unverified), text.to_owned());
+                Ok(Step::Need(Need::Signature(question)))
+            }
+            None => self.verify(engine, unverified, text, None, now),
+        }
+    }
+
+    /// [`RequestView`] → `VerifiedToken` → [`Delegation`]
+    fn verify(
+        &mut self,
+        engine: &mut Engine,
+        unverified: Unverified,
+        text: &str,
+        host: Option<bool>,
+        now: Now,
+    ) -> Result<Step, Refusal> {
+        let token = unverified.verify_with(|_| host, now)?;
+        let issuer = engine.issuer(token.iss()).ok_or(TokenError::IssuerUnknown)?;
+        let delegation = Delegation::resolve(&token, &issuer.rules)?;
+        let identity = Identity::new(&token, delegation);
+        let bytes = identity.bytes(text);
+        let epoch = engine.tokens.epoch();
+        let cached = engine.tokens.insert(epoch, text, token, identity, bytes);
+        self.identified(engine, cached, now)
+    }
+
+    /// What the request is about, as far as the headers tell, and whether its body is needed.
+    fn identified(
+        &mut self,
+        engine: &mut Engine,
+        identity: Arc<CachedToken<Identity>>,
+        now: Now,
+    ) -> Result<Step, Refusal> {
+        self.identity = Some(identity);
+        self.bundle = engine.bundle(now.seconds()).cloned();
+        let Some(bundle) = &self.bundle else {
+            let decision = Decision::of_failure(reason::NO_BUNDLE, engine.config.failures.no_bundle, 503);
+            return Ok(self.conclude(engine, decision, None, now));
+        };
+        let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
+        let reads_body = bundle.policy.reads().body && !request.is_grpc();
+        let needed = reads_body || Route::find(request, &bundle.catalog).body_use(request) == BodyUse::Meaning;
+        if !needed {
+            return self.classify(engine, None, false, now);
+        }
+        if request.ends_with_headers {
+            return self.classify(engine, Some(Vec::new()), false, now);
+        }
+        if declared_length(request)?.is_some_and(|length| length > engine.config.limits.body_bytes) {
+            return self.read_body(engine, Body::TooLarge, now);
+        }
+        self.stage = Stage::Body;
+        Ok(Step::Need(Need::Body { limit: engine.config.limits.body_bytes }))
+    }
+
+    fn read_body(&mut self, engine: &mut Engine, body: Body, now: Now) -> Result<Step, Refusal> {
+        match body {
+            Body::Whole(bytes) if bytes.len() <= engine.config.limits.body_bytes => {
+                let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
+                if declared_length(request)?.is_some_and(|length| length != bytes.len()) {
+                    return Err(Refusal::bad_request(reason::BODY_LENGTH_MISMATCH));
+                }
+                self.classify(engine, Some(bytes), false, now)
+            }
+            Body::Late => Err(Refusal::of(reason::BODY_LATE, 408)),
+            _ if engine.config.failures.body_too_large == BodyTooLarge::DecideWithout => {
+                self.classify(engine, None, true, now)
+            }
+            _ => Err(Refusal::of(reason::BODY_TOO_LARGE, 413)),
+        }
+    }
+
+    /// `Delegation` and body → [`Action`]
+    fn classify(
+        &mut self,
+        engine: &mut Engine,
+        body: Option<Vec<u8>>,
+        truncated: bool,
+        now: Now,
+    ) -> Result<Step, Refusal> {
+        let bundle = self.bundle.clone().ok_or_else(Refusal::internal)?;
+        let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
+        self.body_sha256 = body.as_deref().map(audit::sha256);
+        let route = Route::find(request, &bundle.catalog);
+        let depth = engine.config.limits.json_depth;
+        let action = route.classify(request, body.as_deref(), depth)?;
+        self.body_unread = body.is_none() && !request.ends_with_headers;
+        self.body = body.unwrap_or_default();
+        self.counted.truncated = truncated;
+        self.action = Some(action);
+        if request.header(crate::request::APPROVAL_HEADER).is_some() {
+            return self.present_approval(engine, now);
+        }
+        self.decide(engine, now)
+    }
+
+    /// `PolicyInput` → [`Decision`], and what it asks for besides.
+    fn decide(&mut self, engine: &mut Engine, now: Now) -> Result<Step, Refusal> {
+        let decision = self.evaluate(engine, now)?;
+        if self.approval.is_some() && decision.outcome.allows() {
+            return self.begin_spending(engine, decision, 0);
+        }
+        if decision.outcome == crate::decision::Outcome::RequireApproval && self.approval.is_none() {
+            return self.ask_for_approval(engine, decision, now);
+        }
+        Ok(self.conclude(engine, decision, None, now))
+    }
+
+    fn evaluate(&mut self, engine: &Engine, now: Now) -> Result<Decision, Refusal> {
+        let bundle = self.bundle.as_ref().ok_or_else(Refusal::internal)?;
+        let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
+        let identity = self.identity.as_ref().ok_or_else(Refusal::internal)?;
+        let action = self.action.as_ref().ok_or_else(Refusal::internal)?;
+        let reads = bundle.policy.reads();
+        let parsed_body = if reads.body && request.is_json() && !self.body.is_empty() {
+            let parsed = json::parse(&self.body, engine.config.limits.json_depth);
+            parsed.map_err(crate::action::ActionError::Body)?
+        } else {
+            Value::Null
+        };
+        let parts = Parts {
+            request,
+            peer: self.peer.as_ref().filter(|_| reads.peer),
+            body: Some(&self.body),
+            parsed_body: Some(parsed_body),
+            truncated: self.counted.truncated,
+            identity: &identity.derived,
+            action,
+            approval: self.approval.as_ref(),
+            mode: engine.config.mode,
+            id: self.nonce.decision_id(),
+            now,
+        };
+        let document = input::compose(parts, reads);
+        let failures = &engine.config.failures;
+        self.counted.evaluated = true;
+        let (reason, mode) = match bundle.policy.evaluate(document) {
+            Ok(value) => match value.to_json().map(Decision::from_policy) {
+                Some(Ok(decision)) => return Ok(decision),
+                _ => (reason::DECISION_MALFORMED, failures.evaluation),
+            },
+            Err(error) => {
+                let (reason, mode) = failure(&error, failures);
+                self.counted.detail = Some(error.to_string());
+                (reason, mode)
+            }
+        };
+        Ok(Decision::of_failure(reason, mode, 500))
+    }
+}
+
+fn failure(
+    error: &EvaluationError,
+    failures: &crate::config::Failures,
+) -> (crate::ids::ReasonCode, FailureMode) {
+    match error {
+        EvaluationError::Undefined => (reason::DECISION_UNDEFINED, failures.evaluation),
+        EvaluationError::Conflict { .. } => (reason::DECISION_CONFLICT, failures.evaluation),
+        EvaluationError::BudgetExhausted { .. } => (reason::INSTRUCTIONS_EXHAUSTED, failures.budget_exhausted),
+        EvaluationError::TimeExhausted { .. } => (reason::TIME_EXHAUSTED, failures.budget_exhausted),
+        EvaluationError::Failed { .. } => (reason::EVALUATION_FAILED, failures.evaluation),
+    }
+}
+
+/// `content-length` (RFC 9110 section 8.6): digits only.
+fn declared_length(request: &RequestView) -> Result<Option<usize>, Refusal> {
+    let Some(text) = request.header("content-length") else { return Ok(None) };
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match text.parse() {
+        Ok(length) if digits => Ok(Some(length)),
+        _ => Err(Refusal::bad_request(reason::BODY_LENGTH_MISMATCH)),
+    }
+}

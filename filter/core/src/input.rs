@@ -1,0 +1,220 @@
+//! The sole input that Rego sees: opa-envoy-plugin's, with Remit's own part under `input.remit`.
+
+use serde_json::Value;
+
+use crate::action::Action;
+use crate::approval::Approval;
+use crate::config::Mode;
+use crate::delegation::{Delegation, Party};
+use crate::ids::Now;
+use crate::policy::{Document, Reads};
+use crate::request::{Peer, RequestView};
+use crate::token::VerifiedToken;
+
+/// What depends on the token alone: made once for each token, and shared by every input that needs it.
+#[derive(Debug)]
+pub struct Identity {
+    /// Who acts for whom.
+    pub delegation: Delegation,
+    token: Document,
+    delegated: Document,
+}
+
+impl Identity {
+    /// Prepares the part of the input that depends on the token alone.
+    #[must_use]
+    pub fn new(token: &VerifiedToken, delegation: Delegation) -> Self {
+        let delegated = serde_json::to_value(&delegation).map_or_else(|_| Document::null(), Document::from_json_owned);
+        Self { token: token_document(token), delegated, delegation }
+    }
+
+    /// Roughly what it holds, in bytes.
+    #[must_use]
+    pub fn bytes(&self, token_text: &str) -> usize {
+        // The claims, once as they came and once in the input's own form.
+        token_text.len().saturating_mul(8)
+    }
+}
+
+fn token_document(token: &VerifiedToken) -> Document {
+    let texts = |items: &[String]| Document::array(items.iter().map(|item| Document::text(item)));
+    let mut fields = vec![
+        ("iss", Document::text(token.iss())),
+        ("sub", Document::text(token.sub())),
+        ("aud", texts(token.aud())),
+        ("exp", Document::number_u64(token.exp().0)),
+        ("iat", Document::number_u64(token.iat().0)),
+        ("scope", texts(token.scope())),
+        ("alg", Document::text(token.alg().name())),
+        ("lifetime_seconds", Document::number_u64(token.lifetime_seconds())),
+        ("claims", Document::from_json_owned(Value::Object(token.claims().clone()))),
+    ];
+    for (name, value) in [("jti", token.jti()), ("client_id", token.client_id()), ("kid", token.kid())] {
+        if let Some(value) = value {
+            fields.push((name, Document::text(value)));
+        }
+    }
+    Document::object(fields)
+}
+
+/// What the input is made of.
+#[derive(Debug)]
+pub struct Parts<'a> {
+    /// The request.
+    pub request: &'a RequestView,
+    /// The other end, where the policy reads it.
+    pub peer: Option<&'a Peer>,
+    /// The body, where something reads it.
+    pub body: Option<&'a [u8]>,
+    /// The body as JSON, where it is JSON and the policy reads it.
+    pub parsed_body: Option<Value>,
+    /// Whether the body was over the limit.
+    pub truncated: bool,
+    /// Who acts for whom.
+    pub identity: &'a Identity,
+    /// What is asked for.
+    pub action: &'a Action,
+    /// The approval that came with the request.
+    pub approval: Option<&'a Approval>,
+    /// Enforce or observe.
+    pub mode: Mode,
+    /// The decision id.
+    pub id: &'a str,
+    /// The present.
+    pub now: Now,
+}
+
+/// Composes the input. Parts that the policy cannot read are left out.
+#[must_use]
+pub fn compose(parts: Parts<'_>, reads: &Reads) -> Document {
+    let request = parts.request;
+    let mut attributes = vec![("request", request_document(&parts, reads))];
+    if let Some(peer) = parts.peer {
+        let socket = Document::object([
+            ("address", Document::text(&peer.address)),
+            ("portValue", Document::number_u64(u64::from(peer.port))),
+        ]);
+        let address = Document::object([("socketAddress", socket)]);
+        attributes.push(("source", Document::object([("address", address)])));
+    }
+    let texts = |items: &[String]| Document::array(items.iter().map(|item| Document::text(item)));
+    let remit = remit_document(&parts);
+    let mut fields = vec![
+        (
+            "version",
+            Document::object([("ext_authz", Document::text("v3")), ("encoding", Document::text("protojson"))]),
+        ),
+        ("attributes", Document::object(attributes)),
+        ("parsed_path", texts(&request.target.segments)),
+        ("remit", remit),
+    ];
+    if reads.query {
+        let query = request.target.query.iter().map(|(name, values)| (name.as_str(), texts(values)));
+        fields.push(("parsed_query", Document::map(query)));
+    }
+    if reads.body {
+        fields.push(("truncated_body", Document::boolean(parts.truncated)));
+        fields.push(("parsed_body", parts.parsed_body.map_or_else(Document::null, Document::from_json_owned)));
+    }
+    Document::object(fields)
+}
+
+fn request_document(parts: &Parts<'_>, reads: &Reads) -> Document {
+    let request = parts.request;
+    let whole_path = request.header(":path").unwrap_or_default();
+    let mut http = vec![
+        ("id", Document::text(parts.id)),
+        ("method", Document::text(request.method())),
+        ("path", Document::text(whole_path)),
+        ("host", Document::text(request.header(":authority").unwrap_or_default())),
+        ("scheme", Document::text(request.scheme())),
+    ];
+    if reads.headers {
+        // As Envoy joins them for opa-envoy-plugin: values of one name by commas.
+        let mut joined: std::collections::BTreeMap<&str, String> = std::collections::BTreeMap::new();
+        for (name, value) in request.headers() {
+            joined
+                .entry(name)
+                .and_modify(|all| {
+                    all.push(',');
+                    all.push_str(value);
+                })
+                .or_insert_with(|| value.clone());
+        }
+        let headers = joined.iter().map(|(name, value)| (*name, Document::text(value)));
+        http.push(("headers", Document::map(headers)));
+    }
+    if reads.body
+        && let Some(body) = parts.body.and_then(|body| std::str::from_utf8(body).ok())
+        && !body.is_empty()
+    {
+        http.push(("body", Document::text(body)));
+    }
+    let time = Document::object([
+        ("seconds", Document::number_u64(parts.now.seconds().0)),
+        ("nanos", Document::number_u64(u64::from(parts.now.subsecond_nanos()))),
+    ]);
+    Document::object([("time", time), ("http", Document::object(http))])
+}
+
+fn remit_document(parts: &Parts<'_>) -> Document {
+    let mut fields = vec![
+        ("v", Document::number_u64(1)),
+        ("now", Document::number_u64(parts.now.seconds().0)),
+        ("mode", Document::text(parts.mode.as_str())),
+        ("token", parts.identity.token.clone()),
+        ("delegation", parts.identity.delegated.clone()),
+        ("action", action_document(parts.action)),
+        // What the request itself shows is in the action; baselines and history are not kept yet.
+        ("signals", Document::map([])),
+    ];
+    if let Some(approval) = parts.approval {
+        let mut approved = vec![("approver", party_document(&approval.approver))];
+        if let Some(acr) = &approval.acr {
+            approved.push(("acr", Document::text(acr)));
+        }
+        if let Some(auth_time) = approval.auth_time {
+            approved.push(("auth_time", Document::number_u64(auth_time.0)));
+        }
+        fields.push(("approval", Document::object(approved)));
+    }
+    Document::object(fields)
+}
+
+fn party_document(party: &Party) -> Document {
+    Document::object([("iss", Document::text(&party.iss)), ("sub", Document::text(&party.sub))])
+}
+
+fn action_document(action: &Action) -> Document {
+    let effects = serde_json::to_value(action.effects).map_or_else(|_| Document::null(), Document::from_json_owned);
+    let counterparties = action.counterparties.iter().map(|party| {
+        Document::object([
+            ("kind", Document::text(&party.kind)),
+            ("value", Document::text(&party.value)),
+            ("from", Document::text(&party.from)),
+        ])
+    });
+    let mut fields = vec![
+        ("protocol", Document::text(action.protocol.as_str())),
+        ("classified", Document::boolean(action.classified)),
+        ("operation", Document::text(&action.operation)),
+        ("verb", Document::text(action.verb.as_str())),
+        ("method", Document::text(&action.method)),
+        ("effects", effects),
+        ("arguments", Document::from_json(&action.arguments)),
+        ("counterparties", Document::array(counterparties)),
+        ("missing", Document::array(action.missing.iter().map(|pointer| Document::text(pointer)))),
+    ];
+    if let Some(tool) = &action.tool {
+        fields.push(("tool", Document::text(tool)));
+    }
+    if let Some(resource) = &action.resource {
+        let resource = Document::object([
+            ("type", Document::text(&resource.kind)),
+            ("id", Document::text(&resource.id)),
+            ("name", Document::text(&resource.name)),
+        ]);
+        fields.push(("resource", resource));
+    }
+    Document::object(fields)
+}

@@ -1,0 +1,34 @@
+//! The reason codes of the filter's own that are not tied to one error type.
+
+use crate::ids::ReasonCode;
+
+/// No bundle is in force.
+pub const NO_BUNDLE: ReasonCode = ReasonCode::of("no_bundle");
+/// The policy gave no decision.
+pub const DECISION_UNDEFINED: ReasonCode = ReasonCode::of("decision_undefined");
+/// The policy gave two decisions.
+pub const DECISION_CONFLICT: ReasonCode = ReasonCode::of("decision_conflict");
+/// The policy gave something that is no decision.
+pub const DECISION_MALFORMED: ReasonCode = ReasonCode::of("decision_malformed");
+/// The policy failed while it ran.
+pub const EVALUATION_FAILED: ReasonCode = ReasonCode::of("evaluation_failed");
+/// The policy ran over its instructions.
+pub const INSTRUCTIONS_EXHAUSTED: ReasonCode = ReasonCode::of("instructions_exhausted");
+/// The policy ran over its time.
+pub const TIME_EXHAUSTED: ReasonCode = ReasonCode::of("time_exhausted");
+/// The body is over the limit.
+pub const BODY_TOO_LARGE: ReasonCode = ReasonCode::of("body_too_large");
+/// The body did not arrive in time.
+pub const BODY_LATE: ReasonCode = ReasonCode::of("body_late");
+/// `content-length` and the body differ.
+pub const BODY_LENGTH_MISMATCH: ReasonCode = ReasonCode::of("body_length_mismatch");
+/// The state that challenges are kept in cannot be read or written.
+pub const STATE_UNAVAILABLE: ReasonCode = ReasonCode::of("state_unavailable");
+/// There is no room for a further challenge.
+pub const CHALLENGES_FULL: ReasonCode = ReasonCode::of("challenges_full");
+/// Approval is needed and none can be asked for: no approval issuer is configured.
+pub const APPROVAL_NOT_CONFIGURED: ReasonCode = ReasonCode::of("approval_not_configured");
+/// Approval is needed and the action has nothing that an approval could be bound to.
+pub const APPROVAL_UNBINDABLE: ReasonCode = ReasonCode::of("approval_unbindable");
+/// The shell fed an event that nobody asked for.
+pub const OUT_OF_ORDER: ReasonCode = ReasonCode::of("internal_out_of_order");

@@ -1,0 +1,290 @@
+//! The request as the policy sees it: normalised once, limits applied once, ambiguity refused.
+
+mod path;
+
+use std::borrow::Cow;
+
+use crate::config::Limits;
+use crate::ids::ReasonCode;
+
+pub use path::{PathError, Target};
+
+/// The header that carries an approval.
+pub const APPROVAL_HEADER: &str = "agent-approval";
+/// Every header that the filter sends upstream begins so; a client's own are removed.
+pub const OWN_PREFIX: &str = "x-remit-";
+
+/// Headers that mean one thing: a second one, and readers differ in which they take.
+const SINGLE: [&str; 15] = [
+    ":authority",
+    ":method",
+    ":path",
+    ":scheme",
+    "agent-approval",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "dpop",
+    "host",
+    "mcp-method",
+    "mcp-name",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    "txn-token",
+];
+
+/// Why a request is refused before anybody looks at what it wants.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// More headers, or more bytes of them, than the limits allow.
+    #[error("headers over the limit")]
+    HeadersTooLarge,
+    /// A header value is not UTF-8.
+    #[error("a header value is not UTF-8")]
+    HeaderNotText,
+    /// A header that means one thing occurs twice.
+    #[error("a header that may occur once occurs twice")]
+    HeaderAmbiguous,
+    /// More than one credential.
+    #[error("more than one Authorization header")]
+    TokenAmbiguous,
+    /// `:method`, `:path` or `:authority` is absent.
+    #[error("a pseudo-header is missing")]
+    PseudoHeaderMissing,
+    /// The path or the query can be read in two ways, or not at all.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The connection would turn into one whose content nobody reads.
+    #[error("protocol upgrades are not forwarded")]
+    Upgrade,
+}
+
+impl RequestError {
+    /// The reason code in audit.
+    #[must_use]
+    pub fn reason(&self) -> ReasonCode {
+        ReasonCode::of(match self {
+            Self::HeadersTooLarge => "headers_too_large",
+            Self::HeaderNotText => "header_not_text",
+            Self::HeaderAmbiguous => "header_ambiguous",
+            Self::TokenAmbiguous => "token_ambiguous",
+            Self::PseudoHeaderMissing => "pseudo_header_missing",
+            Self::Path(PathError::Undecodable) => "path_undecodable",
+            Self::Path(PathError::Ambiguous) => "path_ambiguous",
+            Self::Path(PathError::QueryUndecodable) => "query_undecodable",
+            Self::Upgrade => "upgrade_refused",
+        })
+    }
+
+    /// The HTTP status that the client gets.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::HeadersTooLarge => 431,
+            Self::TokenAmbiguous => 401,
+            Self::Upgrade => 403,
+            _ => 400,
+        }
+    }
+}
+
+/// The other end of the connection, as the proxy saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// IP address, without the port.
+    pub address: String,
+    /// Port.
+    pub port: u16,
+}
+
+/// A request, read once.
+#[derive(Debug)]
+pub struct RequestView {
+    /// Lower-case names and values, pseudo-headers included, in the order in which they came.
+    headers: Vec<(String, String)>,
+    /// Path and query.
+    pub target: Target,
+    /// Whether the headers were all there is.
+    pub ends_with_headers: bool,
+}
+
+impl RequestView {
+    /// Reads the header map of a request.
+    ///
+    /// # Errors
+    ///
+    /// See [`RequestError`].
+    pub fn parse(
+        pairs: Vec<(String, Vec<u8>)>,
+        ends_with_headers: bool,
+        limits: &Limits,
+    ) -> Result<Self, RequestError> {
+        let bytes = pairs.iter().fold(0_usize, |sum, (name, value)| {
+            sum.saturating_add(name.len()).saturating_add(value.len())
+        });
+        if pairs.len() > limits.header_count || bytes > limits.header_bytes {
+            return Err(RequestError::HeadersTooLarge);
+        }
+        let mut headers = Vec::with_capacity(pairs.len());
+        for (mut name, value) in pairs {
+            let value = String::from_utf8(value).map_err(|_| RequestError::HeaderNotText)?;
+            name.make_ascii_lowercase();
+            headers.push((name, value));
+        }
+        refuse_repeated(&headers)?;
+        let value = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, v)| v.as_str());
+        let method = value(":method").ok_or(RequestError::PseudoHeaderMissing)?;
+        let path = value(":path").ok_or(RequestError::PseudoHeaderMissing)?;
+        value(":authority").ok_or(RequestError::PseudoHeaderMissing)?;
+        if method.eq_ignore_ascii_case("CONNECT") || value("upgrade").is_some() || value(":protocol").is_some() {
+            return Err(RequestError::Upgrade);
+        }
+        let target = Target::parse(path)?;
+        Ok(Self { headers, target, ends_with_headers })
+    }
+
+    /// All headers, in order; names in lower case.
+    #[must_use]
+    pub fn headers(&self) -> &[(String, String)] {
+        &self.headers
+    }
+
+    /// The first value of a header, by its name in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// `:method`.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        self.header(":method").unwrap_or_default()
+    }
+
+    /// `:scheme`, or nothing.
+    #[must_use]
+    pub fn scheme(&self) -> &str {
+        self.header(":scheme").unwrap_or_default()
+    }
+
+    /// `:authority` in lower case and without the default port of the scheme.
+    #[must_use]
+    pub fn authority(&self) -> Cow<'_, str> {
+        let whole = self.header(":authority").unwrap_or_default();
+        let default_port = if self.scheme() == "https" { ":443" } else { ":80" };
+        let short = whole.strip_suffix(default_port).unwrap_or(whole);
+        if short.bytes().any(|b| b.is_ascii_uppercase()) {
+            Cow::Owned(short.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(short)
+        }
+    }
+
+    /// The media type of `content-type` (RFC 9110 section 8.3.1): no parameters, lower case.
+    #[must_use]
+    pub fn media_type(&self) -> String {
+        let whole = self.header("content-type").unwrap_or_default();
+        whole.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
+    /// Whether the body is JSON, by its media type (`application/json` or `+json`).
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        let media_type = self.media_type();
+        media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+    }
+
+    /// Whether this is a gRPC call, whose body is a stream of messages.
+    #[must_use]
+    pub fn is_grpc(&self) -> bool {
+        let media_type = self.media_type();
+        media_type == "application/grpc" || media_type.starts_with("application/grpc+")
+    }
+
+    /// Whether the body is encoded, so that its bytes are not what the upstream reads.
+    #[must_use]
+    pub fn is_encoded(&self) -> bool {
+        self.header("content-encoding").is_some_and(|value| !value.trim().eq_ignore_ascii_case("identity"))
+    }
+}
+
+fn refuse_repeated(headers: &[(String, String)]) -> Result<(), RequestError> {
+    let mut seen = [false; SINGLE.len()];
+    let mut authorization = false;
+    for (name, _) in headers {
+        if name == "authorization" {
+            if authorization {
+                return Err(RequestError::TokenAmbiguous);
+            }
+            authorization = true;
+        } else if let Ok(index) = SINGLE.binary_search(&name.as_str())
+            && let Some(seen) = seen.get_mut(index)
+        {
+            if *seen {
+                return Err(RequestError::HeaderAmbiguous);
+            }
+            *seen = true;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A request as a test writes it: method, authority and path, and headers besides.
+    pub(crate) fn request(line: (&str, &str, &str), headers: &[(&str, &str)]) -> Result<RequestView, RequestError> {
+        let (method, authority, path) = line;
+        let mut pairs = vec![
+            (":method".to_owned(), method.into()),
+            (":scheme".to_owned(), b"https".to_vec()),
+            (":authority".to_owned(), authority.into()),
+            (":path".to_owned(), path.into()),
+        ];
+        pairs.extend(headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())));
+        RequestView::parse(pairs, false, &Limits::default())
+    }
+
+    #[test]
+    fn the_list_of_single_headers_is_sorted() {
+        assert!(SINGLE.is_sorted());
+    }
+
+    #[test]
+    fn names_and_authority_are_normalised() {
+        let view = request(("GET", "Forum.Example:443", "/a"), &[("Content-Type", "Application/JSON; a=b")]).unwrap();
+        assert_eq!(view.authority(), "forum.example");
+        assert_eq!(view.header("content-type"), Some("Application/JSON; a=b"));
+        assert!(view.is_json());
+        let view = request(("GET", "forum.example:8443", "/a"), &[("content-encoding", "identity")]).unwrap();
+        assert_eq!(view.authority(), "forum.example:8443");
+        assert!(!view.is_encoded());
+    }
+
+    #[test]
+    fn ambiguous_headers_are_refused() {
+        let long = "x".repeat(70_000);
+        for (headers, expected) in [
+            (vec![("authorization", "Bearer a"), ("Authorization", "Bearer b")], "token_ambiguous"),
+            (vec![("content-type", "a"), ("content-type", "a")], "header_ambiguous"),
+            (vec![("content-length", "1"), ("content-length", "2")], "header_ambiguous"),
+            (vec![("Agent-Approval", "a"), ("agent-approval", "b")], "header_ambiguous"),
+            (vec![("host", "a"), ("host", "b")], "header_ambiguous"),
+            (vec![(":path", "/b")], "header_ambiguous"),
+            (vec![("upgrade", "websocket")], "upgrade_refused"),
+            (vec![(":protocol", "websocket")], "upgrade_refused"),
+            (vec![("x", long.as_str())], "headers_too_large"),
+            (vec![("x", "y"); 200], "headers_too_large"),
+        ] {
+            let error = request(("POST", "a", "/"), &headers).unwrap_err();
+            assert_eq!(error.reason().as_str(), expected, "{headers:?}");
+        }
+        let pairs = vec![(":method".to_owned(), b"GET".to_vec()), ("x".to_owned(), vec![0xff])];
+        let error = RequestView::parse(pairs, true, &Limits::default()).unwrap_err();
+        assert_eq!(error, RequestError::HeaderNotText);
+        let error = RequestView::parse(Vec::new(), true, &Limits::default()).unwrap_err();
+        assert_eq!(error, RequestError::PseudoHeaderMissing);
+        assert_eq!(request(("CONNECT", "a", "/"), &[]).unwrap_err(), RequestError::Upgrade);
+    }
+}

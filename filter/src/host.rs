@@ -1,0 +1,164 @@
+//! The only user of host calls. No policy terms: bytes, names and numbers in and out.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, Status};
+use remit_core::exchange::{SignatureQuestion, Stored};
+use remit_core::ids::Now;
+use remit_core::request::Peer;
+use remit_core::source::{Answer, Fetch};
+
+/// The present.
+pub(crate) fn now() -> Now {
+    let since_epoch = hostcalls::get_current_time().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    Now(since_epoch.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)))
+}
+
+/// 32 random bytes; `None` when the host has none to give.
+pub(crate) fn random() -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).ok().map(|()| bytes)
+}
+
+pub(crate) fn log(level: LogLevel, message: &str) {
+    // A log that cannot be written is not a reason to stop.
+    let _ = hostcalls::log(level, message);
+}
+
+pub(crate) fn plugin_configuration() -> Vec<u8> {
+    hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten().unwrap_or_default()
+}
+
+pub(crate) fn tick_every(period: Duration) {
+    let _ = hostcalls::set_tick_period(period);
+}
+
+pub(crate) fn request_headers() -> Vec<(String, Vec<u8>)> {
+    hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
+}
+
+pub(crate) fn request_body(size: usize) -> Vec<u8> {
+    hostcalls::get_buffer(BufferType::HttpRequestBody, 0, size).ok().flatten().unwrap_or_default()
+}
+
+/// The downstream address, as `source.address` gives it: `ip:port`, with brackets around IPv6.
+pub(crate) fn peer() -> Option<Peer> {
+    let bytes = hostcalls::get_property(vec!["source", "address"]).ok().flatten()?;
+    let text = String::from_utf8(bytes).ok()?;
+    let (address, port) = text.rsplit_once(':')?;
+    let address = address.trim_start_matches('[').trim_end_matches(']').to_owned();
+    Some(Peer { address, port: port.parse().ok()? })
+}
+
+pub(crate) fn remove_request_header(name: &str) {
+    let _ = hostcalls::remove_map_value(MapType::HttpRequestHeaders, name);
+}
+
+pub(crate) fn set_request_header(name: &str, value: &str) {
+    let _ = hostcalls::set_map_value(MapType::HttpRequestHeaders, name, Some(value));
+}
+
+pub(crate) fn add_request_header(name: &str, value: &str) {
+    let _ = hostcalls::add_map_value(MapType::HttpRequestHeaders, name, value);
+}
+
+pub(crate) fn add_response_header(name: &str, value: &str) {
+    let _ = hostcalls::add_map_value(MapType::HttpResponseHeaders, name, value);
+}
+
+pub(crate) fn reply(status: u16, headers: &[(String, String)], body: &str) {
+    let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    if hostcalls::send_http_response(u32::from(status), headers, Some(body.as_bytes())).is_err() {
+        // Without an answer the request would hang, so the stream is cut.
+        let _ = hostcalls::reset_http_request();
+    }
+}
+
+/// Filter state `wasm.<name>`, which access logs print as `%FILTER_STATE(wasm.<name>:PLAIN)%`.
+pub(crate) fn set_filter_state(name: &str, value: &str) {
+    let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
+}
+
+/// A value of the proxy's shared data and its version; `None` when it cannot be read.
+pub(crate) fn shared(key: &str) -> Option<(Option<Vec<u8>>, u32)> {
+    let (value, version) = hostcalls::get_shared_data(key).ok()?;
+    Some((value, version.unwrap_or(0)))
+}
+
+/// Replaces a value. Version 0 means that there was none, and then hosts overwrite: whoever loses that race loses what
+/// it wrote, never what was written later.
+pub(crate) fn store_shared(key: &str, value: &[u8], version: u32) -> Stored {
+    let version = (version > 0).then_some(version);
+    match hostcalls::set_shared_data(key, Some(value), version) {
+        Ok(()) => Stored::Done,
+        Err(Status::CasMismatch) => Stored::Conflict,
+        Err(_) => Stored::Failed,
+    }
+}
+
+/// Asks the host whether a signature is good; `None` when it cannot say.
+pub(crate) fn verify_signature(question: &SignatureQuestion) -> Option<bool> {
+    let mut message = Vec::new();
+    let fields: [&[u8]; 4] =
+        [question.hash.as_bytes(), &question.spki_der, &question.signature, &question.signed];
+    for (number, field) in (1_u8..).zip(fields) {
+        // A length-delimited field of a protobuf message: tag, varint length, bytes.
+        message.push(number << 3 | 2);
+        let mut length = field.len();
+        while length >= 0x80 {
+            message.push(u8::try_from(length & 0x7f).unwrap_or(0) | 0x80);
+            length >>= 7;
+        }
+        message.push(u8::try_from(length).unwrap_or(0));
+        message.extend_from_slice(field);
+    }
+    let answer = hostcalls::call_foreign_function("verify_signature", Some(&message)).ok()?;
+    // VerifySignatureResult: field 1 is `result`; proto3 leaves `false` out.
+    Some(answer.is_some_and(|bytes| bytes.starts_with(&[0x08, 0x01])))
+}
+
+/// Sends a fetch on its way; the token comes back with the answer.
+pub(crate) fn dispatch(fetch: &Fetch) -> Option<u32> {
+    let mut headers = vec![
+        (":method", "GET"),
+        (":scheme", "https"),
+        (":authority", fetch.authority.as_str()),
+        (":path", fetch.path.as_str()),
+        ("accept", "application/json, application/gzip, application/octet-stream"),
+    ];
+    if let Some(etag) = &fetch.etag {
+        headers.push(("if-none-match", etag));
+    }
+    let timeout = Duration::from_millis(fetch.timeout_ms);
+    hostcalls::dispatch_http_call(&fetch.cluster, headers, None, Vec::new(), timeout).ok()
+}
+
+/// The answer to a fetch, with at most `limit` and one bytes of its body.
+pub(crate) fn answer(num_headers: usize, body_size: usize, limit: usize) -> Answer {
+    if num_headers == 0 {
+        return Answer::Nothing;
+    }
+    let value = |name| hostcalls::get_map_value(MapType::HttpCallResponseHeaders, name).ok().flatten();
+    let Some(status) = value(":status").and_then(|status| status.parse().ok()) else { return Answer::Nothing };
+    let size = body_size.min(limit.saturating_add(1));
+    let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size).ok().flatten().unwrap_or_default();
+    Answer::Response { status, etag: value("etag"), body }
+}
+
+/// Makes the stream with this id the one that the next calls are about.
+pub(crate) fn turn_to(context_id: u32) {
+    let _ = hostcalls::set_effective_context(context_id);
+}
+
+pub(crate) fn define_metric(kind: MetricType, name: &str) -> Option<u32> {
+    hostcalls::define_metric(kind, name).ok()
+}
+
+pub(crate) fn increment(metric: u32) {
+    let _ = hostcalls::increment_metric(metric, 1);
+}
+
+pub(crate) fn record(metric: u32, value: u64) {
+    let _ = hostcalls::record_metric(metric, value);
+}

@@ -1,0 +1,70 @@
+//! What the proxy's statistics show. Names are `remit.<what>.<label>.<value>…`; `envoy/` turns the pairs into labels.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use proxy_wasm::types::MetricType;
+use remit_core::exchange::Conclusion;
+
+use crate::host;
+
+/// The most names that one worker defines: policies bring their own reason codes, and statistics are never freed.
+const MAX_NAMES: usize = 256;
+
+#[derive(Default)]
+pub(crate) struct Metrics {
+    ids: RefCell<BTreeMap<String, Option<u32>>>,
+}
+
+impl Metrics {
+    /// Counts the end of an exchange.
+    pub(crate) fn concluded(&self, conclusion: &Conclusion, enforced: bool, microseconds: u64) {
+        let outcome = conclusion.outcome.as_str();
+        self.count(&format!("remit.decisions.outcome.{outcome}.enforced.{enforced}"));
+        for reason in &conclusion.reasons {
+            self.count(&format!("remit.reasons.outcome.{outcome}.reason.{reason}"));
+        }
+        if conclusion.counted.failed
+            && let Some(reason) = conclusion.reasons.first()
+        {
+            self.count(&format!("remit.errors.kind.{reason}"));
+        }
+        match conclusion.counted.token_cached {
+            Some(true) => self.count("remit.token_cache.result.hit"),
+            Some(false) => self.count("remit.token_cache.result.miss"),
+            None => {}
+        }
+        if conclusion.counted.evaluated
+            && let Some(id) = self.id(MetricType::Histogram, "remit.evaluation_us")
+        {
+            host::record(id, microseconds);
+        }
+    }
+
+    /// Counts what became of a fetch.
+    pub(crate) fn fetched(&self, source: &str, result: &str) {
+        self.count(&format!("remit.fetches.source.{source}.result.{result}"));
+    }
+
+    /// Shows a number that goes up and down.
+    pub(crate) fn gauge(&self, name: &str, value: u64) {
+        if let Some(id) = self.id(MetricType::Gauge, name) {
+            host::record(id, value);
+        }
+    }
+
+    fn count(&self, name: &str) {
+        if let Some(id) = self.id(MetricType::Counter, name) {
+            host::increment(id);
+        }
+    }
+
+    fn id(&self, kind: MetricType, name: &str) -> Option<u32> {
+        let mut ids = self.ids.borrow_mut();
+        if let Some(id) = ids.get(name) {
+            return *id;
+        }
+        let name = if ids.len() < MAX_NAMES { name } else { "remit.names.beyond.limit" };
+        *ids.entry(name.to_owned()).or_insert_with(|| host::define_metric(kind, name))
+    }
+}

@@ -1,0 +1,199 @@
+//! Callbacks of one request → events; steps → what the proxy does. No decisions.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::{Action, LogLevel};
+use remit_core::config::Mode;
+use remit_core::effect::{Effect, Forward};
+use remit_core::exchange::{Body, Conclusion, Event, Exchange, Need, Nonce, Step};
+
+use crate::host;
+use crate::root::Shared;
+
+/// What a stream waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Its headers.
+    Headers,
+    /// Its body, up to this many bytes.
+    Body { limit: usize },
+    /// Nothing: it was forwarded.
+    Forwarded,
+    /// Nothing: it was answered.
+    Answered,
+}
+
+/// The part of a stream that the root can reach while the stream waits.
+pub(crate) struct Waiting {
+    exchange: Option<Exchange>,
+    stage: Stage,
+    body_size: usize,
+    response_headers: Vec<(String, String)>,
+}
+
+pub(crate) struct Stream {
+    id: u32,
+    shared: Rc<Shared>,
+    waiting: Rc<RefCell<Waiting>>,
+}
+
+impl Stream {
+    pub(crate) fn new(id: u32, shared: Rc<Shared>) -> Self {
+        let waiting = Waiting {
+            exchange: host::random().map(|random| Exchange::new(Nonce::new(&random))),
+            stage: Stage::Headers,
+            body_size: 0,
+            response_headers: Vec::new(),
+        };
+        Self { id, shared, waiting: Rc::new(RefCell::new(waiting)) }
+    }
+
+    /// Ends the wait for a body that has not arrived.
+    pub(crate) fn give_up_waiting(shared: &Shared, waiting: &RefCell<Waiting>) {
+        let mut waiting = waiting.borrow_mut();
+        if matches!(waiting.stage, Stage::Body { .. }) {
+            host::log(
+                LogLevel::Warn,
+                "remit: a body did not arrive in time; if none ever does, set allow_on_headers_stop_iteration: true",
+            );
+            waiting.run(shared, Event::Body(Body::Late));
+        }
+    }
+
+    fn body_arrived(&self, size: usize, whole: bool) -> Action {
+        let mut waiting = self.waiting.borrow_mut();
+        let Stage::Body { limit } = waiting.stage else { return waiting.action() };
+        waiting.body_size = size;
+        let body = if size > limit {
+            Body::TooLarge
+        } else if whole {
+            Body::Whole(host::request_body(size))
+        } else {
+            return Action::Pause;
+        };
+        self.shared.waiting.borrow_mut().remove(&self.id);
+        waiting.run(&self.shared, Event::Body(body));
+        waiting.action()
+    }
+}
+
+impl Waiting {
+    /// Feeds an event, and everything that the pipeline asks for on the way, until it is over or needs the body.
+    fn run(&mut self, shared: &Shared, mut event: Event) {
+        let mut engine = shared.engine.borrow_mut();
+        let (Some(exchange), Some(engine)) = (self.exchange.as_mut(), engine.as_mut()) else {
+            // No randomness to name a decision with, or no configuration: nothing can be decided, nothing passes.
+            host::reply(503, &[], "");
+            self.stage = Stage::Answered;
+            return;
+        };
+        loop {
+            let began = host::now();
+            event = match exchange.advance(engine, event, began) {
+                Step::Need(Need::Body { limit }) => {
+                    self.stage = Stage::Body { limit };
+                    return;
+                }
+                Step::Need(Need::Signature(question)) => Event::Signature(host::verify_signature(&question)),
+                Step::Need(Need::State { key }) => Event::State(host::shared(&key)),
+                Step::Need(Need::Store { key, value, version }) => {
+                    Event::Stored(host::store_shared(&key, &value, version))
+                }
+                Step::Done(conclusion) => {
+                    let microseconds = host::now().0.saturating_sub(began.0) / 1000;
+                    let enforced = engine.config.mode == Mode::Enforce;
+                    shared.metrics.concluded(&conclusion, enforced, microseconds);
+                    self.carry_out(*conclusion);
+                    return;
+                }
+            };
+        }
+    }
+
+    fn carry_out(&mut self, conclusion: Conclusion) {
+        self.exchange = None;
+        let line = conclusion.record.to_line();
+        host::log(LogLevel::Info, &line);
+        host::set_filter_state("remit_audit", &line);
+        if let Some(metadata) = &conclusion.metadata {
+            host::set_filter_state("remit_metadata", &metadata.to_string());
+        }
+        match conclusion.effect {
+            Effect::Forward(forward) => {
+                change_request(&forward);
+                self.response_headers = forward.response_headers;
+                self.stage = Stage::Forwarded;
+            }
+            Effect::Reply(reply) => {
+                host::reply(reply.status, &reply.headers, &reply.body);
+                self.stage = Stage::Answered;
+            }
+        }
+    }
+
+    fn action(&self) -> Action {
+        if self.stage == Stage::Forwarded { Action::Continue } else { Action::Pause }
+    }
+}
+
+fn change_request(forward: &Forward) {
+    for name in &forward.remove_headers {
+        host::remove_request_header(name);
+    }
+    let mut done: Vec<&str> = Vec::new();
+    for (name, value) in &forward.set_headers {
+        if done.contains(&name.as_str()) {
+            host::add_request_header(name, value);
+        } else {
+            host::set_request_header(name, value);
+            done.push(name);
+        }
+    }
+    if let Some(path) = &forward.path {
+        host::set_request_header(":path", path);
+    }
+}
+
+impl Context for Stream {}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _num_headers: usize, end_of_stream: bool) -> Action {
+        let reads_peer = self.shared.engine.borrow().as_ref().is_some_and(|engine| engine.reads_peer());
+        let event = Event::Headers {
+            pairs: host::request_headers(),
+            ends: end_of_stream,
+            peer: if reads_peer { host::peer() } else { None },
+        };
+        let mut waiting = self.waiting.borrow_mut();
+        waiting.run(&self.shared, event);
+        if matches!(waiting.stage, Stage::Body { .. }) {
+            let entry = (host::now().seconds(), Rc::downgrade(&self.waiting));
+            self.shared.waiting.borrow_mut().insert(self.id, entry);
+        }
+        waiting.action()
+    }
+
+    fn on_http_request_body(&mut self, body_size: usize, end_of_stream: bool) -> Action {
+        self.body_arrived(body_size, end_of_stream)
+    }
+
+    fn on_http_request_trailers(&mut self, _num_trailers: usize) -> Action {
+        let size = self.waiting.borrow().body_size;
+        self.body_arrived(size, true)
+    }
+
+    fn on_http_response_headers(&mut self, _num_headers: usize, _end_of_stream: bool) -> Action {
+        for (name, value) in &self.waiting.borrow().response_headers {
+            host::add_response_header(name, value);
+        }
+        Action::Continue
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.shared.waiting.borrow_mut().remove(&self.id);
+    }
+}
