@@ -8,7 +8,7 @@ mod table;
 use anyhow::{Context, Result};
 
 use crate::playground::Folder;
-use crate::scenario::{self, Setup};
+use crate::scenario::{self, Call, Setup};
 use crate::{build_wasm, upstream};
 use load::Requests;
 use subject::{Filter, Running, Subject};
@@ -35,13 +35,15 @@ const BODY: usize = 2048;
 /// Further workers in the second measurement of memory.
 const FURTHER_WORKERS: u32 = 4;
 
-/// Measures every subject and prints the table.
+/// Measures every subject, or only what any filter costs, and prints the table.
 ///
 /// # Errors
 /// When a part cannot be built or started, or a request is not answered with 200.
-pub fn run() -> Result<()> {
-    let module = std::fs::read(build_wasm::build()?)?;
-    let subjects = subjects(&module)?;
+pub fn run(only_floor: bool) -> Result<()> {
+    let mut subjects = floor()?;
+    if !only_floor {
+        subjects.extend(remit()?);
+    }
     let folder = Folder::create("bench")?;
     let upstream = upstream::start()?;
 
@@ -74,39 +76,55 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-/// No filter is the first: the others are compared with it.
-fn subjects(module: &[u8]) -> Result<Vec<Subject>> {
-    let total = ROUNDS.saturating_mul(PER_ROUND_UNCACHED).saturating_add(WARM_UP);
-    let setup = scenario::scenario_setup("ES256", total)?;
-    let call = setup
-        .calls
-        .iter()
-        .find(|call| call.body.contains("tools/call"))
-        .context("no tools/call to measure")?;
+/// What any filter costs. No filter is the first: the others are compared with it.
+fn floor() -> Result<Vec<Subject>> {
+    let request = format!(
+        "POST /mcp HTTP/1.1\r\nhost: forum.internal.example\r\nauthorization: Bearer {:x<900}\r\n\
+         content-type: application/json\r\naccept: application/json\r\ncontent-length: {BODY}\r\n\r\n{:BODY$}",
+        "", "{}"
+    );
     let subject = |name: &str, filter| Subject {
         name: name.to_owned(),
         filter,
-        requests: Requests::new(vec![call.bytes(BODY, None)]),
+        requests: Requests::new(vec![request.clone().into_bytes()]),
         per_round: PER_ROUND,
     };
     let wat = |text: &str| -> Result<Filter> {
         Ok(Filter::Wasm { module: wat::parse_str(text)?, configuration: String::new() })
     };
-    let remit =
-        |setup: &Setup| Filter::Wasm { module: module.to_vec(), configuration: setup.configuration.clone() };
-    let mut subjects = vec![
+    Ok(vec![
         subject("no filter", Filter::None),
         subject(UNIT, wat(include_str!("../bench/empty.wat"))?),
         subject("empty, reads headers and body", wat(include_str!("../bench/reading.wat"))?),
-        subject("Remit, cached token", remit(&setup)),
-        uncached("ES256", &setup, remit(&setup))?,
-    ];
-    for algorithm in ["EdDSA", "RS256"] {
+    ])
+}
+
+/// Remit on the scenario's first `tools/call`.
+fn remit() -> Result<Vec<Subject>> {
+    let module = std::fs::read(build_wasm::build()?)?;
+    let filter =
+        |setup: &Setup| Filter::Wasm { module: module.clone(), configuration: setup.configuration.clone() };
+    let total = ROUNDS.saturating_mul(PER_ROUND_UNCACHED).saturating_add(WARM_UP);
+    let mut subjects = Vec::new();
+    for algorithm in ["ES256", "EdDSA", "RS256"] {
+        println!("Minting {total} tokens with {algorithm}.");
         let setup = scenario::scenario_setup(algorithm, total)?;
-        let filter = remit(&setup);
-        subjects.push(uncached(algorithm, &setup, filter)?);
+        if subjects.is_empty() {
+            subjects.push(Subject {
+                name: "Remit, cached token".to_owned(),
+                filter: filter(&setup),
+                requests: Requests::new(vec![measured_call(&setup)?.bytes(BODY, None)]),
+                per_round: PER_ROUND,
+            });
+        }
+        subjects.push(uncached(algorithm, &setup, filter(&setup))?);
     }
     Ok(subjects)
+}
+
+fn measured_call(setup: &Setup) -> Result<&Call> {
+    let is_tool_call = |call: &&Call| call.body.contains("tools/call");
+    setup.calls.iter().find(is_tool_call).context("the scenario has no tools/call to measure")
 }
 
 /// Each request with a token of its own, so that each has its signature checked.

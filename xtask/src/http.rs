@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 server on plain threads: keep-alive, chunked requests, and answers that go wrong on purpose.
+//! Small HTTP/1.1: a server on plain threads (keep-alive, chunked requests, no answer on purpose) and a GET.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -90,24 +90,46 @@ fn read_request(reader: &mut impl BufRead) -> Result<Option<Request>> {
     let Some(first) = read_line(reader)? else { return Ok(None) };
     let mut words = first.split(' ');
     let (Some(method), Some(path)) = (words.next(), words.next()) else { bail!("no request line: {first}") };
+    let headers = read_headers(reader)?;
+    let body = read_body(reader, &headers)?;
+    Ok(Some(Request { method: method.to_owned(), path: path.to_owned(), headers, body }))
+}
+
+/// Asks a server of this host for a page; returns the status code and the body.
+///
+/// # Errors
+/// When there is no whole answer within 5 s.
+pub fn get(port: u16, path: &str) -> Result<(u16, String)> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+    let mut reader = BufReader::new(stream);
+    let first = read_line(&mut reader)?.context("closed without an answer")?;
+    let status = first.split(' ').nth(1).context("no status line")?.parse().context("no status code")?;
+    let headers = read_headers(&mut reader)?;
+    let body = read_body(&mut reader, &headers)?;
+    Ok((status, String::from_utf8_lossy(&body).into_owned()))
+}
+
+fn read_headers(reader: &mut impl BufRead) -> Result<Vec<(String, String)>> {
     let mut headers = Vec::new();
     loop {
         let line = read_line(reader)?.context("closed in the headers")?;
         if line.is_empty() {
-            break;
+            return Ok(headers);
         }
         let (name, value) = line.split_once(':').with_context(|| format!("not a header: {line}"))?;
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
+}
+
+fn read_body(reader: &mut impl BufRead, headers: &[(String, String)]) -> Result<Vec<u8>> {
     let header =
         |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
-    let body = if header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
-        read_chunks(reader)?
-    } else {
-        let length = header("content-length").map_or(Ok(0), str::parse).context("content-length")?;
-        read_exactly(reader, length)?
-    };
-    Ok(Some(Request { method: method.to_owned(), path: path.to_owned(), headers, body }))
+    if header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
+        return read_chunks(reader);
+    }
+    read_exactly(reader, header("content-length").map_or(Ok(0), str::parse).context("content-length")?)
 }
 
 fn read_chunks(reader: &mut impl BufRead) -> Result<Vec<u8>> {
@@ -147,7 +169,18 @@ fn read_line(reader: &mut impl BufRead) -> Result<Option<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::read_request;
+    use super::{Reply, Server, get, read_request};
+
+    #[test]
+    fn a_page_is_served_and_read() {
+        let server = Server::start(|request| match request.path.as_str() {
+            "/reset" => Reply::Reset,
+            path => Reply::Answer { status: 404, headers: vec![("a", "b".into())], body: path.into() },
+        })
+        .unwrap();
+        assert_eq!(get(server.port, "/a").unwrap(), (404, "/a".to_owned()));
+        assert!(get(server.port, "/reset").is_err());
+    }
 
     #[test]
     fn requests_are_read_with_either_kind_of_body() {

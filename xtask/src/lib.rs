@@ -8,6 +8,7 @@ mod exports;
 pub mod http;
 pub mod playground;
 pub mod scenario;
+pub mod test;
 pub mod tidy;
 pub mod upstream;
 pub mod workspace;

@@ -4,7 +4,7 @@ use std::env;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use xtask::{build_wasm, tidy};
+use xtask::{bench, build_wasm, playground, test, tidy};
 
 const HELP: &str = "\
 Builds, demonstrates, tests and measures Remit.
@@ -12,8 +12,12 @@ Builds, demonstrates, tests and measures Remit.
 Usage: cargo xtask <TASK>
 
 Tasks:
-  build-wasm  build the filter for wasm32-wasip1, getting the target where it is missing
-  tidy        check the house rules
+  demo             build the filter and replay the scenario `forum post` through it
+  test             everything: format, lints, house rules, unit, Rego and end-to-end tests
+  build-wasm       build the filter for wasm32-wasip1, getting the target where it is missing
+  envoy            run the filter in a real Envoy and print curl lines to try; Ctrl-C ends it
+  bench [--floor]  what the filter adds to a request, compared; --floor: only what any filter adds
+  tidy             check the house rules
 ";
 
 fn main() -> ExitCode {
@@ -31,6 +35,11 @@ fn main() -> ExitCode {
 /// The arguments are few enough to be read by hand, which keeps `cargo xtask` quick to build.
 fn run(arguments: &[&str]) -> Result<()> {
     match arguments {
+        ["demo"] => test::demo(),
+        ["test"] => test::test(),
+        ["envoy"] => playground::run(),
+        ["bench"] => bench::run(false),
+        ["bench", "--floor"] => bench::run(true),
         ["build-wasm"] => build_wasm::build().map(drop),
         ["tidy"] => tidy::tidy(),
         ["help" | "--help" | "-h"] => {
