@@ -1,0 +1,194 @@
+//! Why a bundle is refused; every reason names the file that it is about.
+
+use crate::json::JsonError;
+
+/// Why a bundle is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// The `.tar.gz` is larger than allowed.
+    #[error("bundle has {bytes} compressed bytes, more than the limit of {limit}")]
+    TooManyCompressedBytes {
+        /// Size of the archive.
+        bytes: usize,
+        /// The limit in force.
+        limit: usize,
+    },
+    /// The archive inflates to more than allowed; inflating stopped at the limit.
+    #[error("bundle inflates to more than the limit of {limit} bytes")]
+    TooManyInflatedBytes {
+        /// The limit in force.
+        limit: usize,
+    },
+    /// More files than allowed.
+    #[error("{path}: bundle has more than the limit of {limit} files")]
+    TooManyFiles {
+        /// The first file over the limit.
+        path: String,
+        /// The limit in force.
+        limit: usize,
+    },
+    /// The bytes are not one whole gzip member.
+    #[error("bundle is not a gzip file")]
+    Gzip(#[source] std::io::Error),
+    /// Bytes follow the gzip member: a second member or garbage, which other readers may or may not read.
+    #[error("bundle has {bytes} bytes after the end of its gzip data")]
+    AfterGzip {
+        /// How many bytes follow.
+        bytes: usize,
+    },
+    /// The inflated bytes are not a tar archive.
+    #[error("bundle is not a tar archive (after {after})")]
+    Tar {
+        /// The last file that was read, or `the start`.
+        after: String,
+        /// What was wrong.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The archive ends without its end mark, or bytes follow it.
+    #[error("tar archive does not end where its end mark should be (after {after})")]
+    TarEnd {
+        /// The last file that was read, or `the start`.
+        after: String,
+    },
+    /// A file's path is not a plain relative one.
+    #[error("{path}: {fault}")]
+    Path {
+        /// The path, shortened and escaped.
+        path: String,
+        /// What is wrong with it.
+        fault: PathFault,
+    },
+    /// The archive holds something other than a file or a folder.
+    #[error("{path}: links, devices and sparse files are not allowed in a bundle")]
+    NotAFile {
+        /// The path.
+        path: String,
+    },
+    /// Two files have the same path.
+    #[error("{path}: the same path twice")]
+    DuplicatePath {
+        /// The path.
+        path: String,
+    },
+    /// A part of the bundle format that Remit does not serve; ignoring it would change what the bundle means.
+    #[error("{path}: {feature}")]
+    NotServed {
+        /// The file that asks for it.
+        path: String,
+        /// What it asks for.
+        feature: Unserved,
+    },
+    /// A JSON file is not strict JSON.
+    #[error("{path}: {source}")]
+    Json {
+        /// The file.
+        path: String,
+        /// What is wrong and where.
+        source: JsonError,
+    },
+    /// A Rego file is not UTF-8.
+    #[error("{path}: not UTF-8: invalid byte at offset {offset}")]
+    NotUtf8 {
+        /// The file.
+        path: String,
+        /// Offset of the first bad byte.
+        offset: usize,
+    },
+    /// `.manifest` does not say what it has to.
+    #[error(".manifest: {fault}")]
+    Manifest {
+        /// What is wrong with it.
+        fault: ManifestFault,
+    },
+    /// The `data.json` at the top is not an object.
+    #[error("{path}: the data at the top of a bundle has to be an object")]
+    DataNotAnObject {
+        /// The file.
+        path: String,
+    },
+    /// Two data files give a value for the same key.
+    #[error("{path}: another data file already has a value for /{key}")]
+    DataOverlap {
+        /// The file that came second.
+        path: String,
+        /// The key, its parts joined by `/`.
+        key: String,
+    },
+    /// Data that the roots of the manifest do not own.
+    #[error("{path}: the manifest's roots [{roots}] do not cover the data at /{key}")]
+    DataOutsideRoots {
+        /// The file.
+        path: String,
+        /// The key, its parts joined by `/`.
+        key: String,
+        /// The roots, joined by a comma.
+        roots: String,
+    },
+}
+
+/// What is wrong with a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PathFault {
+    /// Not UTF-8.
+    #[error("path is not UTF-8")]
+    NotUtf8,
+    /// Empty, or with an empty part.
+    #[error("path has an empty part")]
+    EmptyPart,
+    /// `.` or `..` in the middle: it would reach another folder.
+    #[error("path has a `.` or `..` part")]
+    Traversal,
+    /// A backslash or a control character.
+    #[error("path has a backslash or a control character")]
+    Character,
+    /// Longer than allowed.
+    #[error("path is longer than the limit of {limit} bytes")]
+    TooLong {
+        /// The limit in force.
+        limit: usize,
+    },
+}
+
+/// Parts of OPA's bundle format that Remit does not serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unserved {
+    /// `data.yaml` and `data.yml`.
+    #[error("YAML data is not served yet: convert it to data.json")]
+    YamlData,
+    /// `policy.wasm`, and `wasm` in the manifest.
+    #[error("compiled policies are not served yet: build the bundle with Rego (target `rego`)")]
+    Wasm,
+    /// `plan.json`.
+    #[error("plans are not served yet: build the bundle with Rego (target `rego`)")]
+    Plan,
+    /// `patch.json`.
+    #[error("delta bundles are not served yet: publish a snapshot bundle")]
+    Delta,
+    /// `.signatures.json` where no key was configured to check it with.
+    #[error("bundle is signed, and no key is configured to verify it with")]
+    Signatures,
+    /// `file_rego_versions` that differ from `rego_version`.
+    #[error("a Rego version of its own for single files is not served yet")]
+    FileRegoVersions,
+}
+
+/// What is wrong with `.manifest`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestFault {
+    /// Not an object.
+    #[error("not an object")]
+    NotAnObject,
+    /// `revision` is not a string.
+    #[error("`revision` is not a string")]
+    Revision,
+    /// `roots` is not an array of plain paths.
+    #[error("`roots` is not an array of paths")]
+    Roots,
+    /// One root lies inside another.
+    #[error("`roots` overlap")]
+    RootsOverlap,
+    /// `rego_version` is neither 0 nor 1.
+    #[error("`rego_version` is neither 0 nor 1")]
+    RegoVersion,
+}

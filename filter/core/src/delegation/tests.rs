@@ -1,0 +1,195 @@
+//! Chains, roots and tasks, accepted and refused.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::*;
+use crate::keys::Algorithm;
+use crate::token::testing::{AUDIENCE, ISSUER, Signer, claims, with};
+
+fn resolve_with(changes: &Value, rules: &IssuerRules) -> Result<Delegation, DelegationError> {
+    let token = Signer::new(Algorithm::Hs256, "k1").verified(&with(claims(), changes));
+    Delegation::resolve(&token, rules)
+}
+
+fn rules() -> IssuerRules {
+    IssuerRules::new(ISSUER, &[Algorithm::Hs256], AUDIENCE)
+}
+
+fn resolve(changes: &Value) -> Result<Delegation, DelegationError> {
+    resolve_with(changes, &rules())
+}
+
+/// Actors `a1` (the current one) to `a<depth>`.
+fn nested(depth: usize) -> Value {
+    (1..=depth)
+        .rev()
+        .fold(Value::Null, |inner, n| with(json!({ "sub": format!("a{n}") }), &json!({ "act": inner })))
+}
+
+#[test]
+fn a_delegation_reads_as_documented() {
+    let delegation = resolve(&json!({
+        "act": { "sub": "agent-7", "iss": "https://agents.example", "act": { "sub": "planner", "exp": 1, "aud": "x" } },
+        "may_act": { "sub": "anyone" },
+        "authorization_details": [
+            { "type": "payment", "amount": 1 },
+            { "type": "agent_task", "task_id": "t-1", "requested_by": "alice", "actions": ["forum.read"],
+              "locations": ["https://forum.example/"], "identifiers": { "thread": ["t-4711"] },
+              "prompt": { "alg": "sha-256" }, "max_calls": 20, "expires": 1_773_842_600.5 },
+        ],
+    }))
+    .unwrap();
+    assert_eq!(
+        serde_json::to_value(&delegation).unwrap(),
+        json!({
+            "principal": { "iss": ISSUER, "sub": "alice", "kind": "human" },
+            "actor": { "iss": "https://agents.example", "sub": "agent-7" },
+            "chain": [{ "iss": "https://agents.example", "sub": "agent-7" }, { "iss": ISSUER, "sub": "planner" }],
+            "depth": 2, "evidence": "asserted", "traceable": true,
+            "task": { "task_id": "t-1", "requested_by": "alice", "actions": ["forum.read"],
+                "locations": ["https://forum.example/"], "identifiers": { "thread": ["t-4711"] },
+                "max_calls": 20, "expires": 1_773_842_600 },
+        })
+    );
+}
+
+#[test]
+fn without_act_there_is_no_actor() {
+    let delegation = resolve(&json!({ "act": null })).unwrap();
+    assert_eq!((delegation.actor, delegation.depth, delegation.task), (None, 0, None));
+}
+
+#[test]
+fn chains_are_refused_for_their_faults() {
+    let agent = json!({ "sub": "a1" });
+    for (act, expected, invalid) in [
+        (json!("agent"), "delegation_malformed", true),
+        (json!(["agent"]), "delegation_malformed", true),
+        (json!({}), "delegation_malformed", true),
+        (json!({ "sub": "" }), "delegation_malformed", true),
+        (json!({ "sub": 7 }), "delegation_malformed", true),
+        (json!({ "sub": "a1", "iss": 7 }), "delegation_malformed", true),
+        (json!({ "sub": "a1", "act": {} }), "delegation_malformed", true),
+        (json!({ "sub": "a1", "act": "a2" }), "delegation_malformed", true),
+        (json!({ "sub": "alice" }), "delegation_self", true),
+        (json!({ "sub": "alice", "iss": ISSUER }), "delegation_self", true),
+        (json!({ "sub": "a1", "act": agent }), "delegation_cycle", true),
+        (json!({ "sub": "a1", "act": { "sub": "a2", "act": agent } }), "delegation_cycle", true),
+        (json!({ "sub": "a1", "act": { "sub": "alice" } }), "delegation_cycle", true),
+        (nested(5), "delegation_too_deep", false),
+    ] {
+        let error = resolve(&json!({ "act": act })).unwrap_err();
+        assert_eq!(error.reason().as_str(), expected, "{act}");
+        assert_eq!(error.is_invalid_token(), invalid, "{act}");
+    }
+    let null = Signer::new(Algorithm::Hs256, "k1");
+    let mut claims = claims();
+    claims["act"] = Value::Null;
+    let error = Delegation::resolve(&null.verified(&claims), &rules()).unwrap_err();
+    assert_eq!(error, DelegationError::Malformed { claim: "act", hop: 1 });
+}
+
+#[test]
+fn the_same_name_at_another_issuer_is_someone_else() {
+    let act = json!({ "sub": "alice", "iss": "https://other.example", "act": { "sub": "alice", "iss": "https://third.example" } });
+    assert_eq!(resolve(&json!({ "act": act })).unwrap().depth, 2);
+}
+
+#[test]
+fn depth_is_limited_and_never_cut() {
+    for (limit, depth, passes) in [(4, 4, true), (4, 5, false), (0, 0, true), (0, 1, false), (8, 8, true)] {
+        let rules = IssuerRules { max_chain_depth: limit, ..rules() };
+        let result = resolve_with(&json!({ "act": nested(depth) }), &rules);
+        assert_eq!(result.map(|d| d.depth).ok(), passes.then_some(depth), "{limit} {depth}");
+    }
+}
+
+#[test]
+fn the_root_is_classified() {
+    use PrincipalKind::{Agent, Human, Service, Unknown};
+    for (profile, by_claim, human, unattended) in [
+        (json!("user"), Some(Human), Some(Human), Human),
+        (json!("ai_agent user"), Some(Human), Some(Human), Human),
+        (json!("ai_agent"), None, None, Agent),
+        (json!("service"), None, None, Service),
+        (json!("superuser"), None, None, Unknown),
+        (Value::Null, None, Some(Human), Unknown),
+    ] {
+        for (subjects, expected) in
+            [(Subjects::Claim, by_claim), (Subjects::Human, human), (Subjects::Unattended, Some(unattended))]
+        {
+            let result =
+                resolve_with(&json!({ "sub_profile": profile }), &IssuerRules { subjects, ..rules() });
+            match (result, expected) {
+                (Ok(delegation), Some(kind)) => {
+                    assert_eq!(delegation.principal.kind, kind, "{profile} {subjects:?}");
+                    assert_eq!(delegation.traceable, kind == Human, "{profile} {subjects:?}");
+                }
+                (Err(error), None) => {
+                    assert_eq!(error.reason().as_str(), "not_traceable", "{profile} {subjects:?}");
+                    assert!(!error.is_invalid_token());
+                }
+                (result, _) => panic!("{profile} {subjects:?}: {result:?}"),
+            }
+        }
+    }
+    let error = resolve(&json!({ "sub_profile": ["user"] })).unwrap_err();
+    assert_eq!(error.reason().as_str(), "delegation_malformed");
+}
+
+#[test]
+fn tasks_are_refused_for_their_faults() {
+    let task = |changes: &Value| json!([with(json!({ "type": "agent_task", "task_id": "t" }), changes)]);
+    let many: Vec<_> = (0..65).map(|n| n.to_string()).collect();
+    for (details, member) in [
+        (json!({}), "authorization_details"),
+        (json!(["x"]), "authorization_details"),
+        (json!([{}]), "type"),
+        (json!([{ "type": 1 }]), "type"),
+        (
+            json!([{ "type": "agent_task", "task_id": "a" }, { "type": "agent_task", "task_id": "b" }]),
+            "authorization_details",
+        ),
+        (task(&json!({ "task_id": null })), "task_id"),
+        (task(&json!({ "task_id": "" })), "task_id"),
+        (task(&json!({ "task_id": 1 })), "task_id"),
+        (task(&json!({ "requested_by": {} })), "requested_by"),
+        (task(&json!({ "actions": "forum.read" })), "actions"),
+        (task(&json!({ "actions": [1] })), "actions"),
+        (task(&json!({ "actions": [""] })), "actions"),
+        (task(&json!({ "actions": many })), "actions"),
+        (task(&json!({ "locations": {} })), "locations"),
+        (task(&json!({ "identifiers": [] })), "identifiers"),
+        (task(&json!({ "identifiers": { "thread": "t" } })), "identifiers"),
+        (task(&json!({ "prompt": "hello" })), "prompt"),
+        (task(&json!({ "max_calls": -1 })), "max_calls"),
+        (task(&json!({ "max_calls": 1.5 })), "max_calls"),
+        (task(&json!({ "max_calls": "1" })), "max_calls"),
+        (task(&json!({ "expires": "2026-03-18" })), "expires"),
+        (task(&json!({ "max_amount": 1 })), "unknown member"),
+    ] {
+        let error = resolve(&json!({ "authorization_details": details })).unwrap_err();
+        assert_eq!(error, DelegationError::TaskMalformed { member }, "{details}");
+        assert_eq!(error.reason().as_str(), "task_malformed");
+        assert!(!error.is_invalid_token());
+    }
+}
+
+#[test]
+fn what_a_task_leaves_out_stays_out() {
+    let task = json!([{ "type": "agent_task", "task_id": "t", "locations": [] }]);
+    let delegation = resolve(&json!({ "authorization_details": task })).unwrap();
+    assert_eq!(serde_json::to_value(delegation.task).unwrap(), json!({ "task_id": "t", "locations": [] }));
+}
+
+#[test]
+fn the_limit_of_task_items_is_configurable() {
+    let details = json!([{ "type": "agent_task", "task_id": "t", "identifiers": { "a": [], "b": [] } }]);
+    let changes = json!({ "authorization_details": details });
+    for (max_task_items, passes) in [(2, true), (1, false)] {
+        let rules = Arc::new(IssuerRules { max_task_items, ..rules() });
+        assert_eq!(resolve_with(&changes, &rules).is_ok(), passes, "{max_task_items}");
+    }
+}

@@ -1,0 +1,242 @@
+//! Which builtins are served: those that give the same answer everywhere and whose work the input cannot blow up.
+
+use std::num::NonZeroU32;
+
+use regorus::unstable::Expr;
+
+/// Why a call is refused when the bundle loads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A builtin of OPA that Remit does not serve, or no function at all.
+    #[error("is neither a function of the bundle nor a builtin that Remit serves")]
+    Unknown,
+    /// It would reach outside, or answer differently from one evaluation to the next.
+    #[error("is not served: a decision has to follow from the input and the data alone")]
+    Impure,
+    /// Its work grows with the value of an argument, so the arguments have to be in the policy.
+    #[error("is served with small constant arguments only: its work grows with their values")]
+    Unbounded,
+    /// regorus would stop the module on an empty one, so what is looked for has to be in the policy.
+    #[error("is served only where what it looks for is written out and not empty")]
+    Empty,
+    /// Its format string has to be in the policy.
+    #[error("is served with a constant format string only, with widths below 1000")]
+    Format,
+}
+
+/// Builtins that regorus implements in this build and that are pure and bounded by the size of their arguments.
+pub(super) const SERVED: &[&str] = &[
+    "__builtin_sets.intersection",
+    "__builtin_sets.union",
+    "abs",
+    "array.concat",
+    "array.reverse",
+    "array.slice",
+    "base64.decode",
+    "base64.encode",
+    "base64.is_valid",
+    "base64url.decode",
+    "base64url.encode",
+    "base64url.encode_no_pad",
+    "bits.and",
+    "bits.lsh",
+    "bits.negate",
+    "bits.or",
+    "bits.rsh",
+    "bits.xor",
+    "ceil",
+    "concat",
+    "contains",
+    "count",
+    "endswith",
+    "floor",
+    "format_int",
+    "glob.match",
+    "glob.quote_meta",
+    "hex.decode",
+    "hex.encode",
+    "indexof",
+    "indexof_n",
+    "intersection",
+    "is_array",
+    "is_boolean",
+    "is_null",
+    "is_number",
+    "is_object",
+    "is_set",
+    "is_string",
+    "json.filter",
+    "json.is_valid",
+    "json.marshal",
+    "json.marshal_with_options",
+    "json.remove",
+    "json.unmarshal",
+    "lower",
+    "max",
+    "min",
+    "numbers.range",
+    "numbers.range_step",
+    "object.filter",
+    "object.get",
+    "object.keys",
+    "object.remove",
+    "object.subset",
+    "object.union",
+    "object.union_n",
+    "print",
+    "product",
+    "regex.find_all_string_submatch_n",
+    "regex.find_n",
+    "regex.is_valid",
+    "regex.match",
+    "regex.replace",
+    "regex.split",
+    "regex.template_match",
+    "replace",
+    "round",
+    "semver.compare",
+    "semver.is_valid",
+    "sort",
+    "split",
+    "sprintf",
+    "startswith",
+    "strings.any_prefix_match",
+    "strings.any_suffix_match",
+    "strings.count",
+    "strings.replace_n",
+    "strings.reverse",
+    "substring",
+    "sum",
+    "to_number",
+    "trim",
+    "trim_left",
+    "trim_prefix",
+    "trim_right",
+    "trim_space",
+    "trim_suffix",
+    "type_name",
+    "union",
+    "units.parse",
+    "units.parse_bytes",
+    "upper",
+];
+
+/// Builtins of OPA that look outside or draw lots; named to say so, whatever regorus does with them.
+const IMPURE: &[&str] = &[
+    "http.send",
+    "net.lookup_ip_addr",
+    "opa.runtime",
+    "rand.intn",
+    "rego.metadata.chain",
+    "rego.metadata.rule",
+    "time.now_ns",
+    "trace",
+    "uuid.rfc4122",
+];
+
+const LARGEST_CONSTANT: i64 = 1_024;
+
+/// Whether a call of this builtin is served.
+pub(super) fn check(name: &str, arguments: &[regorus::unstable::ExprRef]) -> Result<(), Refusal> {
+    if SERVED.binary_search(&name).is_err() {
+        return Err(if IMPURE.contains(&name) { Refusal::Impure } else { Refusal::Unknown });
+    }
+    match name {
+        "sprintf" if !arguments.first().is_some_and(|format| is_bounded_format(format)) => {
+            Err(Refusal::Format)
+        }
+        "object.subset" if !cannot_meet_an_empty_array(arguments) => Err(Refusal::Empty),
+        "strings.count" if !arguments.get(1).is_some_and(|wanted| is_filled_text(wanted)) => {
+            Err(Refusal::Empty)
+        }
+        "bits.lsh" if !arguments.get(1).is_some_and(|shift| is_small_constant(shift)) => {
+            Err(Refusal::Unbounded)
+        }
+        "numbers.range" if !arguments.iter().take(2).all(|bound| is_small_constant(bound)) => {
+            Err(Refusal::Unbounded)
+        }
+        "numbers.range_step" if !arguments.iter().take(3).all(|bound| is_small_constant(bound)) => {
+            Err(Refusal::Unbounded)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How many arguments a served builtin takes; `None` for `print`, which takes any.
+pub(super) fn arity(name: &str) -> Option<usize> {
+    regorus::unstable::BUILTINS.get(name).map(|(_, arity)| usize::from(*arity))
+}
+
+fn is_filled_text(expr: &Expr) -> bool {
+    matches!(expr, Expr::String { value, .. } | Expr::RawString { value, .. }
+        if value.as_string().is_ok_and(|text| !text.is_empty()))
+}
+
+/// regorus 0.14 asks for windows of the second array's length, and panics when that is 0; so does `strings.count`.
+fn cannot_meet_an_empty_array(arguments: &[regorus::unstable::ExprRef]) -> bool {
+    let is_set = |expr: &Expr| matches!(expr, Expr::Set { .. } | Expr::SetCompr { .. });
+    arguments.iter().take(2).any(|argument| is_set(argument))
+        || arguments.get(1).is_some_and(|wanted| is_filled(wanted))
+}
+
+fn is_filled(expr: &Expr) -> bool {
+    match expr {
+        Expr::String { .. } | Expr::RawString { .. } | Expr::Number { .. } => true,
+        Expr::Bool { .. } | Expr::Null { .. } | Expr::Set { .. } => true,
+        Expr::Array { items, .. } => !items.is_empty(),
+        Expr::Object { fields, .. } => fields.iter().all(|(_, _, value)| is_filled(value)),
+        _ => false,
+    }
+}
+
+fn is_small_constant(expr: &Expr) -> bool {
+    match expr {
+        Expr::Number { value, .. } => {
+            value.as_i64().is_ok_and(|number| (-LARGEST_CONSTANT..=LARGEST_CONSTANT).contains(&number))
+        }
+        Expr::UnaryExpr { expr, .. } => is_small_constant(expr),
+        _ => false,
+    }
+}
+
+/// regorus takes any Unicode digit for a width and does not bound it, so the format must not come from the input.
+fn is_bounded_format(expr: &Expr) -> bool {
+    let (Expr::String { value, .. } | Expr::RawString { value, .. }) = expr else { return false };
+    let Ok(format) = value.as_string() else { return false };
+    let mut rest = format.as_ref();
+    while let Some((_, after)) = rest.split_once('%') {
+        if let Some(literal) = after.strip_prefix('%') {
+            rest = literal;
+            continue;
+        }
+        let after = after.strip_prefix('.').unwrap_or(after);
+        let width: String = after.chars().take_while(|c| c.is_numeric()).collect();
+        let bounded =
+            width.is_empty() || width.parse::<NonZeroU32>().map_or(width == "0", |w| w.get() < 1_000);
+        if !bounded || width.len() > 3 {
+            return false;
+        }
+        rest = after;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// What the build has and Remit does not serve; a new regorus or feature has to be sorted into one of the lists.
+    const NOT_SERVED: &[&str] = &["rand.intn", "trace"];
+
+    #[test]
+    fn every_builtin_of_the_build_is_sorted_into_a_list() {
+        let built: BTreeSet<_> = regorus::unstable::BUILTINS.keys().copied().collect();
+        let mut listed: BTreeSet<_> = SERVED.iter().chain(NOT_SERVED).copied().collect();
+        // The evaluators have it in themselves.
+        assert!(listed.remove("print"));
+        assert_eq!(built, listed);
+        assert!(SERVED.is_sorted() && IMPURE.is_sorted());
+    }
+}

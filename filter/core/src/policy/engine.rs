@@ -1,0 +1,152 @@
+//! The two evaluators of regorus: its bytecode machine, and its interpreter for what the bytecode cannot do.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use regorus::languages::rego::compiler::{Compiler, CompilerError};
+use regorus::rvm::program::Program;
+use regorus::rvm::vm::{RegoVM, VmError};
+use regorus::{CompiledPolicy, Engine, LimitError, Value};
+
+use super::Fallback;
+use super::error::EvaluationError;
+use super::limits::EvaluationBudget;
+use super::place::{self, Place};
+
+/// The bytecode of one rule and a machine that has run it before.
+pub(super) struct Bytecode {
+    program: Arc<Program>,
+    entry: String,
+    machine: RefCell<RegoVM>,
+    data: Value,
+}
+
+/// Why there is no bytecode.
+pub(super) enum NoBytecode {
+    /// The interpreter has to do it.
+    Interpreted(Fallback),
+    /// The policy is wrong, whoever evaluates it.
+    Wrong { at: Option<Place>, message: String },
+}
+
+impl Bytecode {
+    pub(super) fn compile(policy: &CompiledPolicy, entry: &str, data: Value) -> Result<Self, NoBytecode> {
+        let program = Compiler::compile_from_policy(policy, &[entry]).map_err(|error| {
+            let at = error.span.as_ref().map(Place::of);
+            let message = error.error.to_string();
+            match error.error {
+                CompilerError::UndefinedVariable { .. } | CompilerError::UnknownFunction { .. } => {
+                    NoBytecode::Wrong { at, message }
+                }
+                _ => NoBytecode::Interpreted(Fallback::Unsupported { at, message }),
+            }
+        })?;
+        let machine = machine(&program, &data)
+            .map_err(|error| NoBytecode::Wrong { at: None, message: error.to_string() })?;
+        Ok(Self { program, entry: entry.to_owned(), machine: RefCell::new(machine), data })
+    }
+
+    /// `None` for undefined.
+    pub(super) fn run(
+        &self,
+        input: Value,
+        budget: &EvaluationBudget,
+    ) -> Result<Option<Value>, EvaluationError> {
+        let mut machine = self
+            .machine
+            .try_borrow_mut()
+            .map_err(|_| EvaluationError::Failed { at: None, message: "the machine is in use".to_owned() })?;
+        machine.set_max_instructions(budget.instructions);
+        machine.set_execution_timer_config(Some(budget.timer()));
+        machine.set_input(input);
+        let outcome = machine.execute_entry_point_by_name(&self.entry);
+        // The input is the caller's; what the machine keeps of it goes with the next evaluation.
+        machine.set_input(Value::Undefined);
+        match outcome {
+            Ok(Value::Undefined) => Ok(None),
+            Ok(value) => Ok(Some(value)),
+            Err(error) => {
+                // A machine that failed is not trusted to have put everything back.
+                if let Ok(fresh) = self::machine(&self.program, &self.data) {
+                    *machine = fresh;
+                }
+                Err(failure(&error, budget))
+            }
+        }
+    }
+}
+
+fn failure(error: &VmError, budget: &EvaluationBudget) -> EvaluationError {
+    match error {
+        VmError::InstructionLimitExceeded { limit, .. } => {
+            EvaluationError::BudgetExhausted { instructions: *limit }
+        }
+        VmError::TimeLimitExceeded { .. } => {
+            EvaluationError::TimeExhausted { milliseconds: budget.time.as_millis() }
+        }
+        VmError::NumericOverflow { .. } => EvaluationError::Overflow,
+        other => {
+            let (at, message) = place::located(&other.to_string());
+            EvaluationError::Failed { at, message }
+        }
+    }
+}
+
+fn machine(program: &Arc<Program>, data: &Value) -> Result<RegoVM, VmError> {
+    let mut machine = RegoVM::new();
+    machine.load_program(Arc::clone(program));
+    machine.set_data(data.clone())?;
+    Ok(machine)
+}
+
+/// Runs the rule in the interpreter, on a copy of the prepared engine: cheaper than an engine that was used.
+pub(super) fn interpret(
+    engine: &Engine,
+    rule: &str,
+    input: Value,
+    budget: &EvaluationBudget,
+) -> Result<Option<Value>, EvaluationError> {
+    let mut engine = engine.clone();
+    engine.set_execution_timer_config(budget.timer());
+    engine.set_input(input);
+    match engine.eval_rule(rule.to_owned()) {
+        Ok(Value::Undefined) => Ok(None),
+        Ok(value) => Ok(Some(value)),
+        Err(error) => Err(interpreter_failure(&error, budget)),
+    }
+}
+
+/// How the interpreter words a conflict: of a rule or function, of two rules, of an object's key.
+const CONFLICTS: [&str; 3] = ["multiple outputs", "rule conflicts with rule", "generated multiple times"];
+
+fn interpreter_failure(error: &dyn ErrorChain, budget: &EvaluationBudget) -> EvaluationError {
+    if error.is_time_limit() {
+        return EvaluationError::TimeExhausted { milliseconds: budget.time.as_millis() };
+    }
+    let (at, message) = place::located(&error.text());
+    match at {
+        Some(at) if CONFLICTS.iter().any(|conflict| message.contains(conflict)) => {
+            EvaluationError::Conflict { at, message }
+        }
+        at => EvaluationError::Failed { at, message },
+    }
+}
+
+/// What is asked of regorus' error type, whose crate is not a dependency of ours.
+trait ErrorChain {
+    fn is_time_limit(&self) -> bool;
+    fn text(&self) -> String;
+}
+
+impl<E> ErrorChain for E
+where
+    E: std::ops::Deref<Target = dyn std::error::Error + Send + Sync> + std::fmt::Display,
+{
+    fn is_time_limit(&self) -> bool {
+        matches!(self.deref().downcast_ref::<LimitError>(), Some(LimitError::TimeLimitExceeded { .. }))
+    }
+
+    fn text(&self) -> String {
+        self.to_string()
+    }
+}

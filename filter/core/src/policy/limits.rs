@@ -1,0 +1,43 @@
+//! How much a policy may hold when it loads, and how much one evaluation may cost.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use regorus::utils::limits::ExecutionTimerConfig;
+
+/// The bounds of a policy's source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyLimits {
+    /// Bytes of all modules together.
+    pub source_bytes: usize,
+    /// How deep rules may call each other; each level takes some of the module's stack.
+    pub rule_depth: usize,
+}
+
+impl Default for PolicyLimits {
+    fn default() -> Self {
+        Self { source_bytes: 4 << 20, rule_depth: 64 }
+    }
+}
+
+/// What one evaluation may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EvaluationBudget {
+    /// Instructions of the bytecode; the interpreter counts none.
+    pub instructions: usize,
+    /// Time on the evaluator's own clock, which it looks at once in 1024 steps.
+    pub time: Duration,
+}
+
+impl Default for EvaluationBudget {
+    fn default() -> Self {
+        Self { instructions: 100_000, time: Duration::from_millis(50) }
+    }
+}
+
+impl EvaluationBudget {
+    pub(super) fn timer(&self) -> ExecutionTimerConfig {
+        let check_interval = NonZeroU32::MIN.saturating_add(1_023);
+        ExecutionTimerConfig { limit: self.time, check_interval }
+    }
+}

@@ -1,0 +1,321 @@
+//! The operator's Rego, compiled once and evaluated for every request. The only user of regorus.
+
+mod annotations;
+mod builtins;
+mod document;
+mod engine;
+mod error;
+mod graph;
+mod limits;
+mod place;
+mod reads;
+mod rewrite;
+mod risks;
+mod survey;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use regorus::unstable::{Module, Ref};
+use regorus::{Engine, Rc, Value};
+
+use crate::bundle::{Bundle, RegoVersion};
+use crate::ids::ReasonCode;
+use engine::{Bytecode, NoBytecode};
+use risks::Risks;
+use survey::Survey;
+
+pub use builtins::Refusal;
+pub use document::{Document, Key};
+pub use error::{EvaluationError, PolicyError};
+pub use limits::{EvaluationBudget, PolicyLimits};
+pub use place::Place;
+pub use reads::Reads;
+pub use risks::Unseen;
+
+/// A bundle's policy, ready to decide.
+pub struct Policy {
+    /// `data.remit.authz.decision`.
+    rule: String,
+    /// Prepared; cloned for an evaluation by the interpreter.
+    interpreter: Engine,
+    evaluator: Evaluator,
+    data: Value,
+    reads: Reads,
+    reason_codes: BTreeSet<ReasonCode>,
+}
+
+enum Evaluator {
+    Bytecode(Box<Bytecode>),
+    Interpreter(Fallback),
+}
+
+/// Which of regorus' evaluators serves a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EngineKind {
+    /// The bytecode machine.
+    Bytecode,
+    /// The interpreter, some five times slower and without a count of instructions.
+    Interpreter {
+        /// What in the policy asks for it.
+        why: Fallback,
+    },
+}
+
+/// What only the interpreter can do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fallback {
+    /// The bytecode compiler does not support a construct, such as `with`.
+    Unsupported {
+        /// Where, when the compiler says so.
+        at: Option<Place>,
+        /// What the compiler says.
+        message: String,
+    },
+    /// The bytecode machine would pass over an error here.
+    Unseen {
+        /// The definition, the comprehension or the operator.
+        at: Place,
+        /// Which error.
+        what: Unseen,
+    },
+}
+
+impl fmt::Display for Fallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsupported { at: Some(at), message } => write!(f, "{at}: {message}"),
+            Self::Unsupported { at: None, message } => f.write_str(message),
+            Self::Unseen { at, what } => write!(f, "{at}: {what}"),
+        }
+    }
+}
+
+/// The value of the decision, as the policy gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evaluated {
+    /// Any value but undefined; whether it is a decision is for the caller to say.
+    pub value: Document,
+}
+
+impl Policy {
+    /// Compiles the modules of a bundle for one decision, a path such as `remit/authz/decision`.
+    ///
+    /// # Errors
+    ///
+    /// See [`PolicyError`]; each names the file, and line and column where there is one.
+    pub fn compile(bundle: &Bundle, decision: &str, limits: &PolicyLimits) -> Result<Self, PolicyError> {
+        let path = decision_path(decision)?;
+        let rule = format!("data.{}", path.join("."));
+        let mut interpreter = parse(bundle, limits)?;
+        let reason_codes = reason_codes(bundle)?;
+        let modules = interpreter.get_modules().clone();
+        check_roots(bundle, &modules)?;
+        let survey = survey::survey(&modules);
+        if !survey.rules.contains_key(&path) {
+            return Err(PolicyError::NoDecision { path: decision.to_owned() });
+        }
+        check_calls(&survey)?;
+        graph::check(&survey, limits.rule_depth)?;
+        let data = data_of(bundle);
+        interpreter.add_data(data.clone()).map_err(|error| PolicyError::RuleDataConflict {
+            message: place::located(&error.to_string()).1,
+        })?;
+        // Prints are for `opa eval`; gathered, they go away with the evaluation.
+        interpreter.set_gather_prints(true);
+        // As OPA does: a builtin that fails is undefined.
+        interpreter.set_strict_builtin_errors(false);
+        // Prepares the engine, and with it analyses the modules.
+        interpreter
+            .compile_with_entrypoint(&Rc::from(rule.as_str()))
+            .map_err(|error| analysis(&error.to_string()))?;
+        let evaluator = match bytecode(bundle, &survey, &modules, &rule, &data) {
+            Ok(bytecode) => Evaluator::Bytecode(Box::new(bytecode)),
+            Err(NoBytecode::Interpreted(why)) => Evaluator::Interpreter(why),
+            Err(NoBytecode::Wrong { at, message }) => {
+                return Err(PolicyError::Analysis { at: at.unwrap_or_else(Place::nowhere), message });
+            }
+        };
+        let reads = Reads::of(&survey);
+        Ok(Self { rule, interpreter, evaluator, data, reads, reason_codes })
+    }
+
+    /// Evaluates the decision on an input. No evaluation leaves anything behind for the next one.
+    ///
+    /// # Errors
+    ///
+    /// See [`EvaluationError`]; each has to become a denial.
+    pub fn evaluate(&self, input: Document, budget: &EvaluationBudget) -> Result<Evaluated, EvaluationError> {
+        let Evaluator::Bytecode(bytecode) = &self.evaluator else {
+            return evaluated(engine::interpret(&self.interpreter, &self.rule, input.0, budget)?);
+        };
+        match bytecode.run(input.0.clone(), budget) {
+            // Undefined may be a conflict, and an overflow may be a rewritten one: the interpreter tells.
+            Ok(None) | Err(EvaluationError::Overflow) => {
+                match engine::interpret(&self.interpreter, &self.rule, input.0, budget)? {
+                    None => Err(EvaluationError::Undefined),
+                    Some(_) => Err(EvaluationError::Disagreement),
+                }
+            }
+            outcome => evaluated(outcome?),
+        }
+    }
+
+    /// Which evaluator serves the policy; the load log says so.
+    #[must_use]
+    pub fn engine(&self) -> EngineKind {
+        match &self.evaluator {
+            Evaluator::Bytecode(_) => EngineKind::Bytecode,
+            Evaluator::Interpreter(why) => EngineKind::Interpreter { why: why.clone() },
+        }
+    }
+
+    /// A part of the bundle's data, such as the catalog at `["remit", "catalog"]`.
+    #[must_use]
+    pub fn data_at(&self, path: &[&str]) -> Option<serde_json::Value> {
+        let mut at = &self.data;
+        for part in path {
+            at = at.as_object().ok()?.get(&Value::from(*part))?;
+        }
+        document::json_of(at)
+    }
+
+    /// Which parts of the input the policy can read.
+    #[must_use]
+    pub fn reads(&self) -> Reads {
+        self.reads
+    }
+
+    /// The reason codes that the policy's annotations announce.
+    #[must_use]
+    pub fn reason_codes(&self) -> &BTreeSet<ReasonCode> {
+        &self.reason_codes
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("rule", &self.rule)
+            .field("engine", &self.engine())
+            .finish_non_exhaustive()
+    }
+}
+
+fn evaluated(value: Option<Value>) -> Result<Evaluated, EvaluationError> {
+    value.map(|value| Evaluated { value: Document(value) }).ok_or(EvaluationError::Undefined)
+}
+
+/// Compiles to bytecode, of rewritten modules where two values could meet.
+fn bytecode(
+    bundle: &Bundle,
+    survey: &Survey<'_>,
+    modules: &[Ref<Module>],
+    rule: &str,
+    data: &Value,
+) -> Result<Bytecode, NoBytecode> {
+    let risks = Risks::of(survey);
+    if let Some((at, what)) = risks.unseen {
+        return Err(NoBytecode::Interpreted(Fallback::Unseen { at, what }));
+    }
+    let unsupported = |message: String| NoBytecode::Interpreted(Fallback::Unsupported { at: None, message });
+    let texts = rewrite::rewrite(survey, &risks.rewritable, modules)
+        .ok_or_else(|| unsupported("a rule is named remit_one or remit_values_…".to_owned()))?;
+    let mut engine = Engine::new();
+    engine.set_rego_v0(bundle.rego_version() == RegoVersion::V0);
+    for (path, text) in texts {
+        engine.add_policy(path, text).map_err(|error| unsupported(place::located(&error.to_string()).1))?;
+    }
+    let compiled = engine
+        .compile_with_entrypoint(&Rc::from(rule))
+        .map_err(|error| unsupported(place::located(&error.to_string()).1))?;
+    Bytecode::compile(&compiled, rule, data.clone())
+}
+
+fn decision_path(decision: &str) -> Result<survey::Path, PolicyError> {
+    let path: survey::Path = decision.split('/').map(str::to_owned).collect();
+    let is_identifier = |part: &String| {
+        !part.is_empty()
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+            && !part.starts_with(|c: char| c.is_ascii_digit())
+    };
+    if path.len() < 2 || !path.iter().all(is_identifier) {
+        return Err(PolicyError::DecisionPath { path: decision.to_owned() });
+    }
+    Ok(path)
+}
+
+fn parse(bundle: &Bundle, limits: &PolicyLimits) -> Result<Engine, PolicyError> {
+    let mut engine = Engine::new();
+    engine.set_rego_v0(bundle.rego_version() == RegoVersion::V0);
+    let mut bytes = 0_usize;
+    for module in bundle.modules() {
+        bytes = bytes.saturating_add(module.text.len());
+        if bytes > limits.source_bytes {
+            return Err(PolicyError::TooLarge { file: module.path.clone(), limit: limits.source_bytes });
+        }
+        engine.add_policy(module.path.clone(), module.text.clone()).map_err(|error| {
+            let (at, message) = place::located(&error.to_string());
+            let at = at.unwrap_or_else(|| Place { file: module.path.clone(), line: 0, column: 0 });
+            PolicyError::Syntax { at, message }
+        })?;
+    }
+    Ok(engine)
+}
+
+fn reason_codes(bundle: &Bundle) -> Result<BTreeSet<ReasonCode>, PolicyError> {
+    let mut codes = BTreeSet::new();
+    for module in bundle.modules() {
+        codes.append(&mut annotations::reason_codes(module)?);
+    }
+    Ok(codes)
+}
+
+fn check_roots(bundle: &Bundle, modules: &[Ref<Module>]) -> Result<(), PolicyError> {
+    for module in modules {
+        let package = survey::package_of(module).join("/");
+        if !bundle.owns(&package) {
+            return Err(PolicyError::PackageOutsideRoots { at: Place::of(&module.package.span), package });
+        }
+    }
+    Ok(())
+}
+
+fn check_calls(survey: &Survey<'_>) -> Result<(), PolicyError> {
+    for call in &survey.builtin_calls {
+        builtins::check(&call.name, call.arguments).map_err(|refusal| PolicyError::Builtin {
+            at: call.at.clone(),
+            name: call.name.clone(),
+            refusal,
+        })?;
+        if let (Some(expected), true) = (builtins::arity(&call.name), call.is_call) {
+            check_arity(&call.at, &call.name, expected, call.arguments.len())?;
+        }
+    }
+    for call in &survey.function_calls {
+        let Some(facts) = survey.rules.get(&call.function) else { continue };
+        let name = format!("data.{}", call.function.join("."));
+        check_arity(&call.at, &name, facts.arity.unwrap_or(0), call.given)?;
+    }
+    Ok(())
+}
+
+/// One argument more than the function has is Rego's way to name the result.
+fn check_arity(at: &Place, name: &str, expected: usize, given: usize) -> Result<(), PolicyError> {
+    if given == expected || given == expected.saturating_add(1) {
+        return Ok(());
+    }
+    Err(PolicyError::Arity { at: at.clone(), name: name.to_owned(), expected, given })
+}
+
+fn data_of(bundle: &Bundle) -> Value {
+    Document::from_json_owned(serde_json::Value::Object(bundle.data().clone())).0
+}
+
+fn analysis(error: &str) -> PolicyError {
+    let (at, message) = place::located(error);
+    PolicyError::Analysis { at: at.unwrap_or_else(Place::nowhere), message }
+}

@@ -1,0 +1,62 @@
+//! Which parts of the input a policy can read, so that what nobody reads need not be fetched or built.
+
+use super::survey::Survey;
+
+/// Parts of the input that cost something to have. `false` is a promise: no rule of the bundle can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reads {
+    /// The request's body, parsed or raw, or whether it was cut.
+    pub body: bool,
+    /// The parts of `input.remit.action` that a body can say something about: arguments, resource, counterparties.
+    pub arguments: bool,
+    /// Source, destination, TLS, and the metadata that the proxy adds.
+    pub peer: bool,
+    /// The parsed query.
+    pub query: bool,
+    /// The request's headers.
+    pub headers: bool,
+}
+
+const BODY: &[&[&str]] = &[
+    &["parsed_body"],
+    &["truncated_body"],
+    &["attributes", "request", "http", "body"],
+    &["attributes", "request", "http", "rawBody"],
+    &["attributes", "request", "http", "raw_body"],
+];
+const ARGUMENTS: &[&[&str]] = &[
+    &["remit", "action", "arguments"],
+    &["remit", "action", "resource"],
+    &["remit", "action", "counterparties"],
+    &["remit", "action", "missing"],
+];
+const PEER: &[&[&str]] = &[
+    &["attributes", "source"],
+    &["attributes", "destination"],
+    &["attributes", "contextExtensions"],
+    &["attributes", "metadataContext"],
+    &["attributes", "routeMetadataContext"],
+    &["attributes", "tlsSession"],
+    &["source_principal"],
+];
+const QUERY: &[&[&str]] = &[&["parsed_query"], &["attributes", "request", "http", "query"]];
+const HEADERS: &[&[&str]] =
+    &[&["attributes", "request", "http", "headers"], &["attributes", "request", "http", "headerMap"]];
+
+impl Reads {
+    pub(super) fn of(survey: &Survey<'_>) -> Self {
+        let any = |parts: &[&[&str]]| {
+            survey.inputs.iter().any(|read| {
+                // A reference that stops above a part reads all of it, one that goes on below reads some.
+                parts.iter().any(|part| read.iter().zip(part.iter()).all(|(a, b)| a == b))
+            })
+        };
+        Self {
+            body: any(BODY),
+            arguments: any(ARGUMENTS),
+            peer: any(PEER),
+            query: any(QUERY),
+            headers: any(HEADERS),
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! What the modules define, call and read: the facts that the checks at load are made of.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use regorus::unstable::{Expr, Literal, Module, Ref, Rule, RuleHead};
+
+use super::place::Place;
+use super::walk::{self, Node, Reference, text};
+
+/// A path below `data`, or below `input`, in its constant parts.
+pub(super) type Path = Vec<String>;
+
+/// The facts of all modules of a bundle.
+#[derive(Default)]
+pub(super) struct Survey<'a> {
+    /// Every rule by the constant part of its path.
+    pub(super) rules: BTreeMap<Path, RuleFacts<'a>>,
+    /// The calls of what is not a function of the bundle.
+    pub(super) builtin_calls: Vec<BuiltinCall<'a>>,
+    /// The calls of the bundle's functions.
+    pub(super) function_calls: Vec<FunctionCall>,
+    /// The constant part of every reference to `input`.
+    pub(super) inputs: BTreeSet<Path>,
+    /// Where `with` is used, if it is.
+    pub(super) with: Option<Place>,
+}
+
+/// What is known of one rule.
+pub(super) struct RuleFacts<'a> {
+    /// The first definition.
+    pub(super) at: Place,
+    pub(super) definitions: Vec<Definition<'a>>,
+    /// What its definitions refer to below `data`, and whether the whole path is constant.
+    pub(super) uses: BTreeSet<(Path, bool)>,
+    /// The number of arguments, of a function.
+    pub(super) arity: Option<usize>,
+}
+
+/// One definition of a rule.
+pub(super) struct Definition<'a> {
+    pub(super) rule: &'a Rule,
+    /// Names that are variables inside the definition, declared or bound by `=`.
+    pub(super) locals: BTreeSet<&'a str>,
+}
+
+pub(super) struct BuiltinCall<'a> {
+    pub(super) at: Place,
+    pub(super) name: String,
+    pub(super) arguments: &'a [regorus::unstable::ExprRef],
+    /// `false` where `with` only names the function.
+    pub(super) is_call: bool,
+}
+
+pub(super) struct FunctionCall {
+    pub(super) at: Place,
+    pub(super) function: Path,
+    pub(super) given: usize,
+}
+
+/// How names resolve in one module.
+struct Scope<'a> {
+    package: Path,
+    /// Import alias → the path it stands for, `data` or `input` first.
+    imports: BTreeMap<&'a str, Path>,
+}
+
+/// What a reference means.
+enum Meaning {
+    Input(Path),
+    Data(Path),
+    Local,
+}
+
+pub(super) fn survey(modules: &[Ref<Module>]) -> Survey<'_> {
+    let mut survey = Survey::default();
+    let scopes: Vec<_> = modules.iter().map(|module| Scope::of(module)).collect();
+    for (module, scope) in modules.iter().zip(&scopes) {
+        for rule in &module.policy {
+            survey.define(scope, rule);
+        }
+    }
+    for (module, scope) in modules.iter().zip(&scopes) {
+        for rule in &module.policy {
+            survey.read(scope, rule);
+        }
+    }
+    survey
+}
+
+impl<'a> Scope<'a> {
+    fn of(module: &'a Module) -> Self {
+        let mut imports = BTreeMap::new();
+        for import in &module.imports {
+            let Ok(reference) = walk::reference(&import.refr) else { continue };
+            let path: Path =
+                std::iter::once(reference.root).chain(reference.prefix()).map(str::to_owned).collect();
+            let last = match reference.segments.last() {
+                Some(walk::Segment::Constant(last)) => *last,
+                _ => reference.root,
+            };
+            imports.insert(import.r#as.as_ref().map_or(last, |alias| alias.text()), path);
+        }
+        Self { package: package_of(module), imports }
+    }
+}
+
+/// The path of a module's package, without `data`.
+pub(super) fn package_of(module: &Module) -> Path {
+    walk::reference(&module.package.refr).map_or_else(
+        |_| Path::new(),
+        |package| std::iter::once(package.root).chain(package.prefix()).map(str::to_owned).collect(),
+    )
+}
+
+impl<'a> Survey<'a> {
+    fn define(&mut self, scope: &Scope<'a>, rule: &'a Rule) {
+        let Some(path) = path_of(scope, rule) else { return };
+        let arity = match rule {
+            Rule::Spec { head: RuleHead::Func { args, .. }, .. } => Some(args.len()),
+            Rule::Default { args, .. } if !args.is_empty() => Some(args.len()),
+            _ => None,
+        };
+        let facts = self.rules.entry(path).or_insert_with(|| RuleFacts {
+            at: Place::of(rule.span()),
+            definitions: Vec::new(),
+            uses: BTreeSet::new(),
+            arity,
+        });
+        facts.definitions.push(Definition { rule, locals: locals_of(rule) });
+    }
+
+    fn read(&mut self, scope: &Scope<'a>, rule: &'a Rule) {
+        let Some(path) = path_of(scope, rule) else { return };
+        let locals = locals_of(rule);
+        let mut uses = BTreeSet::new();
+        let mut undeclared = BTreeSet::new();
+        walk::rule(rule, &mut |node| match node {
+            Node::Reference(reference) => match self.resolve(scope, &locals, &reference) {
+                Meaning::Input(path) => {
+                    self.inputs.insert(path);
+                }
+                Meaning::Data(path) => {
+                    uses.insert((path, reference.is_constant()));
+                }
+                Meaning::Local => {
+                    undeclared.insert(reference.root);
+                }
+            },
+            Node::Call { function, arguments, span } => {
+                let at = Place::of(span);
+                match self.function(scope, function) {
+                    Ok(function) => {
+                        uses.insert((function.clone(), true));
+                        self.function_calls.push(FunctionCall { at, function, given: arguments.len() });
+                    }
+                    Err(name) => {
+                        self.builtin_calls.push(BuiltinCall { at, name, arguments, is_call: true });
+                    }
+                }
+            }
+            Node::Statement(statement) => {
+                for modifier in &statement.with_mods {
+                    self.with.get_or_insert_with(|| Place::of(&modifier.span));
+                    // `with input as …` puts another input in place, and what stands in for what is not followed.
+                    self.inputs.insert(Path::new());
+                    // `with f as g` calls g wherever f is called, without arguments that could be looked at.
+                    for side in [&modifier.refr, &modifier.r#as] {
+                        if let Err(name) = self.function(scope, side)
+                            && is_builtin_name(&name)
+                        {
+                            self.builtin_calls.push(BuiltinCall {
+                                at: Place::of(side.span()),
+                                name,
+                                arguments: &[],
+                                is_call: false,
+                            });
+                        }
+                    }
+                }
+            }
+            Node::Index(_) | Node::Assign { .. } | Node::Comprehension { .. } | Node::Arithmetic(_) => {}
+        });
+        if let Some(facts) = self.rules.get_mut(&path) {
+            facts.uses.append(&mut uses);
+            let own = facts.definitions.iter_mut().find(|definition| std::ptr::eq(definition.rule, rule));
+            own.into_iter().for_each(|definition| definition.locals.append(&mut undeclared));
+        }
+    }
+
+    fn resolve(&self, scope: &Scope<'_>, locals: &BTreeSet<&str>, reference: &Reference<'_>) -> Meaning {
+        let rest = || reference.prefix().map(str::to_owned);
+        match reference.root {
+            "input" => Meaning::Input(rest().collect()),
+            "data" => Meaning::Data(rest().collect()),
+            root if locals.contains(root) => Meaning::Local,
+            root => match scope.imports.get(root).map(|path| path.split_first()) {
+                Some(Some((base, path))) if base == "input" => {
+                    Meaning::Input(path.iter().cloned().chain(rest()).collect())
+                }
+                Some(Some((base, path))) if base == "data" => {
+                    Meaning::Data(path.iter().cloned().chain(rest()).collect())
+                }
+                _ => {
+                    let own = self.own(scope, root);
+                    if own { Meaning::Data(joined(&scope.package, root, rest())) } else { Meaning::Local }
+                }
+            },
+        }
+    }
+
+    /// Whether the package has a rule whose path starts with this name.
+    fn own(&self, scope: &Scope<'_>, name: &str) -> bool {
+        let path = joined(&scope.package, name, std::iter::empty());
+        self.rules.range(path.clone()..).next().is_some_and(|(rule, _)| rule.starts_with(&path))
+    }
+
+    /// The bundle's own function or rule that an expression names; else the name as it is written.
+    fn function(&self, scope: &Scope<'_>, function: &Expr) -> Result<Path, String> {
+        let Ok(reference) = walk::reference(function) else {
+            return Err(function.span().text().to_owned());
+        };
+        let rest: Path = reference.prefix().map(str::to_owned).collect();
+        let mut candidates = Vec::new();
+        if reference.root == "data" {
+            candidates.push(rest.clone());
+        } else {
+            if let Some((base, path)) = scope.imports.get(reference.root).and_then(|path| path.split_first())
+                && base == "data"
+            {
+                candidates.push(path.iter().chain(&rest).cloned().collect());
+            }
+            candidates.push(joined(&scope.package, reference.root, rest.iter().cloned()));
+        }
+        candidates.into_iter().find(|path| self.rules.contains_key(path)).ok_or_else(|| {
+            let parts: Vec<&str> =
+                std::iter::once(reference.root).chain(rest.iter().map(String::as_str)).collect();
+            parts.join(".")
+        })
+    }
+}
+
+/// Names that mean a function wherever they stand: those of builtins, served or not.
+fn is_builtin_name(name: &str) -> bool {
+    regorus::unstable::BUILTINS.contains_key(name)
+        || super::builtins::check(name, &[]) == Err(super::builtins::Refusal::Impure)
+}
+
+fn joined(package: &[String], name: &str, rest: impl Iterator<Item = String>) -> Path {
+    package.iter().cloned().chain([name.to_owned()]).chain(rest).collect()
+}
+
+fn path_of(scope: &Scope<'_>, rule: &Rule) -> Option<Path> {
+    let head = walk::reference(walk::head_of(rule)).ok()?;
+    Some(joined(&scope.package, head.root, head.prefix().map(str::to_owned)))
+}
+
+/// The names that a definition declares: arguments, `:=`, `some`, `every`.
+fn locals_of(rule: &Rule) -> BTreeSet<&str> {
+    let mut locals = BTreeSet::new();
+    let args = match rule {
+        Rule::Spec { head: RuleHead::Func { args, .. }, .. } | Rule::Default { args, .. } => args.as_slice(),
+        Rule::Spec { .. } => &[],
+    };
+    args.iter().for_each(|arg| pattern(arg, &mut locals));
+    walk::rule(rule, &mut |node| match node {
+        Node::Assign { left, declares: true } => pattern(left, &mut locals),
+        Node::Statement(statement) => match &statement.literal {
+            Literal::SomeVars { vars, .. } => locals.extend(vars.iter().map(|name| name.text())),
+            Literal::SomeIn { key, value, .. } => {
+                key.iter().for_each(|key| pattern(key, &mut locals));
+                pattern(value, &mut locals);
+            }
+            Literal::Every { key, value, .. } => {
+                locals.extend(key.iter().chain([value]).map(|name| name.text()));
+            }
+            Literal::Expr { .. } | Literal::NotExpr { .. } => {}
+        },
+        _ => {}
+    });
+    locals
+}
+
+/// The variables of a pattern such as `[x, {"k": y}]`.
+pub(super) fn pattern<'a>(at: &'a Expr, names: &mut BTreeSet<&'a str>) {
+    match at {
+        Expr::Var { value, .. } => names.extend(text(value)),
+        Expr::Array { items, .. } => items.iter().for_each(|item| pattern(item, names)),
+        Expr::Object { fields, .. } => fields.iter().for_each(|(_, _, value)| pattern(value, names)),
+        _ => {}
+    }
+}

@@ -1,0 +1,410 @@
+//! Policies as tables: what loads, what is refused, what is decided.
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use super::*;
+use crate::bundle::BundleLimits;
+
+fn bundle(files: &[(&str, &str)]) -> Bundle {
+    let files = files.iter().map(|(path, text)| (*path, text.as_bytes().to_vec()));
+    Bundle::from_files(files, &BundleLimits::default()).unwrap()
+}
+
+fn load(files: &[(&str, &str)]) -> Result<Policy, PolicyError> {
+    Policy::compile(&bundle(files), "p/decision", &PolicyLimits::default())
+}
+
+fn try_policy(rego: &str) -> Result<Policy, PolicyError> {
+    load(&[("p.rego", &format!("package p\n{rego}\n"))])
+}
+
+fn policy(rego: &str) -> Policy {
+    try_policy(rego).unwrap_or_else(|error| panic!("{rego}: {error}"))
+}
+
+fn decide(policy: &Policy, input: &Json) -> Result<Json, EvaluationError> {
+    let evaluated = policy.evaluate(Document::from_json(input), &EvaluationBudget::default())?;
+    Ok(evaluated.value.to_json().unwrap())
+}
+
+/// The same policy without its bytecode.
+fn interpreted(mut policy: Policy) -> Policy {
+    let why = Fallback::Unsupported { at: None, message: String::new() };
+    policy.evaluator = Evaluator::Interpreter(why);
+    policy
+}
+
+fn is_bytecode(policy: &Policy) -> bool {
+    policy.engine() == EngineKind::Bytecode
+}
+
+#[test]
+fn both_engines_decide_alike() {
+    for (rego, input, expected) in [
+        ("decision := \"a string\"", json!({}), json!("a string")),
+        ("default decision := {\"allowed\": false}", json!({}), json!({"allowed": false})),
+        ("default decision := false\ndecision if input.a", json!({"a": 1}), json!(true)),
+        ("default decision := false\ndecision if input.a", json!({}), json!(false)),
+        ("decision := 1 if input.a\nelse := 2 if input.b\nelse := 3", json!({"b": true}), json!(2)),
+        ("decision contains x if some x in input.xs", json!({"xs": [2, 1, 2]}), json!([1, 2])),
+        ("decision := {x | some x in input.xs}", json!({"xs": ["b", "a"]}), json!(["a", "b"])),
+        ("decision := data.p.d[input.k]\nd := {\"a\": 1}", json!({"k": "a"}), json!(1)),
+        ("default f(_) := 7\nf(x) := 1 if x > 1\ndecision := f(input.x)", json!({"x": 0}), json!(7)),
+        ("f(\"a\") := 1\nf(\"b\") := 2\ndecision := f(input.x)", json!({"x": "b"}), json!(2)),
+        ("decision if not input.a", json!({}), json!(true)),
+        ("decision if not to_number(input.a)", json!({"a": "x"}), json!(true)),
+        ("decision if every x in input.xs { x > 1 }", json!({"xs": [2, 3]}), json!(true)),
+        ("decision if { some i; input.xs[i] == \"b\" }", json!({"xs": ["a", "b"]}), json!(true)),
+        ("decision := e.n if { some e in input.xs; e.id == 2 }", json!({"xs": [{"id":2,"n":5}]}), json!(5)),
+        ("d := 1 if input.a\nd := 2 if input.b\ndecision := d", json!({"b": 1}), json!(2)),
+        ("default d := 0\nd := 1 if input.a\nd := 2 if input.b\ndecision := d", json!({}), json!(0)),
+        (
+            "d = x if { x := input.a }\nd = x if { x := input.b }\ndecision := d",
+            json!({"a":4,"b":4}),
+            json!(4),
+        ),
+        ("decision if regex.match(\"^a+$\", input.a)", json!({"a": "aaa"}), json!(true)),
+        ("decision if glob.match(\"a.*\", [\".\"], input.a)", json!({"a": "a.b"}), json!(true)),
+        ("decision := sprintf(\"%s-%05d\", [input.a, 7])", json!({"a": "x"}), json!("x-00007")),
+        ("decision if object.subset(input.o, {\"a\": 1})", json!({"o": {"a":1,"b":2}}), json!(true)),
+        ("decision := object.union({\"a\": 1}, {\"b\": input.a})", json!({"a": 2}), json!({"a":1,"b":2})),
+        ("decision := {k: v | some k, v in input.o}", json!({"o": {"a": 1}}), json!({"a": 1})),
+        ("decision := 1 if { print(\"x\"); input.a }", json!({"a": 1}), json!(1)),
+        ("decision := input.a == 1", json!({"a": 1.0}), json!(true)),
+        ("import input.a as x\ndecision := x.b", json!({"a": {"b": 1}}), json!(1)),
+        ("count(_) := 42\ndecision := count(input)", json!({}), json!(42)),
+        ("http.send(x) := x\ndecision := http.send(input.a)", json!({"a": 1}), json!(1)),
+    ] {
+        let policy = policy(rego);
+        assert_eq!(decide(&policy, &input), Ok(expected.clone()), "{rego}");
+        assert_eq!(decide(&interpreted(policy), &input), Ok(expected), "interpreted: {rego}");
+    }
+}
+
+#[test]
+fn what_gives_no_value_is_told_apart() {
+    for (rego, input, expected) in [
+        ("decision if input.a", json!({}), "the decision is undefined"),
+        ("decision := {\"a\": input.a}", json!({}), "the decision is undefined"),
+        (
+            "decision := 1 if input.a\ndecision := 2 if input.b",
+            json!({"a":1,"b":1}),
+            "p.rego:3:1: rule conflicts",
+        ),
+        (
+            "default decision := false\ndecision := 1 if input.a\ndecision := 2 if input.b",
+            json!({"a":1,"b":1}),
+            "p.rego:4:1: rule conflicts",
+        ),
+        ("decision := x if some x in input.xs", json!({"xs": [1, 2]}), "p.rego:2:1: rules must not produce"),
+        (
+            "d := 1 if input.a\nd := 2 if input.b\ndecision := d",
+            json!({"a":1,"b":1}),
+            "p.rego:3:1: rule conflicts",
+        ),
+        (
+            "d := 1 if input.a\nd := 2 if input.b\ndecision if not d",
+            json!({"a":1,"b":1}),
+            "p.rego:3:1: rule conf",
+        ),
+        (
+            "d := x if some x in input.xs\ndecision if not d",
+            json!({"xs": [1, 2]}),
+            "p.rego:2:1: rules must not",
+        ),
+        (
+            "f(x) := 1 if x > 1\nf(x) := 2 if x > 2\ndecision if not f(input.x)",
+            json!({"x": 3}),
+            "p.rego:4:18: functions must not",
+        ),
+        (
+            "decision := {k: v | some [k, v] in input.xs}",
+            json!({"xs": [["a",1],["a",2]]}),
+            "p.rego:2:14: value for key",
+        ),
+        (
+            "d[k] := v if some [k, v] in input.xs\ndecision := d",
+            json!({"xs":[["a",1],["a",2]]}),
+            "p.rego:2:1: rul",
+        ),
+        (
+            "deny if not input.x + 1 < 5\ndecision if not deny",
+            json!({"x": "a"}),
+            "the policy failed: `add` expects",
+        ),
+        ("decision := input.x * 1e308", json!({"x": 1e308}), "the policy failed: numeric overflow"),
+    ] {
+        let error = decide(&policy(rego), &input).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{rego}: {error}");
+    }
+}
+
+#[test]
+fn a_conflict_that_the_bytecode_would_not_see_is_seen_by_the_bytecode() {
+    for rego in [
+        "d := 1 if input.a\nd := 2 if input.b\ndecision if not d",
+        "default d := 7\nd := 1 if input.a\nd := 2 if input.b\ndecision if not d",
+        "d := x if some x in [input.a, input.b]\ndecision if not d",
+        "decision := x if some x in [input.a, input.b]",
+        "decision := x if x = [input.a, input.b][_]",
+        "d := {\"k\": x} if { xs := [input.a, input.b]; x := xs[_] }\ndecision if not d.k",
+    ] {
+        let policy = policy(rego);
+        assert!(is_bytecode(&policy), "{rego}: {:?}", policy.engine());
+        let error = decide(&policy, &json!({"a": 1, "b": 2})).expect_err(rego);
+        assert!(matches!(error, EvaluationError::Conflict { .. }), "{rego}: {error}");
+    }
+}
+
+#[test]
+fn the_interpreter_serves_what_the_bytecode_cannot_and_says_why() {
+    for (rego, why) in [
+        (
+            "decision if { input.x with input as {\"x\": true} }",
+            "p.rego:2:15: the `with` keyword is not supported",
+        ),
+        ("f(x) := 1 if x\nf(x) := 2 if x > 1\ndecision := f(1)", "p.rego:3:1: could have two values"),
+        ("decision := {x: y | some x, z in input.a; y := z[_]}", "p.rego:2:13: could have one key twice"),
+        ("d[x] := y if some x, y in input.a\ndecision := d", "p.rego:2:1: could have two values"),
+        (
+            "default f(_) := 7\nf(x) := 1 if x > 1\ndecision := f(1)",
+            "p.rego:2:1: is the default of a function",
+        ),
+        ("d := 1 if input.a\nd := 2 if input.b\nremit_one := 1\ndecision := d", "a rule is named remit_one"),
+        ("decision if not input.a + 1 < 3", "p.rego:2:25: could fail on what is no number"),
+        ("decision if { some x in input.a; x + 1 < 3 }", "p.rego:2:36: could fail on what is no number"),
+        ("decision := [y | y := input.a[_] + 1]", "p.rego:2:34: could fail on what is no number"),
+    ] {
+        match policy(rego).engine() {
+            EngineKind::Interpreter { why: told } => {
+                assert!(told.to_string().starts_with(why), "{rego}: {told}");
+            }
+            EngineKind::Bytecode => panic!("{rego}: served by the bytecode"),
+        }
+    }
+    let with = policy("decision := x if { x := data.p.inner with input.x as 3 }\ninner := input.x");
+    assert_eq!(decide(&with, &json!({"x": 1})), Ok(json!(3)));
+}
+
+#[test]
+fn every_refusal_names_file_line_and_column() {
+    for (rego, expected) in [
+        ("decision := ", "p.rego:3:1: expecting expression"),
+        ("decision := x", "p.rego:2:13: "),
+        ("decision if http.send({})", "p.rego:2:22: http.send is not served"),
+        ("decision if not http.send({}).body", "p.rego:2:26: http.send is not served"),
+        ("decision := time.now_ns()", "p.rego:2:24: time.now_ns is not served"),
+        ("decision := opa.runtime()", "p.rego:2:24: opa.runtime is not served"),
+        ("decision := rand.intn(\"x\", 2)", "p.rego:2:22: rand.intn is not served"),
+        ("decision := uuid.rfc4122(\"x\")", "p.rego:2:25: uuid.rfc4122 is not served"),
+        ("decision := net.lookup_ip_addr(\"x\")", "p.rego:2:31: net.lookup_ip_addr is not served"),
+        ("decision := trace(\"x\")", "p.rego:2:18: trace is not served"),
+        ("decision := io.jwt.decode(input.x)", "p.rego:2:26: io.jwt.decode is neither"),
+        ("decision := walk(input.x)", "p.rego:2:17: walk is neither"),
+        ("decision := __builtin_host_await(1, 2)", "p.rego:2:33: __builtin_host_await is neither"),
+        ("decision := sprintf(input.x, [])", "p.rego:2:20: sprintf is served with a constant format"),
+        ("decision := sprintf(\"%9999d\", [1])", "p.rego:2:20: sprintf is served"),
+        ("decision := object.subset(input.x, input.y)", "p.rego:2:26: object.subset is served only where"),
+        ("decision := object.subset(input.x, {\"a\": []})", "p.rego:2:26: object.subset is served only"),
+        ("decision := strings.count(\"aa\", input.x)", "p.rego:2:26: strings.count is served only where"),
+        ("decision := strings.count(\"aa\", \"\")", "p.rego:2:26: strings.count is served only where"),
+        ("decision := bits.lsh(1, input.x)", "p.rego:2:21: bits.lsh is served with small constant"),
+        ("decision := bits.lsh(1, 4000000000)", "p.rego:2:21: bits.lsh is served"),
+        ("decision := numbers.range(1, input.x)", "p.rego:2:26: numbers.range is served"),
+        ("decision := numbers.range_step(1, 5, input.x)", "p.rego:2:31: numbers.range_step is served"),
+        ("decision := f(1) with f as http.send\nf(x) := x", "p.rego:2:"),
+        ("decision if { f(1) with f as http.send }\nf(x) := x", "p.rego:2:"),
+        ("decision := count(input.x, 1, 2)", "p.rego:2:18: count takes 1 arguments and is given 3"),
+        ("decision := f(1, 2, 3)\nf(x) := x", "p.rego:2:14: data.p.f takes 1 arguments and is given 3"),
+        ("decision := decision", "p.rego:2:1: rule data.p.decision is recursive"),
+        ("decision := data.p[input.x]", "p.rego:2:1: rule data.p.decision is recursive"),
+        ("decision := f(1)\nf(x) := f(x)", "p.rego:3:1: rule data.p.f is recursive: data.p.f -> data.p.f"),
+        ("other := 1", "the bundle has no rule \"p/decision\""),
+        (
+            "# METADATA\n# custom:\n#   reason_code: Not-OK\ndecision := 1",
+            "p.rego:4: \"Not-OK\" is not a reason",
+        ),
+    ] {
+        let error = try_policy(rego).expect_err(rego).to_string();
+        assert!(error.starts_with(expected), "{rego}: {error}");
+    }
+}
+
+#[test]
+fn the_bundle_and_the_path_have_to_fit() {
+    let good = ("p.rego", "package p\ndecision := 1\n");
+    for (decision, expected) in [
+        ("p/nope", "no rule"),
+        ("decision", "not a list of identifiers"),
+        ("p//decision", "not a list of identifiers"),
+        ("/p/decision", "not a list of identifiers"),
+        ("p/decision.x", "not a list of identifiers"),
+        ("p/1", "not a list of identifiers"),
+    ] {
+        let error = Policy::compile(&bundle(&[good]), decision, &PolicyLimits::default()).unwrap_err();
+        assert!(error.to_string().contains(expected), "{decision}: {error}");
+    }
+    let small = PolicyLimits { source_bytes: 10, ..PolicyLimits::default() };
+    assert!(matches!(
+        Policy::compile(&bundle(&[good]), "p/decision", &small),
+        Err(PolicyError::TooLarge { .. })
+    ));
+    let shallow = PolicyLimits { rule_depth: 2, ..PolicyLimits::default() };
+    let chain = ("p.rego", "package p\ndecision := a\na := b\nb := 1\n");
+    let error = Policy::compile(&bundle(&[chain]), "p/decision", &shallow).unwrap_err();
+    assert!(matches!(error, PolicyError::TooDeep { .. }), "{error}");
+    let error = load(&[good, (".manifest", r#"{"roots":["q"]}"#)]).unwrap_err();
+    assert_eq!(error.to_string(), "p.rego:1:1: package p is outside the roots of the bundle's manifest");
+    let error = load(&[good, ("p/data.json", r#"{"decision": 2}"#)]);
+    assert!(error.is_err(), "a rule and data for one path");
+    let old = ("p.rego", "package p\ndecision = 1 { input.a }\n");
+    let error = load(&[old]).unwrap_err();
+    assert!(error.hint(RegoVersion::V1).is_some(), "{error}");
+    let policy = load(&[old, (".manifest", r#"{"rego_version":0}"#)]).unwrap();
+    assert_eq!(decide(&policy, &json!({"a": true})), Ok(json!(1)));
+}
+
+#[test]
+fn nothing_is_left_from_one_evaluation_to_the_next() {
+    let policy = policy("default decision := \"no\"\ndecision := input.who if seen\nseen if input.ok");
+    assert!(is_bytecode(&policy));
+    for (input, expected) in [
+        (json!({"who": "a", "ok": true}), json!("a")),
+        (json!({"who": "b", "ok": true}), json!("b")),
+        (json!({"who": "b"}), json!("no")),
+        (json!({"who": "c", "ok": true}), json!("c")),
+    ] {
+        assert_eq!(decide(&policy, &input), Ok(expected));
+    }
+}
+
+const LOOPS: &str = "default decision := false
+decision if count(pairs) > 0
+pairs := [1 | some a in input.xs; some b in input.xs; some c in input.xs; some d in input.xs; a + b == c * d]
+";
+
+/// The same without arithmetic, which the interpreter would get.
+const BYTECODE_LOOPS: &str = "default decision := false
+decision if count(pairs) > 0
+decision if not slow
+slow if { some a in input.xs; some b in input.xs; some c in input.xs; some d in input.xs; [a, b] == [c, d, 1] }
+pairs := [1 | some a in input.xs; some b in input.xs; some c in input.xs; some d in input.xs; [a, b] == [c, d, 1]]
+";
+
+#[test]
+fn loops_end_and_the_next_evaluation_is_right() {
+    let many: Vec<u32> = (0..60).collect();
+    let heavy = Document::from_json_owned(json!({ "xs": many }));
+    let time = Duration::from_millis(20);
+    let plenty = usize::MAX;
+    for (rego, instructions, time, expected) in [
+        (BYTECODE_LOOPS, 10_000, Duration::MAX, "the policy ran for more than 10000 instructions"),
+        (BYTECODE_LOOPS, plenty, time, "the policy ran for more than 20 ms"),
+        (LOOPS, plenty, time, "the policy ran for more than 20 ms"),
+    ] {
+        let policy = policy(rego);
+        assert_eq!(is_bytecode(&policy), rego == BYTECODE_LOOPS);
+        let budget = EvaluationBudget { instructions, time };
+        for _ in 0..2 {
+            let error = policy.evaluate(heavy.clone(), &budget).unwrap_err();
+            assert_eq!(error.to_string(), expected);
+            let good = decide(&policy, &json!({"xs": []})).unwrap();
+            assert_eq!(good, json!(rego == BYTECODE_LOOPS));
+        }
+    }
+}
+
+#[test]
+fn the_policy_tells_what_it_can_read() {
+    let none = Reads { body: false, arguments: false, peer: false, query: false, headers: false };
+    let all = Reads { body: true, arguments: true, peer: true, query: true, headers: true };
+    let http = Reads { body: true, query: true, headers: true, ..none };
+    for (rego, expected) in [
+        ("decision := 1", none),
+        ("decision := input.remit.token.sub", none),
+        ("decision := input.attributes.request.http.method", none),
+        ("decision := input.parsed_body.x", Reads { body: true, ..none }),
+        ("decision := input[\"parsed_body\"]", Reads { body: true, ..none }),
+        ("decision := input.truncated_body", Reads { body: true, ..none }),
+        ("decision := input.attributes.request.http.rawBody", Reads { body: true, ..none }),
+        ("decision := input.attributes.request.http", http),
+        ("decision := input.attributes.request.http[input.remit.mode]", http),
+        ("decision := input.attributes.request.http.headers.cookie", Reads { headers: true, ..none }),
+        ("decision := input.attributes.source.principal", Reads { peer: true, ..none }),
+        ("decision := input.source_principal", Reads { peer: true, ..none }),
+        ("decision := input.parsed_query.q", Reads { query: true, ..none }),
+        ("decision := input.remit.action", Reads { arguments: true, ..none }),
+        ("decision := input.remit.action.arguments.to", Reads { arguments: true, ..none }),
+        ("decision := input.remit.action.operation", none),
+        ("decision := input", all),
+        ("decision := count(input)", all),
+        ("decision := input[data.p.k]\nk := \"x\"", all),
+        ("decision := f(input)\nf(x) := x.remit", all),
+        ("decision if { 1 == 1 with input as {} }", all),
+        ("import input.attributes as a\ndecision := a.source.address", Reads { peer: true, ..none }),
+        ("import input as i\ndecision := i.parsed_body", Reads { body: true, ..none }),
+        ("decision := x if { x := input; x.remit }", all),
+        ("unused := input.parsed_body\ndecision := 1", Reads { body: true, ..none }),
+    ] {
+        assert_eq!(policy(rego).reads(), expected, "{rego}");
+    }
+}
+
+#[test]
+fn data_and_annotations_are_there_at_configure_time() {
+    let policy = load(&[
+        (
+            "p.rego",
+            "package p\n# METADATA\n# title: T\n# custom:\n#   reason_code: out_of_remit\ndecision := data.remit.n\n\
+             # reason_code: Not In A Block\n# METADATA\n# custom:\n#   reason_code: \"quoted\" # why\nx := 1\n",
+        ),
+        ("remit/data.json", r#"{"n": 3, "catalog": {"mcp": []}}"#),
+    ])
+    .unwrap();
+    assert_eq!(decide(&policy, &json!({})), Ok(json!(3)));
+    assert_eq!(policy.data_at(&["remit", "catalog"]), Some(json!({"mcp": []})));
+    assert_eq!(policy.data_at(&["remit", "nope"]), None);
+    assert_eq!(policy.data_at(&[]), Some(json!({"remit": {"n": 3, "catalog": {"mcp": []}}})));
+    let codes: Vec<_> = policy.reason_codes().iter().map(ReasonCode::as_str).collect();
+    assert_eq!(codes, ["out_of_remit", "quoted"]);
+}
+
+#[test]
+fn no_served_builtin_panics_on_odd_arguments() {
+    let odd = [
+        json!(null),
+        json!(-1),
+        json!(1.5),
+        json!(1e308),
+        json!(u64::MAX),
+        json!(""),
+        json!("ä(*[%\u{0}"),
+        json!("-1e99999"),
+        json!([]),
+        json!([["a", {}], "b", 1]),
+        json!({"a": {"b": [1]}}),
+    ];
+    for name in builtins::SERVED {
+        let arity = builtins::arity(name).unwrap_or(1);
+        let guarded =
+            ["sprintf", "object.subset", "strings.count", "bits.lsh", "numbers.range", "numbers.range_step"];
+        if guarded.contains(name) || name.starts_with("__") {
+            continue;
+        }
+        let arguments: Vec<_> = (0..arity).map(|at| format!("input[{at}]")).collect();
+        let policy = policy(&format!("decision := {name}({})", arguments.join(", ")));
+        let bound: usize = if arity > 3 { 3 } else { odd.len() };
+        for mut case in 0..bound.pow(u32::try_from(arity).unwrap()) {
+            let input: Vec<_> = (0..arity)
+                .map(|_| {
+                    let value = odd[case % bound].clone();
+                    case /= bound;
+                    value
+                })
+                .collect();
+            let _ = policy.evaluate(Document::from_json_owned(json!(input)), &EvaluationBudget::default());
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The claims of a token whose signature is verified (RFC 7519 section 4.1, RFC 9068 section 2.2).
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use super::{Compact, IssuerRules, Rounding, TokenError, numeric_date};
+use crate::ids::{Now, UnixSeconds};
+use crate::keys::Algorithm;
+
+/// A token that was verified: holding one is the proof. Only [`super::Unverified`] makes one.
+///
+/// Serialises as `input.remit.token`.
+#[derive(Debug, Clone, Serialize)]
+pub struct VerifiedToken {
+    iss: String,
+    sub: String,
+    aud: Vec<String>,
+    exp: UnixSeconds,
+    iat: UnixSeconds,
+    #[serde(skip)]
+    nbf: Option<UnixSeconds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
+    scope: Vec<String>,
+    #[serde(skip)]
+    acr: Option<String>,
+    #[serde(skip)]
+    auth_time: Option<UnixSeconds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kid: Option<String>,
+    alg: Algorithm,
+    lifetime_seconds: u64,
+    claims: Map<String, Value>,
+    #[serde(skip)]
+    digest: [u8; 32],
+    #[serde(skip)]
+    skew: u64,
+}
+
+impl VerifiedToken {
+    pub(super) fn read(
+        compact: Compact,
+        alg: Algorithm,
+        rules: &IssuerRules,
+        now: Now,
+    ) -> Result<Self, TokenError> {
+        let Compact { claims, kid, signed, claimed_issuer: iss, .. } = compact;
+        let exp = date(&claims, "exp", Rounding::Down)?.ok_or(TokenError::ClaimMissing { claim: "exp" })?;
+        let iat = date(&claims, "iat", Rounding::Down)?.ok_or(TokenError::ClaimMissing { claim: "iat" })?;
+        if exp <= iat {
+            return Err(TokenError::ClaimMalformed { claim: "exp" });
+        }
+        let token = Self {
+            iss,
+            sub: text(&claims, "sub")?.ok_or(TokenError::ClaimMissing { claim: "sub" })?,
+            aud: audience(&claims)?,
+            exp,
+            iat,
+            nbf: date(&claims, "nbf", Rounding::Up)?,
+            jti: text(&claims, "jti")?,
+            client_id: text(&claims, "client_id")?,
+            scope: scope(&claims)?,
+            acr: text(&claims, "acr")?,
+            auth_time: date(&claims, "auth_time", Rounding::Down)?,
+            kid,
+            alg,
+            lifetime_seconds: exp.since(iat),
+            digest: Sha256::digest(signed.as_bytes()).into(),
+            skew: rules.skew(),
+            claims,
+        };
+        // More than one audience would let each of them replay the token at the others.
+        if token.aud.as_slice() != std::slice::from_ref(&rules.audience) {
+            return Err(TokenError::AudienceMismatch);
+        }
+        let (seconds, limit) = (token.lifetime_seconds, rules.max_lifetime_seconds);
+        if seconds > limit {
+            return Err(TokenError::LifetimeExceeded { seconds, limit });
+        }
+        token.times_hold(now)?;
+        Ok(token)
+    }
+
+    /// Checks the token's times again, at `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenError::Expired`], [`TokenError::NotYetValid`], [`TokenError::IssuedInFuture`], each beyond the issuer's
+    /// clock skew.
+    pub fn times_hold(&self, now: Now) -> Result<(), TokenError> {
+        let now = now.seconds();
+        let latest = now.plus(self.skew);
+        if now >= self.exp.plus(self.skew) {
+            return Err(TokenError::Expired { exp: self.exp });
+        }
+        if let Some(nbf) = self.nbf.filter(|nbf| *nbf > latest) {
+            return Err(TokenError::NotYetValid { nbf });
+        }
+        if self.iat > latest {
+            return Err(TokenError::IssuedInFuture { iat: self.iat });
+        }
+        Ok(())
+    }
+
+    /// `iss`, the configured issuer.
+    #[must_use]
+    pub fn iss(&self) -> &str {
+        &self.iss
+    }
+
+    /// `sub`. An identity is (`iss`, `sub`), never this alone.
+    #[must_use]
+    pub fn sub(&self) -> &str {
+        &self.sub
+    }
+
+    /// `aud`: exactly the issuer's configured audience.
+    #[must_use]
+    pub fn aud(&self) -> &[String] {
+        &self.aud
+    }
+
+    /// `exp`, rounded down.
+    #[must_use]
+    pub fn exp(&self) -> UnixSeconds {
+        self.exp
+    }
+
+    /// `iat`, rounded down.
+    #[must_use]
+    pub fn iat(&self) -> UnixSeconds {
+        self.iat
+    }
+
+    /// `nbf`, rounded up.
+    #[must_use]
+    pub fn nbf(&self) -> Option<UnixSeconds> {
+        self.nbf
+    }
+
+    /// `jti`. A revocation names (`iss`, `jti`).
+    #[must_use]
+    pub fn jti(&self) -> Option<&str> {
+        self.jti.as_deref()
+    }
+
+    /// `client_id`: the OAuth client, which is not the actor.
+    #[must_use]
+    pub fn client_id(&self) -> Option<&str> {
+        self.client_id.as_deref()
+    }
+
+    /// `scope`, split at the spaces; empty when the claim is absent.
+    #[must_use]
+    pub fn scope(&self) -> &[String] {
+        &self.scope
+    }
+
+    /// `acr` (RFC 9470).
+    #[must_use]
+    pub fn acr(&self) -> Option<&str> {
+        self.acr.as_deref()
+    }
+
+    /// `auth_time` (RFC 9470), rounded down.
+    #[must_use]
+    pub fn auth_time(&self) -> Option<UnixSeconds> {
+        self.auth_time
+    }
+
+    /// `kid` of the header.
+    #[must_use]
+    pub fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    /// `alg` of the header.
+    #[must_use]
+    pub fn alg(&self) -> Algorithm {
+        self.alg
+    }
+
+    /// Seconds from `iat` to `exp`.
+    #[must_use]
+    pub fn lifetime_seconds(&self) -> u64 {
+        self.lifetime_seconds
+    }
+
+    /// All claims as they came.
+    #[must_use]
+    pub fn claims(&self) -> &Map<String, Value> {
+        &self.claims
+    }
+
+    /// SHA-256 of the JWS signing input: names the token in the audit without making it usable.
+    #[must_use]
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+}
+
+fn text(claims: &Map<String, Value>, claim: &'static str) -> Result<Option<String>, TokenError> {
+    match claims.get(claim) {
+        None => Ok(None),
+        Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.clone())),
+        Some(_) => Err(TokenError::ClaimMalformed { claim }),
+    }
+}
+
+fn date(
+    claims: &Map<String, Value>,
+    claim: &'static str,
+    rounding: Rounding,
+) -> Result<Option<UnixSeconds>, TokenError> {
+    let date = |value| numeric_date(value, rounding).ok_or(TokenError::ClaimMalformed { claim });
+    claims.get(claim).map(date).transpose()
+}
+
+/// RFC 7519 section 4.1.3: one string, or an array of them.
+fn audience(claims: &Map<String, Value>) -> Result<Vec<String>, TokenError> {
+    let malformed = || TokenError::ClaimMalformed { claim: "aud" };
+    let one = |value: &Value| value.as_str().map(str::to_owned).ok_or_else(malformed);
+    match claims.get("aud").ok_or(TokenError::ClaimMissing { claim: "aud" })? {
+        Value::Array(audiences) if !audiences.is_empty() => audiences.iter().map(one).collect(),
+        value => Ok(vec![one(value)?]),
+    }
+}
+
+/// RFC 6749 section 3.3: scope tokens with single spaces between them.
+fn scope(claims: &Map<String, Value>) -> Result<Vec<String>, TokenError> {
+    let malformed = || TokenError::ClaimMalformed { claim: "scope" };
+    let Some(value) = claims.get("scope") else { return Ok(Vec::new()) };
+    let text = value.as_str().ok_or_else(malformed)?;
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let is_scope_char = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    text.split(' ')
+        .map(|token| {
+            let well_formed = !token.is_empty() && token.bytes().all(is_scope_char);
+            well_formed.then(|| token.to_owned()).ok_or_else(malformed)
+        })
+        .collect()
+}

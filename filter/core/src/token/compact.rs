@@ -1,0 +1,117 @@
+//! The compact serialisation of a JWS (RFC 7515 section 7.1), taken apart strictly and not yet believed.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use super::{TokenError, TokenFault};
+
+/// How much of a token is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenLimits {
+    /// Bytes of the whole token.
+    pub max_bytes: usize,
+    /// Levels of arrays and objects in header and payload.
+    pub max_depth: usize,
+}
+
+impl Default for TokenLimits {
+    fn default() -> Self {
+        Self { max_bytes: 8 * 1024, max_depth: 16 }
+    }
+}
+
+/// Parameters that bring their own key, change what is signed, or must be understood: none of them is.
+const REFUSED: [&str; 8] = ["crit", "b64", "enc", "zip", "jku", "x5u", "jwk", "x5c"];
+
+/// A well-formed token of which nothing is verified.
+pub struct Compact {
+    pub(super) algorithm: String,
+    pub(super) kid: Option<String>,
+    pub(super) typ: Option<String>,
+    pub(super) claimed_issuer: String,
+    pub(super) claims: Map<String, Value>,
+    pub(super) signed: Box<str>,
+    pub(super) signature: Vec<u8>,
+}
+
+impl Compact {
+    /// Takes a token apart.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenError::TooLarge`]; [`TokenError::Malformed`] unless there are exactly three segments of canonical
+    /// base64url, the first two strict JSON objects; [`TokenError::HeaderRefused`] for `alg` "none" and parameters
+    /// that bring their own key or must be understood; [`TokenError::ClaimMissing`] and
+    /// [`TokenError::ClaimMalformed`] for `iss`.
+    pub fn parse(token: &str, limits: &TokenLimits) -> Result<Self, TokenError> {
+        if token.len() > limits.max_bytes {
+            return Err(TokenError::TooLarge { limit: limits.max_bytes });
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or(TokenFault::Segments)?;
+        let (header, payload) = signed.split_once('.').ok_or(TokenFault::Segments)?;
+        if header.is_empty() || payload.is_empty() || payload.contains('.') || signature.is_empty() {
+            return Err(TokenFault::Segments.into());
+        }
+        let header = object("header", header, limits)?;
+        if let Some(parameter) = REFUSED.into_iter().find(|parameter| header.contains_key(*parameter)) {
+            return Err(TokenError::HeaderRefused { parameter });
+        }
+        let algorithm = parameter(&header, "alg")?.ok_or(TokenFault::Parameter { parameter: "alg" })?;
+        if algorithm.eq_ignore_ascii_case("none") {
+            return Err(TokenError::HeaderRefused { parameter: "alg" });
+        }
+        let claims = object("payload", payload, limits)?;
+        let claimed_issuer = match claims.get("iss") {
+            None => return Err(TokenError::ClaimMissing { claim: "iss" }),
+            Some(Value::String(issuer)) => issuer.clone(),
+            Some(_) => return Err(TokenError::ClaimMalformed { claim: "iss" }),
+        };
+        Ok(Self {
+            algorithm,
+            kid: parameter(&header, "kid")?,
+            typ: parameter(&header, "typ")?,
+            claimed_issuer,
+            claims,
+            signed: signed.into(),
+            signature: decode("signature", signature)?,
+        })
+    }
+
+    /// The `iss` that the token claims: good for finding the issuer's configuration, and for nothing else.
+    #[must_use]
+    pub fn claimed_issuer(&self) -> &str {
+        &self.claimed_issuer
+    }
+}
+
+/// Without the text: whoever reads a log must not be able to use the token.
+impl fmt::Debug for Compact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compact").finish_non_exhaustive()
+    }
+}
+
+fn object(segment: &'static str, text: &str, limits: &TokenLimits) -> Result<Map<String, Value>, TokenFault> {
+    let bytes = decode(segment, text)?;
+    match crate::json::parse(&bytes, limits.max_depth) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(TokenFault::NotAnObject { segment }),
+        Err(source) => Err(TokenFault::Json { segment, source }),
+    }
+}
+
+/// This engine refuses padding, white space and non-zero trailing bits.
+fn decode(segment: &'static str, text: &str) -> Result<Vec<u8>, TokenFault> {
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| TokenFault::Base64 { segment })
+}
+
+fn parameter(header: &Map<String, Value>, parameter: &'static str) -> Result<Option<String>, TokenFault> {
+    match header.get(parameter) {
+        None => Ok(None),
+        Some(Value::String(value)) => Ok(Some(value.clone())),
+        Some(_) => Err(TokenFault::Parameter { parameter }),
+    }
+}
