@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use super::{File, Finding};
 
 /// Duplicates that only others can end, with the reason.
-const FORCED_DUPLICATES: [(&str, &str); 1] =
-    [("sha2", "jwt-simple is on 0.11, its rsa (through superboring) and wasmtime are on 0.10")];
+const FORCED_DUPLICATES: [(&str, &str); 2] = [
+    ("getrandom", "jwt-simple is on 0.4, its rsa (through superboring) on 0.2"),
+    ("sha2", "jwt-simple is on 0.11, its rsa (through superboring) and wasmtime are on 0.10"),
+];
 
 pub(super) fn check(files: &[File], findings: &mut Vec<Finding>) {
     for file in files {
