@@ -5,6 +5,8 @@ mod process;
 mod subject;
 mod table;
 
+use std::io::Write;
+
 use anyhow::{Context, Result};
 
 use crate::playground::Folder;
@@ -12,19 +14,19 @@ use crate::scenario::{self, Call, Setup};
 use crate::{build_wasm, upstream};
 use load::Requests;
 use subject::{Filter, Running, Subject};
-use table::{Row, UNIT, median};
+use table::{Row, UNIT, median, spread};
 
-/// Rounds over all subjects: neighbours on the machine disturb a round, not the median.
-const ROUNDS: usize = 9;
+/// Short rounds over all subjects, many of them: what disturbs the machine disturbs some rounds, not the median.
+const ROUNDS: usize = 31;
 
 /// Enough to keep one worker busy.
 const CONNECTIONS: usize = 4;
 
 /// Requests a round, but for tokens that are seen once.
-const PER_ROUND: usize = 4000;
+const PER_ROUND: usize = 1500;
 
 /// Requests a round with a new token each: minting them takes time.
-const PER_ROUND_UNCACHED: usize = 400;
+const PER_ROUND_UNCACHED: usize = 100;
 
 /// Sent before the first round.
 const WARM_UP: usize = 400;
@@ -56,7 +58,8 @@ pub fn run(only_floor: bool) -> Result<()> {
         measured.push(Measured { subject, running, rounds: Vec::new() });
     }
     for round in 1..=ROUNDS {
-        println!("Round {round} of {ROUNDS}.");
+        print!("\rRound {round} of {ROUNDS}.");
+        std::io::stdout().flush()?;
         for one in &mut measured {
             one.measure()?;
         }
@@ -167,10 +170,12 @@ impl Measured<'_> {
     /// Compared round by round: what disturbed one round disturbed its neighbour.
     fn row(&self, base: &Self, worker_megabytes: f64) -> Result<Row> {
         let pairs = || self.rounds.iter().zip(&base.rounds);
+        let added: Vec<f64> = pairs().map(|(own, base)| own.0 - base.0).collect();
         let megabytes = |one: &Self| process::resident_megabytes(one.running.envoy.id());
         Ok(Row {
             name: self.subject.name.clone(),
-            added_micros: median(pairs().map(|(own, base)| own.0 - base.0).collect()),
+            spread_micros: spread(&added),
+            added_micros: median(added),
             slower: median(pairs().map(|(own, base)| own.1 / base.1).collect()),
             ready_seconds: self.running.envoy.ready_after.as_secs_f64(),
             added_megabytes: megabytes(self)? - megabytes(base)?,

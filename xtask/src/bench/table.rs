@@ -5,6 +5,8 @@ pub(super) struct Row {
     pub(super) name: String,
     /// CPU time that the proxy adds to a request, in microseconds.
     pub(super) added_micros: f64,
+    /// How far from that the rounds are, in the median: more than a fraction of it, and the machine was busy.
+    pub(super) spread_micros: f64,
     /// Requests a second without a filter, divided by those with it.
     pub(super) slower: f64,
     /// From start to ready, in seconds (absolute).
@@ -20,30 +22,17 @@ pub(super) const UNIT: &str = "empty filter";
 
 pub(super) fn render(rows: &[Row]) -> String {
     let unit = rows.iter().find(|row| row.name == UNIT).map_or(f64::NAN, |row| row.added_micros);
-    let mut table = format!(
-        "{:34} {:>9} {:>12} {:>8} {:>8} {:>8} {:>10}\n{:34} {:>9} {:>12} {:>8} {:>8} {:>8} {:>10}\n",
-        "",
-        "× empty",
-        "throughput ÷",
-        "added",
-        "ready",
-        "RSS",
-        "RSS/worker",
-        "",
-        "",
-        "",
-        "µs",
-        "s",
-        "MB",
-        "MB"
-    );
+    let columns = ["× empty", "throughput ÷", "added µs", "±", "ready s", "RSS MB", "MB/worker"];
+    let [a, b, c, d, e, f, g] = columns;
+    let mut table = format!("{:32}{a:>9}{b:>14}{c:>10}{d:>6}{e:>9}{f:>8}{g:>11}\n", "");
     for row in rows {
         table.push_str(&format!(
-            "{:34} {:>9.2} {:>12.2} {:>8.1} {:>8.2} {:>8.1} {:>10.1}\n",
+            "{:32}{:>9.2}{:>14.2}{:>10.1}{:>6.1}{:>9.2}{:>8.1}{:>11.1}\n",
             row.name,
             row.added_micros / unit,
             row.slower,
             row.added_micros,
+            row.spread_micros,
             row.ready_seconds,
             row.added_megabytes,
             row.worker_megabytes,
@@ -63,9 +52,15 @@ pub(super) fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
+/// The median distance from the median.
+pub(super) fn spread(values: &[f64]) -> f64 {
+    let middle = median(values.to_vec());
+    median(values.iter().map(|value| (value - middle).abs()).collect())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Row, UNIT, median, render};
+    use super::{Row, UNIT, median, render, spread};
 
     #[test]
     fn medians() {
@@ -77,10 +72,16 @@ mod tests {
     }
 
     #[test]
+    fn one_outlier_does_not_widen_the_spread() {
+        assert!((spread(&[1.0, 2.0, 3.0, 4.0, 900.0]) - 1.0).abs() < f64::EPSILON);
+    }
+
+    #[test]
     fn ratios_are_of_the_empty_filter() {
         let row = |name: &str, added_micros| Row {
             name: name.into(),
             added_micros,
+            spread_micros: 0.5,
             slower: 1.5,
             ready_seconds: 0.25,
             added_megabytes: 10.0,
@@ -88,6 +89,6 @@ mod tests {
         };
         let table = render(&[row(UNIT, 4.0), row("other", 10.0)]);
         let last: Vec<_> = table.lines().last().unwrap().split_whitespace().collect();
-        assert_eq!(last, ["other", "2.50", "1.50", "10.0", "0.25", "10.0", "2.0"]);
+        assert_eq!(last, ["other", "2.50", "1.50", "10.0", "0.5", "0.25", "10.0", "2.0"]);
     }
 }
