@@ -1,1 +1,18 @@
 //! A proxy-wasm host on wasmtime, and what the `remit` command is made of.
+
+pub mod capture;
+pub mod challenge;
+pub mod check;
+pub mod host;
+pub mod keyring;
+pub mod mint;
+pub mod pack;
+mod pointer;
+pub mod rego_test;
+pub mod replay;
+pub mod scenario;
+pub mod signing;
+#[cfg(test)]
+mod testing;
+pub mod text;
+pub mod time;

@@ -1,0 +1,128 @@
+//! What the command line says, and how the command ends.
+
+mod check;
+mod key_file;
+mod replay;
+mod test;
+mod token;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Replays recorded traffic, tests and checks policies, and mints development tokens, for the Remit filter.
+#[derive(Debug, Parser)]
+#[command(name = "remit", version, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Replay a scenario or a capture through the filter, and compare the decisions with the expected ones
+    Replay(replay::Arguments),
+    /// Run the Rego unit tests of bundles
+    Test(test::Arguments),
+    /// Check a configuration and a bundle, and say what would be in force
+    Check(check::Arguments),
+    /// Mint development tokens and approvals
+    Token(token::Arguments),
+}
+
+/// How a command ends when nothing went wrong with the command itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// All is as it should be: status 0.
+    Good,
+    /// What was asked is not so: an expectation, a test, a check. Status 1.
+    Bad,
+}
+
+/// Runs the command. Status 2 is for bad usage and bad input, as with clap.
+pub(crate) fn run(cli: Cli) -> ExitCode {
+    let ending = match cli.command {
+        Command::Replay(arguments) => replay::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Token(arguments) => token::run(&arguments),
+    };
+    match ending {
+        Ok(Ending::Good) => ExitCode::SUCCESS,
+        Ok(Ending::Bad) => ExitCode::from(1),
+        Err(error) => {
+            report(&error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The error and its causes, each on its own line.
+fn report(error: &anyhow::Error) {
+    let mut text = format!("error: {}\n", remit_harness::text::printable(&error.to_string()));
+    for cause in error.chain().skip(1) {
+        text.push_str(&format!("  {}\n", remit_harness::text::printable(&cause.to_string())));
+    }
+    // There is nobody left to tell when this fails.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// Writes to standard output. A reader that goes away, as `head` does, is not an error.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// In which form results are printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs.
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn command_lines_are_read() {
+        for (line, is_good) in [
+            ("replay tests/scenarios/forum-post", true),
+            ("replay a --bundle b --bundle c --config d --wasm e --format json --repeat 3", true),
+            ("replay a --native --wasm b", false),
+            ("replay a --repeat 0", false),
+            ("replay", false),
+            ("test a b -v --format json", true),
+            ("test", false),
+            ("check --config a --bundle b", true),
+            ("check --schema config", true),
+            ("check --schema other", false),
+            ("check", false),
+            ("token --issuer i --key k --sub s --aud a", true),
+            ("token --issuer i --new-key k --alg EdDSA --sub s --aud a --act x --act y --claims {} --lifetime 5", true),
+            ("token --issuer i --key k --new-key l --sub s --aud a", false),
+            ("token --issuer i --new-key k --sub s --aud a", false),
+            ("token --sub s", false),
+            ("token keys --key k", true),
+            ("token approval --challenge - --key k --approver m --issuer i", true),
+            ("token approval --key k", false),
+        ] {
+            let parsed = Cli::try_parse_from(std::iter::once("remit").chain(line.split(' ')));
+            assert_eq!(parsed.is_ok(), is_good, "{line}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+use super::*;
+use crate::testing::Folder;
+
+const POLICY: &str = "package a\n\nok if data.a.n == input.n\n";
+
+fn run(files: &[(&str, &str)]) -> Result<Vec<TestResult>, LoadError> {
+    let folder = Folder::new(files);
+    let mut results = Suite::load(&[folder.path().to_owned()], Duration::from_secs(2))?.run();
+    let prefix = format!("{}/", folder.path().display());
+    for result in &mut results {
+        result.file = result.file.replace(&prefix, "");
+    }
+    Ok(results)
+}
+
+#[test]
+fn tests_go_as_with_opa() {
+    let tests = "package a_test\n\nimport data.a\n\ntest_ok if a.ok with input as {\"n\": 3}\n\
+        test_no if {\n\tprint(\"seen\", 1)\n\tfalse\n}\ntest_false := false\ntest_number := 3\n\
+        test_mocked if a.ok with data.a.n as 5 with input.n as 5\ntest_twice if true\ntest_twice if false\n\
+        todo_test_later if true\ntest_conflict := true if true\ntest_conflict := 2 if true\n\
+        test_error := x if { some i in [1, 2]; x := i }\ndefault test_default := true\n";
+    let results = run(&[("a.rego", POLICY), ("a_test.rego", tests), ("a/data.json", r#"{"n":3}"#)]).unwrap();
+    let shown: Vec<_> = results
+        .iter()
+        .map(|result| {
+            let verdict = match &result.verdict {
+                Verdict::Error(_) => "ERROR".to_owned(),
+                verdict => format!("{verdict:?}"),
+            };
+            format!("{}:{} {}.{} {verdict}", result.file, result.row, result.package, result.name)
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "a_test.rego:5 data.a_test.test_ok Pass",
+            "a_test.rego:6 data.a_test.test_no Fail",
+            "a_test.rego:10 data.a_test.test_false Fail",
+            "a_test.rego:11 data.a_test.test_number Fail",
+            "a_test.rego:12 data.a_test.test_mocked Pass",
+            "a_test.rego:13 data.a_test.test_twice Pass",
+            "a_test.rego:14 data.a_test.test_twice#01 Fail",
+            "a_test.rego:15 data.a_test.todo_test_later Skipped",
+            "a_test.rego:16 data.a_test.test_conflict Pass",
+            "a_test.rego:17 data.a_test.test_conflict#01 Fail",
+            "a_test.rego:18 data.a_test.test_error ERROR",
+        ]
+    );
+    let counts = Counts::of(&results);
+    assert_eq!((counts.passed, counts.failed, counts.errors, counts.skipped), (4, 5, 1, 1));
+    let quiet = text(&results, false);
+    assert!(!quiet.contains("test_ok"), "{quiet}");
+    assert!(quiet.contains("data.a_test.test_no: FAIL") && quiet.contains("seen 1"), "{quiet}");
+    assert!(quiet.ends_with("PASS: 4/11\nFAIL: 5/11\nERROR: 1/11\nSKIPPED: 1/11\n"), "{quiet}");
+    assert!(text(&results, true).contains("data.a_test.test_ok: PASS ("));
+    assert_eq!(json(&results)[1]["fail"], true);
+    assert_eq!(json(&results)[0]["location"]["row"], 5);
+}
+
+#[test]
+fn a_test_that_loops_ends() {
+    let tests = "package a\ntest_long if { every x in numbers.range(1, 100000) { every y in numbers.range(1, 100000) { x + y > 0 } } }\n";
+    let folder = Folder::new(&[("a_test.rego", tests)]);
+    let suite = Suite::load(&[folder.path().to_owned()], Duration::from_millis(20)).unwrap();
+    assert!(matches!(suite.run()[0].verdict, Verdict::Error(_)));
+}
+
+#[test]
+fn what_does_not_load_is_named() {
+    for (files, expected) in [
+        (&[("a.rego", "package a\ny if {")] as &[_], "a.rego:2:"),
+        (&[("a.rego", POLICY)], "no tests"),
+        (&[("a.rego", "package a\ntest_a[x] if { some x in [1] }")], "cases in a rule's head"),
+        (&[("a.rego", "package a\ntest_a if true"), ("data.json", "[")], "malformed JSON"),
+        (&[("a.rego", "package a\ntest_a if true"), ("data.yaml", "a: 1")], "YAML"),
+        (&[("b.txt", "")], "holds neither Rego nor data"),
+    ] {
+        let error = run(files).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn old_rego_is_read_where_the_manifest_says_so() {
+    let files = [(".manifest", r#"{"rego_version":0}"#), ("a_test.rego", "package a\ntest_a { true }\n")];
+    assert_eq!(run(&files).unwrap()[0].verdict, Verdict::Pass);
+}

@@ -1,0 +1,40 @@
+//! Replays recorded traffic through a subject: the core itself, the module in wasmtime, or a real proxy.
+
+mod expect;
+mod native;
+mod observed;
+pub mod report;
+mod run;
+#[cfg(test)]
+mod tests;
+mod wasm;
+
+pub use expect::Mismatch;
+pub use native::Native;
+pub use observed::{Audit, Forwarded, Observed, Reply};
+pub use run::{Played, Replay, WireRequest, replay};
+pub use wasm::Wasm;
+
+use anyhow::Result;
+use remit_core::ids::Now;
+
+use crate::capture::Response;
+
+/// What a capture is replayed through.
+pub trait Subject {
+    /// Its name in reports, such as `wasm`.
+    fn name(&self) -> &str;
+
+    /// The time at which an exchange happens, given when the capture says that it does. A subject with a real clock
+    /// gives that one, and wants a scenario that was rebased to it.
+    fn clock(&self, captured: Now) -> Now {
+        captured
+    }
+
+    /// Brings a request to the subject, answers it as the upstream did, and says what came of it.
+    ///
+    /// # Errors
+    ///
+    /// When the subject itself does not work: not for a denial, and not for a request that kills a worker.
+    fn carry(&mut self, request: &WireRequest, response: &Response, now: Now) -> Result<Observed>;
+}

@@ -1,0 +1,135 @@
+//! The core itself as a subject: no module, no host, the same pipeline.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use remit_core::effect::{Effect, Forward};
+use remit_core::engine::Engine;
+use remit_core::exchange::{Body, Conclusion, Event, Exchange, Need, Nonce, Step, Stored};
+use remit_core::ids::Now;
+use remit_core::request::Peer;
+use sha2::{Digest, Sha256};
+
+use super::run::response_seen;
+use super::{Audit, Forwarded, Observed, Reply, Subject, WireRequest};
+use crate::capture::Response;
+
+/// The other end of every connection.
+pub(super) const PEER: (&str, u16) = ("127.0.0.1", 40_000);
+
+/// The core, with shared data in memory and nonces from a seed.
+#[derive(Debug)]
+pub struct Native {
+    engine: Engine,
+    shared: BTreeMap<String, (Vec<u8>, u32)>,
+    seed: u64,
+    exchanges: u64,
+}
+
+impl Native {
+    /// Configures the core as the filter would be.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration is not accepted.
+    pub fn new(plugin_config: &str, seed: u64) -> Result<Self> {
+        let engine = Engine::configure(plugin_config.as_bytes()).context("the filter refuses its configuration")?;
+        Ok(Self { engine, shared: BTreeMap::new(), seed, exchanges: 0 })
+    }
+
+    fn nonce(&mut self) -> Nonce {
+        self.exchanges = self.exchanges.saturating_add(1);
+        let mut hash = Sha256::new();
+        hash.update(self.seed.to_be_bytes());
+        hash.update(self.exchanges.to_be_bytes());
+        Nonce::new(&hash.finalize().into())
+    }
+
+    /// What the shell of the filter does, without a proxy.
+    fn conclude(&mut self, request: &WireRequest, now: Now) -> (Conclusion, Duration) {
+        let mut exchange = Exchange::new(self.nonce());
+        let peer = Peer { address: PEER.0.to_owned(), port: PEER.1 };
+        let mut event = Event::Headers {
+            pairs: request.pairs().into_iter().map(|(name, value)| (name, value.into_bytes())).collect(),
+            ends: request.ends_with_headers(),
+            peer: self.engine.reads_peer().then_some(peer),
+        };
+        let mut added = Duration::ZERO;
+        loop {
+            let began = Instant::now();
+            let step = exchange.advance(&mut self.engine, event, now);
+            added = added.saturating_add(began.elapsed());
+            event = match step {
+                Step::Done(conclusion) => return (*conclusion, added),
+                Step::Need(need) => self.provide(need, request),
+            };
+        }
+    }
+
+    fn provide(&mut self, need: Need, request: &WireRequest) -> Event {
+        match need {
+            Need::Body { limit } if request.body.len() > limit => Event::Body(Body::TooLarge),
+            Need::Body { .. } => Event::Body(Body::Whole(request.body.clone())),
+            Need::Signature(_) => Event::Signature(None),
+            Need::State { key } => Event::State(Some(match self.shared.get(&key) {
+                Some((value, version)) => (Some(value.clone()), *version),
+                None => (None, 0),
+            })),
+            Need::Store { key, value, version } => {
+                let there = self.shared.get(&key).map_or(0, |(_, version)| *version);
+                // As proxies do: version 0 asks for no comparison.
+                if version != 0 && version != there {
+                    return Event::Stored(Stored::Conflict);
+                }
+                self.shared.insert(key, (value, there.saturating_add(1)));
+                Event::Stored(Stored::Done)
+            }
+        }
+    }
+}
+
+impl Subject for Native {
+    fn name(&self) -> &str {
+        "native"
+    }
+
+    fn carry(&mut self, request: &WireRequest, response: &Response, now: Now) -> Result<Observed> {
+        let (conclusion, added) = self.conclude(request, now);
+        let audit = Audit::of(&conclusion.record.to_line());
+        let observed = Observed { audit, added, ..Observed::default() };
+        Ok(match conclusion.effect {
+            Effect::Reply(reply) => Observed {
+                status: reply.status,
+                reply: Some(Reply { status: reply.status, headers: reply.headers, body: reply.body.into_bytes() }),
+                ..observed
+            },
+            Effect::Forward(forward) => Observed {
+                status: response.status,
+                forwarded: Some(Forwarded {
+                    headers: changed(request.pairs(), &forward),
+                    body: request.body.clone(),
+                    response_headers: response_seen(response, &forward.response_headers),
+                }),
+                ..observed
+            },
+        })
+    }
+}
+
+/// The request's headers with the changes of a decision, as the filter's shell makes them.
+fn changed(mut headers: Vec<(String, String)>, forward: &Forward) -> Vec<(String, String)> {
+    headers.retain(|(name, _)| !forward.remove_headers.contains(name));
+    let mut done: Vec<&str> = Vec::new();
+    for (name, value) in &forward.set_headers {
+        if !done.contains(&name.as_str()) {
+            headers.retain(|(known, _)| known != name);
+            done.push(name);
+        }
+        headers.push((name.clone(), value.clone()));
+    }
+    if let (Some(path), Some((_, value))) = (&forward.path, headers.iter_mut().find(|(name, _)| name == ":path")) {
+        value.clone_from(path);
+    }
+    headers
+}

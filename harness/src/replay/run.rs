@@ -1,0 +1,146 @@
+//! The replay itself: one exchange after the other, with tokens and approvals minted as the agent would have them.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, anyhow};
+use remit_core::ids::Now;
+use remit_core::request::APPROVAL_HEADER;
+
+use super::expect::compare;
+use super::{Mismatch, Observed, Subject};
+use crate::capture::{Exchange, Response};
+use crate::scenario::Scenario;
+
+/// A request as it goes over the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WireRequest {
+    /// HTTP method.
+    pub method: String,
+    /// `http` or `https`.
+    pub scheme: String,
+    /// Host and port.
+    pub authority: String,
+    /// Path and query.
+    pub path: String,
+    /// Headers in order, without pseudo-headers.
+    pub headers: Vec<(String, String)>,
+    /// Body; empty: none.
+    pub body: Vec<u8>,
+}
+
+impl WireRequest {
+    /// All headers, pseudo-headers first, in the order in which Envoy has them.
+    #[must_use]
+    pub fn pairs(&self) -> Vec<(String, String)> {
+        let pseudo = [
+            (":authority", &self.authority),
+            (":path", &self.path),
+            (":method", &self.method),
+            (":scheme", &self.scheme),
+        ];
+        let pseudo = pseudo.into_iter().map(|(name, value)| (name.to_owned(), value.clone()));
+        pseudo.chain(self.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone()))).collect()
+    }
+
+    /// Whether the request ends with its headers.
+    #[must_use]
+    pub fn ends_with_headers(&self) -> bool {
+        self.body.is_empty()
+    }
+}
+
+/// A replayed exchange.
+#[derive(Debug, Clone)]
+pub struct Played {
+    /// Its id.
+    pub id: String,
+    /// What happens in it.
+    pub title: Option<String>,
+    /// When it happened, by the subject's clock.
+    pub time: Now,
+    /// What came of it.
+    pub observed: Observed,
+    /// Whether the capture expects anything of it.
+    pub is_checked: bool,
+    /// What is not as expected.
+    pub mismatches: Vec<Mismatch>,
+}
+
+/// A replayed capture.
+#[derive(Debug, Clone)]
+pub struct Replay {
+    /// Name of the capture.
+    pub name: String,
+    /// Name of the subject.
+    pub subject: String,
+    /// The exchanges in order.
+    pub exchanges: Vec<Played>,
+}
+
+impl Replay {
+    /// Whether every exchange is as expected.
+    #[must_use]
+    pub fn is_as_expected(&self) -> bool {
+        self.exchanges.iter().all(|played| played.mismatches.is_empty())
+    }
+}
+
+/// Replays a scenario through a subject.
+///
+/// # Errors
+///
+/// When the subject does not work, or a token or approval cannot be minted; the error names the exchange.
+pub fn replay(scenario: &mut Scenario, subject: &mut dyn Subject) -> Result<Replay> {
+    let mut exchanges: Vec<Played> = Vec::new();
+    let mut replies: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    for exchange in scenario.capture.exchanges.clone() {
+        let time = subject.clock(scenario.capture.time_of(&exchange));
+        let at = || format!("exchange {}", exchange.id);
+        let request = wire_request(scenario, &exchange, &replies, time).with_context(at)?;
+        let response = exchange.response.clone().unwrap_or_default();
+        let observed = subject.carry(&request, &response, time).with_context(at)?;
+        if let Some(reply) = &observed.reply {
+            replies.insert(exchange.id.clone(), reply.body.clone());
+        }
+        exchanges.push(Played {
+            mismatches: compare(exchange.expect.as_ref(), &observed),
+            is_checked: exchange.expect.is_some(),
+            id: exchange.id,
+            title: exchange.title,
+            time,
+            observed,
+        });
+    }
+    Ok(Replay { name: scenario.capture.name.clone(), subject: subject.name().to_owned(), exchanges })
+}
+
+fn wire_request(
+    scenario: &mut Scenario,
+    exchange: &Exchange,
+    replies: &BTreeMap<String, Vec<u8>>,
+    now: Now,
+) -> Result<WireRequest> {
+    let request = &exchange.request;
+    let mut headers = request.headers.clone();
+    if let Some(template) = &exchange.token {
+        headers.push(("authorization".to_owned(), format!("Bearer {}", scenario.mint(template, now)?)));
+    }
+    if let Some(approval) = &exchange.approval {
+        let of = &approval.challenge_of;
+        let reply = replies.get(of).ok_or_else(|| anyhow!("{of} was forwarded: its reply holds no challenge"))?;
+        headers.push((APPROVAL_HEADER.to_owned(), scenario.mint_approval(approval, reply, now)?));
+    }
+    Ok(WireRequest {
+        method: request.method.clone(),
+        scheme: request.scheme.clone(),
+        authority: request.authority.clone(),
+        path: request.path.clone(),
+        headers,
+        body: request.body.as_ref().map(crate::capture::Body::to_bytes).unwrap_or_default(),
+    })
+}
+
+/// The status and headers of a response with what a filter added.
+pub(super) fn response_seen(response: &Response, added: &[(String, String)]) -> Vec<(String, String)> {
+    response.headers.iter().chain(added).cloned().collect()
+}
