@@ -24,8 +24,14 @@ const FIRST_TICK: Duration = Duration::from_millis(50);
 pub(crate) struct Shared {
     pub(crate) engine: RefCell<Option<Engine>>,
     pub(crate) metrics: Metrics,
-    /// Streams that wait for their bodies, and since when.
-    pub(crate) waiting: RefCell<BTreeMap<u32, (UnixSeconds, Weak<RefCell<Waiting>>)>>,
+    /// Streams that wait for their bodies, by context id.
+    pub(crate) waiting: RefCell<BTreeMap<u32, Wait>>,
+}
+
+/// A stream that waits for its body.
+pub(crate) struct Wait {
+    pub(crate) since: UnixSeconds,
+    pub(crate) stream: Weak<RefCell<Waiting>>,
 }
 
 pub(crate) struct Root {

@@ -10,7 +10,7 @@ use remit_core::effect::{Effect, Forward};
 use remit_core::exchange::{Body, Conclusion, Event, Exchange, Need, Nonce, Step};
 
 use crate::host;
-use crate::root::Shared;
+use crate::root::{Shared, Wait};
 
 /// What a stream waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -169,8 +169,8 @@ impl HttpContext for Stream {
         let mut waiting = self.waiting.borrow_mut();
         waiting.run(&self.shared, event);
         if matches!(waiting.stage, Stage::Body { .. }) {
-            let entry = (host::now().seconds(), Rc::downgrade(&self.waiting));
-            self.shared.waiting.borrow_mut().insert(self.id, entry);
+            let wait = Wait { since: host::now().seconds(), stream: Rc::downgrade(&self.waiting) };
+            self.shared.waiting.borrow_mut().insert(self.id, wait);
         }
         waiting.action()
     }

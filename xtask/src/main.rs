@@ -1,2 +1,52 @@
 //! Builds, demonstrates, tests and measures Remit.
-fn main() {}
+
+use std::env;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use xtask::{bench, build_wasm, playground, test, tidy};
+
+const HELP: &str = "\
+Builds, demonstrates, tests and measures Remit.
+
+Usage: cargo xtask <TASK>
+
+Tasks:
+  demo             build the filter and replay the scenario `forum post` through it
+  test             everything: format, lints, house rules, unit, Rego and end-to-end tests
+  build-wasm       build the filter for wasm32-wasip1, getting the target where it is missing
+  envoy            run the filter in a real Envoy and print curl lines to try; Ctrl-C ends it
+  bench [--floor]  what the filter adds to a request, compared; --floor: only what any filter adds
+  tidy             check the house rules
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The arguments are few enough to be read by hand, which keeps `cargo xtask` quick to build.
+fn run(arguments: &[&str]) -> Result<()> {
+    match arguments {
+        ["demo"] => test::demo(),
+        ["test"] => test::test(),
+        ["envoy"] => playground::run(),
+        ["bench"] => bench::run(false),
+        ["bench", "--floor"] => bench::run(true),
+        ["build-wasm"] => build_wasm::build().map(drop),
+        ["tidy"] => tidy::tidy(),
+        ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        [] => bail!("which task?\n\n{HELP}"),
+        _ => bail!("`cargo xtask {}` is not known\n\n{HELP}", arguments.join(" ")),
+    }
+}

@@ -1,0 +1,237 @@
+//! `cargo xtask build-wasm`: the filter as a `.wasm`, with whatever toolchain this machine can offer.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::exports;
+use crate::workspace::{self, WASM_TARGET};
+
+/// What Debian needs to build for the target: compiler, cargo, std's source, linker, libc.
+const DEBIAN_PACKAGES: [&str; 6] =
+    ["rustc-web", "cargo-web", "rust-web-src", "rust-web-llvm", "lld-22", "wasi-libc"];
+
+/// Packages that apt would remove to install those.
+const DEBIAN_CONFLICTS: [&str; 3] = ["rustc", "cargo", "rustup"];
+
+/// A way to build for the target.
+enum Toolchain {
+    /// The cargo that runs this has the target's standard library.
+    Installed,
+    /// Debian's `rustc-web`, which builds the standard library along.
+    Debian,
+}
+
+/// Builds the filter and returns the path of the module. Says what it does; cargo shows its own progress.
+///
+/// # Errors
+/// When no toolchain for the target can be had, when the build fails, or when the module lacks a callback.
+pub fn build() -> Result<PathBuf> {
+    let begun = Instant::now();
+    let toolchain = Toolchain::find()?;
+    let target_dir = workspace::target_dir().join("wasm").join(toolchain.name());
+    let built = target_dir.join(WASM_TARGET).join("release/remit_filter.wasm");
+    println!("Building the filter for {WASM_TARGET} with {}.", toolchain.description());
+    if !built.exists() {
+        println!("The first build takes 4 to 8 minutes on two cores; later ones only what changed.");
+    }
+    workspace::run(&mut toolchain.cargo_build(&target_dir))?;
+
+    let module = std::fs::read(&built).with_context(|| format!("failed to read {}", built.display()))?;
+    let trimmed = exports::trim(&module).with_context(|| format!("failed to trim {}", built.display()))?;
+    let path = workspace::filter_wasm();
+    let changed = workspace::write_if_changed(&path, &trimmed)?;
+    println!(
+        "{} ({:.2} MB, {} in {:.1} s)",
+        path.display(),
+        megabytes(trimmed.len()),
+        if changed { "built" } else { "unchanged" },
+        begun.elapsed().as_secs_f64(),
+    );
+    Ok(path)
+}
+
+impl Toolchain {
+    /// Design: installed target, else rustup, else Debian's packages, else one clear message.
+    fn find() -> Result<Self> {
+        if target_installed() || rustup_adds_target() {
+            return Ok(Self::Installed);
+        }
+        if debian_ready() || debian_installs()? {
+            return Ok(Self::Debian);
+        }
+        bail!(
+            "no Rust standard library for {WASM_TARGET}: run `rustup target add {WASM_TARGET}`, or on Debian, \
+             as root, `apt-get install {}`",
+            DEBIAN_PACKAGES.join(" ")
+        )
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Installed => "installed",
+            Self::Debian => "debian",
+        }
+    }
+
+    fn description(&self) -> &'static str {
+        match self {
+            Self::Installed => "the installed target",
+            Self::Debian => "Debian's rustc-web (standard library included)",
+        }
+    }
+
+    fn cargo_build(&self, target_dir: &Path) -> Command {
+        let mut command = match self {
+            Self::Installed => workspace::cargo(),
+            Self::Debian => debian_cargo(),
+        };
+        command
+            .args(["build", "--release", "--package", "remit-filter", "--target", WASM_TARGET])
+            .arg("--target-dir")
+            .arg(target_dir);
+        if matches!(self, Self::Debian) {
+            command.arg("-Zbuild-std=std,panic_abort");
+        }
+        command
+    }
+}
+
+/// Debian's cargo with an environment of its own: what the outer cargo and rustup have set belongs to another compiler.
+fn debian_cargo() -> Command {
+    let mut command = Command::new("/usr/bin/cargo");
+    command.current_dir(workspace::root());
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(belongs_to_outer_toolchain) {
+            command.env_remove(name);
+        }
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut search = vec![PathBuf::from("/usr/bin")];
+    search.extend(env::split_paths(&path));
+    if let Ok(search) = env::join_paths(search) {
+        command.env("PATH", search);
+    }
+    command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-L native=/usr/lib/wasm32-wasi");
+    command
+}
+
+fn belongs_to_outer_toolchain(name: &str) -> bool {
+    // Settings of the person or the machine, not of a toolchain.
+    const KEPT: [&str; 5] = [
+        "CARGO_HOME",
+        "CARGO_BUILD_JOBS",
+        "CARGO_TERM_COLOR",
+        "CARGO_TERM_PROGRESS_WHEN",
+        "CARGO_TERM_QUIET",
+    ];
+    const KEPT_PREFIXES: [&str; 4] = ["CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "CARGO_SOURCE_"];
+    if KEPT.contains(&name) || KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+        return false;
+    }
+    name.starts_with("CARGO") || name.starts_with("RUST") || name == "LD_LIBRARY_PATH"
+}
+
+fn target_installed() -> bool {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let mut command = Command::new(rustc);
+    command.args(["--print", "target-libdir", "--target", WASM_TARGET]).current_dir(workspace::root());
+    workspace::output(&mut command).is_ok_and(|dir| Path::new(&dir).is_dir())
+}
+
+fn rustup_adds_target() -> bool {
+    if workspace::on_path("rustup").is_none() {
+        return false;
+    }
+    println!("{WASM_TARGET} is not installed: trying `rustup target add {WASM_TARGET}`.");
+    let mut command = Command::new("rustup");
+    command.args(["target", "add", WASM_TARGET]).current_dir(workspace::root());
+    match workspace::output(&mut command) {
+        Ok(_) => target_installed(),
+        Err(_) => {
+            println!("rustup could not fetch it; looking for another way.");
+            false
+        }
+    }
+}
+
+fn debian_ready() -> bool {
+    DEBIAN_PACKAGES.iter().all(|package| debian_has(package))
+}
+
+fn debian_has(package: &str) -> bool {
+    let mut command = Command::new("dpkg-query");
+    command.args(["--show", "--showformat=${db:Status-Status}", package]);
+    workspace::output(&mut command).is_ok_and(|status| status == "installed")
+}
+
+/// Installs Debian's packages; `false` where this is no Debian that has them, or nobody may install.
+fn debian_installs() -> Result<bool> {
+    if workspace::on_path("apt-get").is_none() {
+        return Ok(false);
+    }
+    if let Some(package) = DEBIAN_CONFLICTS.iter().find(|package| debian_has(package)) {
+        bail!(
+            "the target {WASM_TARGET} would need Debian's `rustc-web`, which conflicts with the installed \
+             package `{package}`: remove that first (`apt-get remove {package}`), or install the target with \
+             rustup; nothing was changed"
+        );
+    }
+    let Some(prefix) = root_prefix() else {
+        return Ok(false);
+    };
+    println!("Installing Debian's packages (about half a minute): {}.", DEBIAN_PACKAGES.join(" "));
+    let apt = |arguments: &[&str]| {
+        let mut words = prefix.iter().chain(&["apt-get", "-q", "-y"]).chain(arguments);
+        let mut command = Command::new(words.next().unwrap_or(&"apt-get"));
+        command.args(words).env("DEBIAN_FRONTEND", "noninteractive");
+        workspace::output(&mut command)
+    };
+    apt(&["update"]).context("failed to refresh apt's package lists")?;
+    let mut arguments = vec!["install", "--no-install-recommends", "--no-remove"];
+    arguments.extend(DEBIAN_PACKAGES);
+    apt(&arguments).context("failed to install Debian's packages for the wasm target")?;
+    Ok(debian_ready())
+}
+
+/// What to put before a command that needs root: nothing for root, `sudo -n` where that works.
+fn root_prefix() -> Option<&'static [&'static str]> {
+    if workspace::output(Command::new("id").arg("-u")).is_ok_and(|id| id == "0") {
+        return Some(&[]);
+    }
+    workspace::output(Command::new("sudo").args(["-n", "true"])).is_ok().then_some(&["sudo", "-n"])
+}
+
+fn megabytes(bytes: usize) -> f64 {
+    f64::from(u32::try_from(bytes).unwrap_or(u32::MAX)) / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::belongs_to_outer_toolchain;
+
+    #[test]
+    fn only_the_toolchains_own_variables_are_dropped() {
+        for (name, dropped) in [
+            ("CARGO", true),
+            ("CARGO_MANIFEST_DIR", true),
+            ("CARGO_TARGET_DIR", true),
+            ("CARGO_ENCODED_RUSTFLAGS", true),
+            ("RUSTC_WRAPPER", true),
+            ("RUSTUP_TOOLCHAIN", true),
+            ("RUSTFLAGS", true),
+            ("LD_LIBRARY_PATH", true),
+            ("CARGO_HOME", false),
+            ("CARGO_HTTP_PROXY", false),
+            ("CARGO_REGISTRIES_CRATES_IO_PROTOCOL", false),
+            ("CARGO_NET_OFFLINE", false),
+            ("PATH", false),
+            ("HOME", false),
+        ] {
+            assert_eq!(belongs_to_outer_toolchain(name), dropped, "{name}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What the tasks are made of; the end-to-end tests use the same Envoy, configuration and upstream.
+
+pub mod bench;
+pub mod build_wasm;
+pub mod envoy;
+pub mod envoy_config;
+mod exports;
+pub mod http;
+pub mod playground;
+pub mod scenario;
+pub mod test;
+pub mod tidy;
+pub mod upstream;
+pub mod workspace;

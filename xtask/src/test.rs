@@ -1,0 +1,108 @@
+//! `cargo xtask test`: everything that must hold, step by step. `cargo xtask demo`: the product's main job.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::{build_wasm, scenario, tidy, workspace};
+
+/// A step: what the summary calls it, and what it does.
+type Step = (&'static str, fn() -> Result<()>);
+
+/// Quick ones first; the module before what needs it.
+const STEPS: [Step; 7] = [
+    ("format", format),
+    ("tidy", tidy::tidy),
+    ("build wasm", || build_wasm::build().map(drop)),
+    ("clippy", clippy),
+    ("unit tests", unit_tests),
+    ("Rego tests", rego_tests),
+    ("scenarios, parity, Envoy", end_to_end_tests),
+];
+
+/// Runs every step, also after a failed one, and ends with a table of them.
+///
+/// # Errors
+/// When a step has failed.
+pub fn test() -> Result<()> {
+    let mut results = Vec::new();
+    for (number, (name, step)) in (1..).zip(STEPS) {
+        println!("\n== {number}/{}: {name}", STEPS.len());
+        let begun = Instant::now();
+        let result = step();
+        if let Err(error) = &result {
+            println!("failed: {error:#}");
+        }
+        results.push((name, result.is_ok(), begun.elapsed()));
+    }
+    println!("\n{}", summary(&results));
+    match results.iter().filter(|(_, passed, _)| !passed).count() {
+        0 => Ok(()),
+        failed => bail!("{failed} of {} steps failed", results.len()),
+    }
+}
+
+/// Builds the filter and replays the scenario through it.
+///
+/// # Errors
+/// When something does not build, or a decision is not the expected one.
+pub fn demo() -> Result<()> {
+    let module = build_wasm::build()?;
+    let mut remit = scenario::remit()?;
+    remit.args(["replay", scenario::SCENARIO, "--bundle", scenario::BUNDLE, "--wasm"]).arg(module);
+    println!();
+    workspace::run(&mut remit)
+}
+
+fn format() -> Result<()> {
+    workspace::run(workspace::cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn clippy() -> Result<()> {
+    cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+}
+
+fn unit_tests() -> Result<()> {
+    cargo(&["test", "--workspace", "--exclude", "remit-tests"])
+}
+
+fn rego_tests() -> Result<()> {
+    let mut remit = scenario::remit()?;
+    workspace::run(remit.args(["test", scenario::BUNDLE]))
+}
+
+fn end_to_end_tests() -> Result<()> {
+    cargo(&["test", "--package", "remit-tests"])
+}
+
+fn cargo(arguments: &[&str]) -> Result<()> {
+    let mut command: Command = workspace::cargo();
+    workspace::run(command.args(arguments))
+}
+
+fn summary(results: &[(&str, bool, Duration)]) -> String {
+    let lines: Vec<_> = results
+        .iter()
+        .map(|(name, passed, took)| {
+            format!("{} {name:26} {:>7.1} s", if *passed { "ok    " } else { "FAILED" }, took.as_secs_f64())
+        })
+        .collect();
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::summary;
+
+    #[test]
+    fn each_step_has_a_line() {
+        let results =
+            [("tidy", true, Duration::from_millis(1250)), ("clippy", false, Duration::from_secs(60))];
+        let expected =
+            "ok     tidy                           1.2 s\nFAILED clippy                        60.0 s";
+        assert_eq!(summary(&results), expected);
+    }
+}
