@@ -114,13 +114,13 @@ impl Root {
         let mut waiting = self.shared.waiting.borrow_mut();
         let late: Vec<u32> = waiting
             .iter()
-            .filter(|(_, (since, _))| now.since(*since) >= patience)
+            .filter(|(_, wait)| now.since(wait.since) >= patience)
             .map(|(id, _)| *id)
             .collect();
-        let late: Vec<_> = late.into_iter().filter_map(|id| Some((id, waiting.remove(&id)?.1))).collect();
+        let late: Vec<_> = late.into_iter().filter_map(|id| Some((id, waiting.remove(&id)?))).collect();
         drop(waiting);
-        for (id, stream) in late {
-            if let Some(stream) = stream.upgrade() {
+        for (id, wait) in late {
+            if let Some(stream) = wait.stream.upgrade() {
                 host::turn_to(id);
                 Stream::give_up_waiting(&self.shared, &stream);
                 host::turn_to(self.id);
