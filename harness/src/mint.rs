@@ -164,7 +164,7 @@ mod tests {
     }
 
     fn at(seconds: u64) -> Now {
-        Now(seconds * 1_000_000_000 + 500_000_000)
+        Now(seconds.saturating_mul(1_000_000_000).saturating_add(500_000_000))
     }
 
     #[test]

@@ -28,7 +28,7 @@ enum Command {
     /// Check a configuration and a bundle, and say what would be in force
     Check(check::Arguments),
     /// Mint development tokens and approvals
-    Token(token::Arguments),
+    Token(Box<token::Arguments>),
 }
 
 /// How a command ends when nothing went wrong with the command itself.
