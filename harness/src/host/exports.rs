@@ -4,6 +4,7 @@ use super::state::VmState;
 use wasmtime::{Extern, Instance, Store, TypedFunc, WasmParams, WasmResults};
 
 /// Typed callbacks of one instance.
+#[expect(clippy::type_complexity, reason = "the ABI's signatures")]
 pub(crate) struct Exports {
     pub(crate) on_context_create: Option<TypedFunc<(u32, u32), ()>>,
     pub(crate) on_vm_start: Option<TypedFunc<(u32, u32), u32>>,

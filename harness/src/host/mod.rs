@@ -10,6 +10,7 @@ mod cache;
 mod callout;
 mod error;
 mod exports;
+mod flow;
 mod headers;
 mod imports;
 mod limits;

@@ -115,6 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::type_complexity, reason = "a table")]
     fn replies_have_envoys_form() {
         let form = |request: &[(&str, &str)], additional: &[(&str, &str)], body: &str| {
             let request: HeaderMap = request.iter().copied().collect();

@@ -36,12 +36,12 @@ fn every_death_is_told_apart_and_final() {
             let error = stream.request_headers(get(), true).unwrap_err();
             assert!(error.to_string().starts_with(expected), "{error}");
             check_fate(&stream, fail_open);
-            stream.finish().unwrap();
+            stream.finish();
             assert_eq!((vm.is_dead(), vm.cause_of_death()), (true, Some(&error)));
             let mut next = vm.open_stream(Properties::new()).unwrap();
             next.request_headers(get(), true).unwrap();
             check_fate(&next, fail_open);
-            next.finish().unwrap();
+            next.finish();
             assert_eq!(vm.tick().unwrap_err(), HostError::Dead);
             assert_eq!(vm.configure(b"").unwrap_err(), HostError::Dead);
         }
@@ -70,9 +70,9 @@ fn dying_in_a_body_or_at_the_end_is_seen() {
     let mut vm = Guest::new().on("proxy_on_log", "(unreachable)").vm(&world, VmOptions::default());
     let mut stream = vm.open_stream(Properties::new()).unwrap();
     stream.request_headers(get(), true).unwrap();
-    let (finished, error) = stream.finish().unwrap_err();
+    let finished = stream.finish();
     assert_eq!(finished.request.headers, get());
-    assert!(matches!(error, HostError::Trap { callback: "proxy_on_log", .. }));
+    assert!(matches!(finished.fault, Some(HostError::Trap { callback: "proxy_on_log", .. })));
     assert_eq!(vm.streams().count(), 0);
 }
 

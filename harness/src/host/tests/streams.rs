@@ -43,7 +43,7 @@ fn callbacks_come_in_envoys_order() {
     stream.response_headers(HeaderMap::from([(":status", "200")]), false).unwrap();
     stream.response_body(b"b", false).unwrap();
     stream.response_trailers(HeaderMap::new()).unwrap();
-    let finished = stream.finish().unwrap();
+    let finished = stream.finish();
     assert_eq!((finished.request.body, finished.response.body), (b"a".to_vec(), b"b".to_vec()));
     let order = "create create request body trailers response rbody rtrailers log done delete";
     assert_eq!(said(&world), order);
@@ -138,7 +138,7 @@ fn a_local_reply_ends_the_stream_wherever_it_comes_from() {
         assert_eq!((text(&reply.body), reply.headers.text("k")), ("no".into(), Some("v")));
         let seen = callback != "proxy_on_response_headers";
         assert_eq!(reply.headers.text("seen"), seen.then_some("1"), "{callback}");
-        assert!(stream.finish().unwrap().reply.is_some());
+        assert!(stream.finish().reply.is_some());
     }
 }
 
@@ -153,7 +153,7 @@ fn replies_after_the_response_and_closes_reset() {
         stream.request_headers(get(), true).unwrap();
         stream.response_headers(HeaderMap::from([(":status", "200")]), false).unwrap();
         assert_eq!(stream.response_body(b"a", false).unwrap(), expected, "{callback}");
-        assert!(stream.finish().unwrap().reset);
+        assert!(stream.finish().reset);
     }
 }
 
@@ -185,7 +185,7 @@ fn parts_out_of_order_are_errors() {
     assert_eq!(stream.request_body(b"", true).unwrap_err(), early);
     assert!(stream.request_trailers(HeaderMap::new()).is_err());
     let id = stream.id();
-    stream.finish().unwrap();
+    stream.finish();
     assert_eq!(vm.stream(id).unwrap_err(), HostError::UnknownStream { id: id.context_id() });
 }
 
@@ -200,7 +200,7 @@ fn streams_interleave() {
         vm.stream(*id).unwrap().request_body(&[b'0' + u8::try_from(index).unwrap()], true).unwrap();
     }
     for (index, id) in ids.iter().enumerate() {
-        let finished = vm.stream(*id).unwrap().finish().unwrap();
+        let finished = vm.stream(*id).unwrap().finish();
         assert_eq!(text(&finished.request.body), index.to_string());
     }
 }
