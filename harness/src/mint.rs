@@ -40,6 +40,8 @@ pub struct Minter {
 #[derive(Debug)]
 struct Minted {
     text: String,
+    /// Second at which it was issued; 0 when `iat` is missing or malformed.
+    issued: u64,
     /// Second at which it is no longer valid; `None` when `exp` is missing or malformed.
     expires: Option<u64>,
 }
@@ -94,13 +96,15 @@ impl Minter {
         mint: impl FnOnce() -> Result<(String, Value), MintError>,
     ) -> Result<String, MintError> {
         if let Some(minted) = self.tokens.get(&name)
+            && minted.issued <= now.seconds().0
             && minted.expires.is_none_or(|expires| expires > now.seconds().0)
         {
             return Ok(minted.text.clone());
         }
         let (text, claims) = mint()?;
+        let issued = claims.get("iat").and_then(Value::as_u64).unwrap_or(0);
         let expires = claims.get("exp").and_then(Value::as_u64);
-        self.tokens.insert(name, Minted { text: text.clone(), expires });
+        self.tokens.insert(name, Minted { text: text.clone(), issued, expires });
         Ok(text)
     }
 }
@@ -189,7 +193,9 @@ mod tests {
             |claims: Value, seconds| minter.token("t", &template(claims), &keys, at(seconds)).unwrap();
         let first = mint(json!({"iss": "i"}), 100);
         assert_eq!(mint(json!({"iss": "i"}), 699), first);
-        assert_ne!(mint(json!({"iss": "i"}), 700), first);
+        let second = mint(json!({"iss": "i"}), 700);
+        assert_ne!(second, first);
+        assert_ne!(mint(json!({"iss": "i"}), 100), second, "not before it was issued");
         let error = Minter::default().token("t", &template(json!({"iss": "j"})), &keys, at(1)).unwrap_err();
         assert_eq!(error.to_string(), "there is no key of issuer \"j\"");
     }

@@ -73,7 +73,7 @@ fn module(named: Option<&Path>) -> Result<Module> {
             anyhow!("the filter is not built: run `cargo xtask build-wasm`, name it with --wasm, or replay with --native")
         })?,
     };
-    let options = ModuleOptions { cache: cache(), ..ModuleOptions::default() };
+    let options = ModuleOptions { cache: cache(), interruptible: true, ..ModuleOptions::default() };
     Module::load(&path, &options).with_context(|| format!("{} is not usable", path.display()))
 }
 

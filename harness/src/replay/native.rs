@@ -18,6 +18,10 @@ use crate::capture::Response;
 /// The other end of every connection.
 pub(super) const PEER: (&str, u16) = ("127.0.0.1", 40_000);
 
+/// What an evaluation may take, in milliseconds. The clock of a replay stands still while a request is decided: what a
+/// busy machine takes longer for is not the policy's doing, and must not change its decisions.
+const EVALUATION_MS: u64 = 10_000;
+
 /// The core, with shared data in memory and nonces from a seed.
 #[derive(Debug)]
 pub struct Native {
@@ -34,8 +38,9 @@ impl Native {
     ///
     /// When the configuration is not accepted.
     pub fn new(plugin_config: &str, seed: u64) -> Result<Self> {
-        let engine =
+        let mut engine =
             Engine::configure(plugin_config.as_bytes()).context("the filter refuses its configuration")?;
+        engine.config.limits.evaluation_ms = EVALUATION_MS;
         Ok(Self { engine, shared: BTreeMap::new(), seed, exchanges: 0 })
     }
 

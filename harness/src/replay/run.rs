@@ -91,16 +91,23 @@ impl Replay {
 ///
 /// # Errors
 ///
-/// When the subject does not work, or a token or approval cannot be minted; the error names the exchange.
+/// When the subject does not work, or a token cannot be minted; the error names the exchange. That there is nothing to
+/// approve is no error but a fault of the exchange: it comes of an earlier decision, and is not sent.
 pub fn replay(scenario: &mut Scenario, subject: &mut dyn Subject) -> Result<Replay> {
     let mut exchanges: Vec<Played> = Vec::new();
     let mut replies: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     for exchange in scenario.capture.exchanges.clone() {
         let time = subject.clock(scenario.capture.time_of(&exchange));
         let at = || format!("exchange {}", exchange.id);
-        let request = wire_request(scenario, &exchange, &replies, time).with_context(at)?;
+        let mut request = wire_request(scenario, &exchange, time).with_context(at)?;
         let response = exchange.response.clone().unwrap_or_default();
-        let observed = subject.carry(&request, &response, time).with_context(at)?;
+        let observed = match approval(scenario, &exchange, &replies, time) {
+            Ok(approval) => {
+                request.headers.extend(approval);
+                subject.carry(&request, &response, time).with_context(at)?
+            }
+            Err(fault) => Observed { fault: Some(format!("not sent: {fault:#}")), ..Observed::default() },
+        };
         if let Some(reply) = &observed.reply {
             replies.insert(exchange.id.clone(), reply.body.clone());
         }
@@ -116,22 +123,11 @@ pub fn replay(scenario: &mut Scenario, subject: &mut dyn Subject) -> Result<Repl
     Ok(Replay { name: scenario.capture.name.clone(), subject: subject.name().to_owned(), exchanges })
 }
 
-fn wire_request(
-    scenario: &mut Scenario,
-    exchange: &Exchange,
-    replies: &BTreeMap<String, Vec<u8>>,
-    now: Now,
-) -> Result<WireRequest> {
+fn wire_request(scenario: &mut Scenario, exchange: &Exchange, now: Now) -> Result<WireRequest> {
     let request = &exchange.request;
     let mut headers = request.headers.clone();
     if let Some(template) = &exchange.token {
         headers.push(("authorization".to_owned(), format!("Bearer {}", scenario.mint(template, now)?)));
-    }
-    if let Some(approval) = &exchange.approval {
-        let of = &approval.challenge_of;
-        let reply =
-            replies.get(of).ok_or_else(|| anyhow!("{of} was forwarded: its reply holds no challenge"))?;
-        headers.push((APPROVAL_HEADER.to_owned(), scenario.mint_approval(approval, reply, now)?));
     }
     Ok(WireRequest {
         method: request.method.clone(),
@@ -141,6 +137,20 @@ fn wire_request(
         headers,
         body: request.body.as_ref().map(crate::capture::Body::to_bytes).unwrap_or_default(),
     })
+}
+
+/// The header with the approval, where the exchange has one.
+fn approval(
+    scenario: &mut Scenario,
+    exchange: &Exchange,
+    replies: &BTreeMap<String, Vec<u8>>,
+    now: Now,
+) -> Result<Option<(String, String)>> {
+    let Some(approval) = &exchange.approval else { return Ok(None) };
+    let of = &approval.challenge_of;
+    let reply = replies.get(of).ok_or_else(|| anyhow!("{of} was forwarded, so it holds no challenge"))?;
+    let minted = scenario.mint_approval(approval, reply, now).with_context(|| of.clone())?;
+    Ok(Some((APPROVAL_HEADER.to_owned(), minted)))
 }
 
 /// The status and headers of a response with what a filter added.

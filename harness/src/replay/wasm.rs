@@ -15,6 +15,10 @@ use crate::host::{
 /// Bodies arrive in pieces of this size, as over a connection.
 const CHUNK: usize = 16 * 1024;
 
+/// How long one callback may take. The clock that the module sees stands still meanwhile, so its own limits on time
+/// do not end a policy that runs on and on.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
+
 /// One instance of the module, with a clock and randomness of its own.
 #[derive(Debug)]
 pub struct Wasm {
@@ -23,15 +27,19 @@ pub struct Wasm {
 }
 
 impl Wasm {
-    /// Starts the module and configures it.
+    /// Starts the module and configures it. A module compiled with `interruptible` gets a time limit.
     ///
     /// # Errors
     ///
     /// When it does not start, or refuses its configuration; then with what it logged.
     pub fn new(module: &Module, plugin_config: &str, start: Now, seed: u64) -> Result<Self> {
         let world = SharedWorld::new(start.0, seed, HostLimits::default());
-        let options =
-            VmOptions { name: "remit".to_owned(), root_id: "remit".to_owned(), ..VmOptions::default() };
+        let options = VmOptions {
+            name: "remit".to_owned(),
+            root_id: "remit".to_owned(),
+            time_limit: module.interruptible().then_some(TIME_LIMIT),
+            ..VmOptions::default()
+        };
         let mut vm = Vm::start(module, &world, options).context("the module does not start")?;
         if let Err(error) = vm.configure(plugin_config.as_bytes()) {
             let logged: Vec<_> = world.take_logs().into_iter().map(|line| line.text).collect();
@@ -72,10 +80,7 @@ impl Wasm {
             result = answer(&mut stream, response, &mut clock);
         }
         observed.added = clock.total;
-        let (finished, end) = match stream.finish() {
-            Ok(finished) => (finished, Ok(())),
-            Err((finished, error)) => (finished, Err(error)),
-        };
+        let finished = stream.finish();
         if let Some(reply) = finished.reply {
             observed.status = u16::try_from(reply.status).unwrap_or(0);
             observed.reply =
@@ -90,7 +95,7 @@ impl Wasm {
         } else if result.is_ok() {
             observed.fault = Some("the filter neither forwards nor answers".to_owned());
         }
-        result.map(drop).and(end)
+        result.map(drop).and(finished.fault.map_or(Ok(()), Err))
     }
 }
 
