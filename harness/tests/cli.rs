@@ -1,4 +1,5 @@
 //! The `remit` command as its users run it: output, and how it ends.
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

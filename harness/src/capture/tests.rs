@@ -1,3 +1,5 @@
+//! Tests of the capture format.
+
 use serde_json::json;
 
 use super::*;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use remit_harness::host::{Module, ModuleOptions};
 use remit_harness::replay::report::Style;
-use remit_harness::replay::{Native, Replay, Wasm, replay};
+use remit_harness::replay::{Native, Replay, Wasm, WasmOptions, replay};
 use remit_harness::scenario::{Overrides, Scenario};
 
 use super::{Ending, Format, print};
@@ -60,8 +60,8 @@ fn once(scenario: &mut Scenario, module: Option<&Module>, seed: u64) -> Result<R
     match module {
         None => replay(scenario, &mut Native::new(&config, seed)?),
         Some(module) => {
-            let start = scenario.capture.start;
-            replay(scenario, &mut Wasm::new(module, &config, start, seed)?)
+            let options = WasmOptions { start: scenario.capture.start, seed, ..WasmOptions::default() };
+            replay(scenario, &mut Wasm::new(module, &config, &options)?)
         }
     }
 }

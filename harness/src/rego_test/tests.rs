@@ -1,3 +1,5 @@
+//! Tests of the Rego tests.
+
 use super::*;
 use crate::testing::Folder;
 

@@ -13,7 +13,7 @@ pub use expect::Mismatch;
 pub use native::Native;
 pub use observed::{Audit, Forwarded, Observed, Reply};
 pub use run::{Played, Replay, WireRequest, replay};
-pub use wasm::Wasm;
+pub use wasm::{Wasm, WasmOptions};
 
 use anyhow::Result;
 use remit_core::ids::Now;

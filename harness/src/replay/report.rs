@@ -156,7 +156,7 @@ fn row(played: &Played) -> Row {
         },
     };
     let outcome = audit.and_then(Audit::outcome);
-    let reasons = audit.map(|audit| audit.reasons().join(" ")).unwrap_or_default();
+    let reasons = audit.map(|audit| printable(&audit.reasons().join(" "))).unwrap_or_default();
     let decision = outcome.map_or_else(|| "none".to_owned(), |outcome| outcome.as_str().to_owned());
     let added = milliseconds(played.observed.added);
     let is_as_expected = played.mismatches.is_empty();

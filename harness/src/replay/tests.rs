@@ -1,3 +1,5 @@
+//! Tests of the replay, and of how it is told.
+
 use std::time::Duration;
 
 use serde_json::json;

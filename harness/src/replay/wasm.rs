@@ -12,35 +12,49 @@ use crate::host::{
     HeaderMap, HostError, HostLimits, LogLevel, Module, Properties, SharedWorld, Vm, VmOptions,
 };
 
-/// Bodies arrive in pieces of this size, as over a connection.
-const CHUNK: usize = 16 * 1024;
+/// How a module is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WasmOptions {
+    /// The time at which it starts.
+    pub start: Now,
+    /// What its randomness comes of.
+    pub seed: u64,
+    /// Bodies arrive in pieces of this size, as over a connection.
+    pub chunk_bytes: usize,
+    /// How long one callback may take, for a module compiled with `interruptible`. The clock that the module sees
+    /// stands still meanwhile, so its own limits on time do not end a policy that runs on and on.
+    pub time_limit: Duration,
+}
 
-/// How long one callback may take. The clock that the module sees stands still meanwhile, so its own limits on time
-/// do not end a policy that runs on and on.
-const TIME_LIMIT: Duration = Duration::from_secs(10);
+impl Default for WasmOptions {
+    fn default() -> Self {
+        Self { start: Now(0), seed: 0, chunk_bytes: 16 * 1024, time_limit: Duration::from_secs(10) }
+    }
+}
 
 /// One instance of the module, with a clock and randomness of its own.
 #[derive(Debug)]
 pub struct Wasm {
     world: SharedWorld,
     vm: Vm,
+    chunk_bytes: usize,
 }
 
 impl Wasm {
-    /// Starts the module and configures it. A module compiled with `interruptible` gets a time limit.
+    /// Starts the module and configures it.
     ///
     /// # Errors
     ///
     /// When it does not start, or refuses its configuration; then with what it logged.
-    pub fn new(module: &Module, plugin_config: &str, start: Now, seed: u64) -> Result<Self> {
-        let world = SharedWorld::new(start.0, seed, HostLimits::default());
-        let options = VmOptions {
+    pub fn new(module: &Module, plugin_config: &str, options: &WasmOptions) -> Result<Self> {
+        let world = SharedWorld::new(options.start.0, options.seed, HostLimits::default());
+        let vm_options = VmOptions {
             name: "remit".to_owned(),
             root_id: "remit".to_owned(),
-            time_limit: module.interruptible().then_some(TIME_LIMIT),
+            time_limit: module.interruptible().then_some(options.time_limit),
             ..VmOptions::default()
         };
-        let mut vm = Vm::start(module, &world, options).context("the module does not start")?;
+        let mut vm = Vm::start(module, &world, vm_options).context("the module does not start")?;
         if let Err(error) = vm.configure(plugin_config.as_bytes()) {
             let logged: Vec<_> = world.take_logs().into_iter().map(|line| line.text).collect();
             match logged.last() {
@@ -50,7 +64,7 @@ impl Wasm {
                 _ => return Err(error).context("the module fails while it is configured"),
             }
         }
-        Ok(Self { world, vm })
+        Ok(Self { world, vm, chunk_bytes: options.chunk_bytes.max(1) })
     }
 
     /// The instance, for what a replay does not show.
@@ -70,8 +84,8 @@ impl Wasm {
         let mut clock = Stopwatch::default();
         let ends = request.ends_with_headers();
         let mut result = clock.time(|| stream.request_headers(request.pairs().into_iter().collect(), ends));
-        let pieces = request.body.chunks(CHUNK).count();
-        for (i, piece) in request.body.chunks(CHUNK).enumerate() {
+        let pieces = request.body.chunks(self.chunk_bytes).count();
+        for (i, piece) in request.body.chunks(self.chunk_bytes).enumerate() {
             let last = i.saturating_add(1) == pieces;
             result = result.and_then(|_| clock.time(|| stream.request_body(piece, last)));
         }
@@ -156,4 +170,77 @@ fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
 /// Headers without pseudo-headers.
 fn plain(headers: &HeaderMap) -> Vec<(String, String)> {
     texts(headers).into_iter().filter(|(name, _)| !name.starts_with(':')).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::ModuleOptions;
+
+    /// A guest whose `proxy_on_request_headers` is this; its answer to a body is that to the headers.
+    fn guest(on_headers: &str) -> Module {
+        let wat = format!(
+            r#"(module
+                (memory (export "memory") 1)
+                (func (export "proxy_abi_version_0_2_1"))
+                (func (export "malloc") (param i32) (result i32) i32.const 1024)
+                (func (export "proxy_on_configure") (param i32 i32) (result i32) local.get 1)
+                (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) {on_headers})
+                (func (export "proxy_on_request_body") (param i32 i32 i32) (result i32) {on_headers}))"#
+        );
+        let options = ModuleOptions { interruptible: true, ..ModuleOptions::default() };
+        Module::from_bytes(&wat::parse_str(wat).unwrap(), &options).unwrap()
+    }
+
+    fn request() -> WireRequest {
+        WireRequest {
+            method: "POST".into(),
+            scheme: "https".into(),
+            authority: "x".into(),
+            path: "/".into(),
+            headers: vec![("X-A".into(), "1".into())],
+            body: b"a body".to_vec(),
+        }
+    }
+
+    fn carried(on_headers: &str) -> Observed {
+        let options =
+            WasmOptions { time_limit: Duration::from_millis(50), chunk_bytes: 4, ..WasmOptions::default() };
+        let mut subject = Wasm::new(&guest(on_headers), "{}", &options).unwrap();
+        let response = Response { status: 204, ..Response::default() };
+        subject.carry(&request(), &response, Now(1)).unwrap()
+    }
+
+    #[test]
+    fn what_passes_is_forwarded_whole() {
+        let observed = carried("i32.const 0");
+        let forwarded = observed.forwarded.unwrap();
+        assert_eq!((observed.status, observed.fault, observed.audit), (204, None, None));
+        assert_eq!((forwarded.header("x-a"), forwarded.header(":path")), (Some("1"), Some("/")));
+        assert_eq!(forwarded.body, b"a body");
+    }
+
+    #[test]
+    fn a_guest_that_fails_is_a_fault_and_answers_503() {
+        for (on_headers, expected) in [
+            ("unreachable", "trap in proxy_on_request_headers"),
+            ("(loop br 0) i32.const 0", "exceeded its time limit of 50ms"),
+        ] {
+            let observed = carried(on_headers);
+            assert!(
+                observed.fault.as_ref().is_some_and(|fault| fault.contains(expected)),
+                "{:?}",
+                observed.fault
+            );
+            assert_eq!((observed.status, observed.forwarded), (503, None));
+        }
+        let observed = carried("i32.const 1");
+        assert_eq!(observed.fault.as_deref(), Some("the filter neither forwards nor answers"));
+    }
+
+    #[test]
+    fn a_configuration_can_be_refused() {
+        let error = Wasm::new(&guest("i32.const 0"), "", &WasmOptions::default()).unwrap_err();
+        assert!(format!("{error:#}").contains("configur"), "{error:#}");
+    }
 }
