@@ -112,11 +112,8 @@ impl Root {
         let patience =
             self.shared.engine.borrow().as_ref().map_or(0, |engine| engine.config.limits.body_seconds);
         let mut waiting = self.shared.waiting.borrow_mut();
-        let late: Vec<u32> = waiting
-            .iter()
-            .filter(|(_, wait)| now.since(wait.since) >= patience)
-            .map(|(id, _)| *id)
-            .collect();
+        let late: Vec<u32> =
+            waiting.iter().filter(|(_, wait)| now.since(wait.since) >= patience).map(|(id, _)| *id).collect();
         let late: Vec<_> = late.into_iter().filter_map(|id| Some((id, waiting.remove(&id)?))).collect();
         drop(waiting);
         for (id, wait) in late {

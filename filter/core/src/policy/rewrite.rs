@@ -34,9 +34,8 @@ pub(super) fn rewrite(
         let facts = survey.rules.get(path)?;
         for definition in &facts.definitions {
             let Rule::Spec { head, .. } = definition.rule else { continue };
-            let (span, text) = set_head(head, &values)?;
+            let (span, end, text) = set_head(head, &values)?;
             let start = usize::try_from(span.start).ok()?;
-            let end = usize::try_from(span.end).ok()?;
             edits.entry(span.source.get_path()).or_default().push((start, end, text));
         }
         ends.entry(facts.at.file.as_str()).or_default().push_str(&format!(
@@ -69,11 +68,17 @@ pub(super) fn rewrite(
     Some(texts)
 }
 
-/// `r := v` as `remit_values_r contains (v)`.
-fn set_head<'a>(head: &'a RuleHead, values: &str) -> Option<(&'a Span, String)> {
+/// `r := v` as `remit_values_r contains (v)`, and where it ends.
+fn set_head<'a>(head: &'a RuleHead, values: &str) -> Option<(&'a Span, usize, String)> {
     let RuleHead::Compr { span, refr, assign } = head else { return None };
     let Expr::Var { span: name, .. } = refr.as_ref() else { return None };
-    let rest = span.text().strip_prefix(name.text())?.trim();
+    let source = span.source.get_contents();
+    let (start, mut end) = (usize::try_from(span.start).ok()?, usize::try_from(span.end).ok()?);
+    // The span of a string leaves out its quotes, and so does that of a head that ends with one.
+    if matches!(source.as_bytes().get(end), Some(b'"' | b'`')) {
+        end = end.checked_add(1)?;
+    }
+    let rest = source.get(start..end)?.strip_prefix(name.text())?.trim();
     let value = match assign {
         None if rest.is_empty() => "true",
         None => return None,
@@ -82,5 +87,5 @@ fn set_head<'a>(head: &'a RuleHead, values: &str) -> Option<(&'a Span, String)> 
             rest.strip_prefix(sign)?.trim()
         }
     };
-    Some((span, format!("{values} contains ({value}) ")))
+    Some((span, end, format!("{values} contains ({value}) ")))
 }

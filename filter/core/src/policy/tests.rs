@@ -422,3 +422,24 @@ fn no_served_builtin_panics_on_odd_arguments() {
         }
     }
 }
+
+#[test]
+fn rules_of_two_values_stay_on_the_bytecode() {
+    for value in [
+        r#""text""#,
+        "`raw`",
+        r#"["a", "b"]"#,
+        r#"{"a"} | cautions"#,
+        r#"input["x"]"#,
+        "{x | some x in cautions}",
+        "count(cautions) + 1",
+    ] {
+        let policy = format!(
+            "package a\nd := reasons\ncautions contains \"c\"\nreasons := 1 if input.x == 1\nreasons := {value} if input.x == 2\n"
+        );
+        let files = [("a.rego", policy.into_bytes())];
+        let bundle = Bundle::from_files(files, &BundleLimits::default()).unwrap();
+        let policy = Policy::compile(&bundle, "a/d", &PolicyLimits::default()).unwrap();
+        assert_eq!(policy.engine(), EngineKind::Bytecode, "{value}");
+    }
+}
