@@ -11,6 +11,7 @@ mod pointer;
 pub mod rego_test;
 pub mod replay;
 pub mod scenario;
+pub mod schema;
 pub mod signing;
 #[cfg(test)]
 mod testing;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use remit_core::config::Config;
 use remit_harness::check::{Subject, check};
+use remit_harness::schema;
 use remit_harness::text::{padded, printable};
 
 use super::{Ending, print};
@@ -32,12 +32,16 @@ pub(super) struct Arguments {
 enum Schema {
     /// The plugin configuration.
     Config,
+    /// The input that policies see.
+    Input,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Ending> {
-    if let Some(Schema::Config) = arguments.schema {
-        let schema = schemars::schema_for!(Config);
-        print(&format!("{:#}\n", schema.as_value()))?;
+    if let Some(schema) = arguments.schema {
+        print(&match schema {
+            Schema::Config => schema::config(),
+            Schema::Input => schema::input(),
+        })?;
         return Ok(Ending::Good);
     }
     let subject = Subject {

@@ -114,6 +114,7 @@ mod tests {
             ("test", false),
             ("check --config a --bundle b", true),
             ("check --schema config", true),
+            ("check --schema input", true),
             ("check --schema other", false),
             ("check", false),
             ("token --issuer i --key k --sub s --aud a", true),

@@ -1,5 +1,8 @@
 //! The sole input that Rego sees: opa-envoy-plugin's, with Remit's own part under `input.remit`.
 
+#[cfg(any(test, feature = "schema"))]
+pub mod schema;
+
 use serde_json::Value;
 
 use crate::action::Action;
@@ -99,7 +102,7 @@ pub fn compose(parts: Parts<'_>, reads: &Reads) -> Document {
         attributes.push(("source", Document::object([("address", address)])));
     }
     let texts = |items: &[String]| Document::array(items.iter().map(|item| Document::text(item)));
-    let remit = remit_document(&parts);
+    let remit = remit_document(&parts, reads);
     let mut fields = vec![
         (
             "version",
@@ -162,14 +165,14 @@ fn request_document(parts: &Parts<'_>, reads: &Reads) -> Document {
     Document::object([("time", time), ("http", Document::object(http))])
 }
 
-fn remit_document(parts: &Parts<'_>) -> Document {
+fn remit_document(parts: &Parts<'_>, reads: &Reads) -> Document {
     let mut fields = vec![
         ("v", Document::number_u64(1)),
         ("now", Document::number_u64(parts.now.seconds().0)),
         ("mode", Document::text(parts.mode.as_str())),
         ("token", parts.identity.token.clone()),
         ("delegation", parts.identity.delegated.clone()),
-        ("action", action_document(parts.action)),
+        ("action", action_document(parts.action, reads)),
         // What the request itself shows is in the action; baselines and history are not kept yet.
         ("signals", Document::map([])),
     ];
@@ -190,7 +193,7 @@ fn party_document(party: &Party) -> Document {
     Document::object([("iss", Document::text(&party.iss)), ("sub", Document::text(&party.sub))])
 }
 
-fn action_document(action: &Action) -> Document {
+fn action_document(action: &Action, reads: &Reads) -> Document {
     let effects =
         serde_json::to_value(action.effects).map_or_else(|_| Document::null(), Document::from_json_owned);
     let counterparties = action.counterparties.iter().map(|party| {
@@ -207,10 +210,12 @@ fn action_document(action: &Action) -> Document {
         ("verb", Document::text(action.verb.as_str())),
         ("method", Document::text(&action.method)),
         ("effects", effects),
-        ("arguments", Document::from_json(&action.arguments)),
         ("counterparties", Document::array(counterparties)),
         ("missing", Document::array(action.missing.iter().map(|pointer| Document::text(pointer)))),
     ];
+    if reads.arguments {
+        fields.push(("arguments", Document::from_json(&action.arguments)));
+    }
     if let Some(tool) = &action.tool {
         fields.push(("tool", Document::text(tool)));
     }
@@ -223,4 +228,76 @@ fn action_document(action: &Action) -> Document {
         fields.push(("resource", resource));
     }
     Document::object(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::action::{Catalog, Route};
+    use crate::request::tests::request;
+    use crate::token::IssuerRules;
+    use crate::token::testing::{ISSUER, NOW, Signer, at, claims, with};
+
+    const ALL: Reads = Reads { body: true, arguments: true, peer: true, query: true, headers: true };
+    const NONE: Reads = Reads { body: false, arguments: false, peer: false, query: false, headers: false };
+
+    fn composed(reads: Reads) -> Value {
+        let signer = Signer::new(crate::keys::Algorithm::EdDsa, "k1");
+        let task = json!([{"type": "agent_task", "task_id": "t", "actions": ["a"], "expires": NOW + 9}]);
+        let token = signer.verified(&with(claims(), &json!({"authorization_details": task})));
+        let rules = IssuerRules::new(ISSUER, &[], "x");
+        let identity = Identity::new(&token, Delegation::resolve(&token, &rules).unwrap());
+        let view = request(("POST", "forum.example", "/mcp/a?x=1"), &[("a", "1"), ("a", "2")]).unwrap();
+        let catalog = Catalog::parse(Some(json!({"http": [{"authority": "forum.example", "routes": [
+            {"method": "POST", "path": "/mcp/{p}", "operation": "o", "verb": "create",
+             "resource": {"type": "thing", "id": "/path/p"}, "effects": {"side_effect": true},
+             "counterparties": [{"kind": "person", "value": "/query/x"}]}]}]})))
+        .unwrap();
+        let action = Route::find(&view, &catalog).classify(&view, Some(b"text"), 8).unwrap();
+        let approval: Option<&Approval> = None;
+        let parts = Parts {
+            request: &view,
+            peer: Some(&Peer { address: "10.0.0.1".into(), port: 9 }),
+            body: Some(b"text"),
+            parsed_body: None,
+            truncated: false,
+            identity: &identity,
+            action: &action,
+            approval,
+            mode: Mode::Enforce,
+            id: "d",
+            now: at(NOW),
+        };
+        compose(parts, &reads).to_json().unwrap()
+    }
+
+    #[test]
+    fn inputs_have_the_published_shape() {
+        for reads in [ALL, NONE] {
+            let input = composed(reads);
+            let shape: Result<schema::Input, _> = serde_json::from_value(input.clone());
+            assert!(shape.is_ok(), "{}: {input:#}", shape.unwrap_err());
+        }
+    }
+
+    #[test]
+    fn what_nobody_reads_is_not_built() {
+        let (all, none) = (composed(ALL), composed(NONE));
+        assert_eq!(all["attributes"]["request"]["http"]["headers"]["a"], "1,2");
+        assert_eq!(all["parsed_query"], json!({"x": ["1"]}));
+        assert_eq!(all["parsed_body"], Value::Null);
+        for pointer in [
+            "/attributes/request/http/headers",
+            "/attributes/request/http/body",
+            "/parsed_query",
+            "/parsed_body",
+            "/truncated_body",
+            "/remit/action/arguments",
+        ] {
+            assert!(all.pointer(pointer).is_some(), "{pointer}");
+            assert!(none.pointer(pointer).is_none(), "{pointer}");
+        }
+    }
 }

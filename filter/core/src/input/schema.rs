@@ -1,0 +1,309 @@
+//! The shape of the input as types: what the published JSON Schema is generated from, and what tests hold inputs against.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::action::{Counterparty, Effects, Protocol, Resource, Verb};
+use crate::config::Mode;
+
+/// The input of a policy: opa-envoy-plugin's, with Remit's own part under `remit`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Input {
+    /// Which input this is: ext_authz v3 as protojson.
+    pub version: Version,
+    /// The request and its connection.
+    pub attributes: Attributes,
+    /// The decoded segments of the path.
+    pub parsed_path: Vec<String>,
+    /// The decoded query.
+    #[serde(default)]
+    pub parsed_query: Option<BTreeMap<String, Vec<String>>>,
+    /// The body, where it is JSON.
+    #[serde(default)]
+    pub parsed_body: Option<Value>,
+    /// Whether the body was over the limit, so that the policy decides without it.
+    #[serde(default)]
+    pub truncated_body: Option<bool>,
+    /// What only Remit knows.
+    pub remit: Remit,
+}
+
+/// Which input this is.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Version {
+    /// `v3`.
+    pub ext_authz: String,
+    /// `protojson`.
+    pub encoding: String,
+}
+
+/// The request and its connection.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Attributes {
+    /// The other end of the connection.
+    #[serde(default)]
+    pub source: Option<Source>,
+    /// The request.
+    pub request: Request,
+}
+
+/// The other end of the connection.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Source {
+    /// Its address.
+    pub address: Address,
+}
+
+/// An address.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Address {
+    /// A socket's address.
+    pub socket_address: SocketAddress,
+}
+
+/// A socket's address.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SocketAddress {
+    /// IP address.
+    pub address: String,
+    /// Port.
+    pub port_value: u16,
+}
+
+/// The request.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Request {
+    /// When it came.
+    pub time: Time,
+    /// As HTTP.
+    pub http: Http,
+}
+
+/// An instant.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Time {
+    /// Seconds since the Unix epoch.
+    pub seconds: u64,
+    /// Nanoseconds beyond.
+    pub nanos: u32,
+}
+
+/// A request as HTTP.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Http {
+    /// The decision id.
+    pub id: String,
+    /// The method.
+    pub method: String,
+    /// Path and query as they came.
+    pub path: String,
+    /// The authority as it came.
+    pub host: String,
+    /// `http` or `https`.
+    pub scheme: String,
+    /// Names in lower case, pseudo-headers included; several values are joined by commas.
+    #[serde(default)]
+    pub headers: Option<BTreeMap<String, String>>,
+    /// The body as text.
+    #[serde(default)]
+    pub body: Option<String>,
+}
+
+/// What only Remit knows.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Remit {
+    /// The version of this part: 1.
+    pub v: u32,
+    /// The present, in seconds since the Unix epoch.
+    pub now: u64,
+    /// Enforce or observe.
+    pub mode: Mode,
+    /// The verified token.
+    pub token: Token,
+    /// Who acts for whom, and for which task.
+    pub delegation: Delegation,
+    /// What is asked for.
+    pub action: Action,
+    /// What the action looks like beside a baseline and a history: nothing yet.
+    pub signals: BTreeMap<String, Value>,
+    /// A verified approval for exactly this action, whose challenge is open.
+    #[serde(default)]
+    pub approval: Option<Approval>,
+}
+
+/// A verified token.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Token {
+    /// Issuer.
+    pub iss: String,
+    /// Subject: the principal.
+    pub sub: String,
+    /// Audience.
+    pub aud: Vec<String>,
+    /// Expiry, in seconds since the Unix epoch.
+    pub exp: u64,
+    /// Issue, in seconds since the Unix epoch.
+    pub iat: u64,
+    /// The token's id.
+    #[serde(default)]
+    pub jti: Option<String>,
+    /// The OAuth client, which is not the actor.
+    #[serde(default)]
+    pub client_id: Option<String>,
+    /// Scopes.
+    pub scope: Vec<String>,
+    /// The key that signed it.
+    #[serde(default)]
+    pub kid: Option<String>,
+    /// The algorithm.
+    pub alg: String,
+    /// `exp - iat`.
+    pub lifetime_seconds: u64,
+    /// All claims as they came.
+    pub claims: BTreeMap<String, Value>,
+}
+
+/// Who acts for whom.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Delegation {
+    /// On whose behalf.
+    pub principal: Principal,
+    /// Who acts now; absent when the token expresses no delegation.
+    #[serde(default)]
+    pub actor: Option<Party>,
+    /// All actors, the current one first.
+    pub chain: Vec<Party>,
+    /// How many actors there are.
+    pub depth: usize,
+    /// What proves that each hop narrowed: `asserted`.
+    pub evidence: String,
+    /// Whether a human is at the root.
+    pub traceable: bool,
+    /// The task, where the token names one.
+    #[serde(default)]
+    pub task: Option<Task>,
+}
+
+/// The identity at the root.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Principal {
+    /// Issuer.
+    pub iss: String,
+    /// Name within it.
+    pub sub: String,
+    /// `human`, `service`, `agent` or `unknown`.
+    pub kind: String,
+}
+
+/// An identity.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Party {
+    /// Issuer.
+    pub iss: String,
+    /// Name within it.
+    pub sub: String,
+}
+
+/// What the agent was asked to do; what the token leaves out is absent.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Task {
+    /// Which task.
+    pub task_id: String,
+    /// Who asked.
+    #[serde(default)]
+    pub requested_by: Option<String>,
+    /// Names of operations.
+    #[serde(default)]
+    pub actions: Option<Vec<String>>,
+    /// Names of resources.
+    #[serde(default)]
+    pub locations: Option<Vec<String>>,
+    /// Values named in the prompt, by kind.
+    #[serde(default)]
+    pub identifiers: Option<BTreeMap<String, Vec<String>>>,
+    /// How many calls the task may take.
+    #[serde(default)]
+    pub max_calls: Option<u64>,
+    /// When it ends, in seconds since the Unix epoch.
+    #[serde(default)]
+    pub expires: Option<u64>,
+}
+
+/// What is asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Action {
+    /// The protocol it was spoken in.
+    pub protocol: Protocol,
+    /// Whether the catalog knows it.
+    pub classified: bool,
+    /// The name that catalog, tokens and policy share.
+    pub operation: String,
+    /// What kind of thing it does.
+    pub verb: Verb,
+    /// The JSON-RPC or HTTP method.
+    pub method: String,
+    /// The MCP tool.
+    #[serde(default)]
+    pub tool: Option<String>,
+    /// What it is done to.
+    #[serde(default)]
+    pub resource: Option<Resource>,
+    /// What it does to the world.
+    pub effects: Effects,
+    /// MCP: the arguments. HTTP: `path`, `query` and `body`. Absent where no rule reads them.
+    #[serde(default)]
+    pub arguments: Option<Value>,
+    /// Whom it reaches.
+    pub counterparties: Vec<Counterparty>,
+    /// JSON pointers that the catalog needs and the request lacks.
+    pub missing: Vec<String>,
+}
+
+/// An approval.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Approval {
+    /// Who approved.
+    pub approver: Party,
+    /// How the approver was authenticated.
+    #[serde(default)]
+    pub acr: Option<String>,
+    /// When the approver was authenticated, in seconds since the Unix epoch.
+    #[serde(default)]
+    pub auth_time: Option<u64>,
+}
