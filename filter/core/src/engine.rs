@@ -261,6 +261,11 @@ impl Engine {
         Ok(Self { config, tokens, issuers, approvers, bundle, bundle_source })
     }
 
+    /// Puts a bundle in force that was loaded apart from any source, as a replay does.
+    pub fn activate(&mut self, bundle: ActiveBundle) -> &Rc<ActiveBundle> {
+        self.bundle.insert(Rc::new(bundle))
+    }
+
     /// The bundle in force: `None` before the first fetch, and after the last one has grown too old.
     #[must_use]
     pub fn bundle(&self, now: UnixSeconds) -> Option<&Rc<ActiveBundle>> {
@@ -361,9 +366,8 @@ impl Engine {
         let limits = key_limits(&self.config.limits);
         let installed = match id {
             SourceId::Bundle => {
-                let active = Rc::new(load(&body, &self.config)?);
-                self.bundle = Some(Rc::clone(&active));
-                Installed::Bundle(active)
+                let active = load(&body, &self.config)?;
+                Installed::Bundle(Rc::clone(self.activate(active)))
             }
             SourceId::Keys(iss) => {
                 let issuer = self.issuers.get_mut(iss).ok_or(FetchError::Unknown)?;
