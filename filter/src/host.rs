@@ -76,6 +76,11 @@ pub(crate) fn reply(status: u16, headers: &[(String, String)], body: &str) {
     }
 }
 
+/// Lets a request go on that an earlier callback held back.
+pub(crate) fn resume_request() {
+    let _ = hostcalls::resume_http_request();
+}
+
 /// Filter state `wasm.<name>`, which access logs print as `%FILTER_STATE(wasm.<name>:PLAIN)%`.
 pub(crate) fn set_filter_state(name: &str, value: &str) {
     let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
@@ -83,8 +88,11 @@ pub(crate) fn set_filter_state(name: &str, value: &str) {
 
 /// A value of the proxy's shared data and its version; `None` when it cannot be read.
 pub(crate) fn shared(key: &str) -> Option<(Option<Vec<u8>>, u32)> {
-    let (value, version) = hostcalls::get_shared_data(key).ok()?;
-    Some((value, version.unwrap_or(0)))
+    match hostcalls::get_shared_data(key).ok()? {
+        (None, _) => Some((None, 0)),
+        // A value without a version could only be overwritten blindly.
+        (Some(value), version) => Some((Some(value), version.filter(|version| *version > 0)?)),
+    }
 }
 
 /// Replaces a value. Version 0 means that there was none, and then hosts overwrite: whoever loses that race loses what

@@ -18,8 +18,8 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     /// Counts the end of an exchange.
-    pub(crate) fn concluded(&self, conclusion: &Conclusion, enforced: bool, microseconds: u64) {
-        let outcome = conclusion.outcome.as_str();
+    pub(crate) fn concluded(&self, conclusion: &Conclusion, microseconds: u64) {
+        let (outcome, enforced) = (conclusion.outcome.as_str(), conclusion.enforced);
         self.count(&format!("remit.decisions.outcome.{outcome}.enforced.{enforced}"));
         for reason in &conclusion.reasons {
             self.count(&format!("remit.reasons.outcome.{outcome}.reason.{reason}"));
@@ -39,6 +39,11 @@ impl Metrics {
         {
             host::record(id, microseconds);
         }
+    }
+
+    /// Counts a request that nothing could decide.
+    pub(crate) fn unconfigured(&self) {
+        self.count("remit.errors.kind.no_configuration");
     }
 
     /// Counts what became of a fetch.

@@ -5,9 +5,12 @@ use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, LogLevel};
+use remit_core::audit::AuditRecord;
 use remit_core::config::Mode;
+use remit_core::decision::Decision;
 use remit_core::effect::{Effect, Forward};
 use remit_core::exchange::{Body, Conclusion, Event, Exchange, Need, Nonce, Step};
+use remit_core::reason;
 
 use crate::host;
 use crate::root::{Shared, Wait};
@@ -59,6 +62,10 @@ impl Stream {
                 "remit: a body did not arrive in time; if none ever does, set allow_on_headers_stop_iteration: true",
             );
             waiting.run(shared, Event::Body(Body::Late));
+            if waiting.stage == Stage::Forwarded {
+                // Observe mode: nobody calls back for this request, so it is let go from here.
+                host::resume_request();
+            }
         }
     }
 
@@ -85,13 +92,21 @@ impl Waiting {
         let mut engine = shared.engine.borrow_mut();
         let (Some(exchange), Some(engine)) = (self.exchange.as_mut(), engine.as_mut()) else {
             // No randomness to name a decision with, or no configuration: nothing can be decided, nothing passes.
+            let decision = Decision::deny(reason::NO_CONFIGURATION, 503);
+            let mut record = AuditRecord::of(&decision, "", Mode::Enforce, host::now());
+            record.replied(503);
+            host::log(LogLevel::Info, &record.to_line());
+            shared.metrics.unconfigured();
             host::reply(503, &[], "");
             self.stage = Stage::Answered;
             return;
         };
+        let mut nanoseconds = 0_u64;
         loop {
             let began = host::now();
-            event = match exchange.advance(engine, event, began) {
+            let step = exchange.advance(engine, event, began);
+            nanoseconds = nanoseconds.saturating_add(host::now().0.saturating_sub(began.0));
+            event = match step {
                 Step::Need(Need::Body { limit }) => {
                     self.stage = Stage::Body { limit };
                     return;
@@ -102,9 +117,7 @@ impl Waiting {
                     Event::Stored(host::store_shared(&key, &value, version))
                 }
                 Step::Done(conclusion) => {
-                    let microseconds = host::now().0.saturating_sub(began.0) / 1000;
-                    let enforced = engine.config.mode == Mode::Enforce;
-                    shared.metrics.concluded(&conclusion, enforced, microseconds);
+                    shared.metrics.concluded(&conclusion, nanoseconds / 1000);
                     self.carry_out(*conclusion);
                     return;
                 }

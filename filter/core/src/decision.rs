@@ -164,6 +164,7 @@ impl Decision {
         if allowed {
             decision.remove_headers =
                 names(object.remove("request_headers_to_remove"), "request_headers_to_remove")?;
+            decision.remove_headers.iter_mut().for_each(|name| name.make_ascii_lowercase());
             if decision.remove_headers.iter().any(|name| !may_be_set(name)) {
                 return Err(MalformedDecision::Member("request_headers_to_remove"));
             }
@@ -212,13 +213,16 @@ impl Decision {
     /// Whether the policy came to no decision, as opposed to deciding against.
     #[must_use]
     pub fn is_failure(&self) -> bool {
-        const FAILURES: [ReasonCode; 6] = [
+        const FAILURES: [ReasonCode; 9] = [
             reason::NO_BUNDLE,
             reason::DECISION_UNDEFINED,
             reason::DECISION_CONFLICT,
             reason::DECISION_MALFORMED,
             reason::EVALUATION_FAILED,
+            reason::INSTRUCTIONS_EXHAUSTED,
+            reason::TIME_EXHAUSTED,
             reason::STATE_UNAVAILABLE,
+            reason::CHALLENGES_FULL,
         ];
         self.reasons.iter().any(|code| FAILURES.contains(code))
     }
@@ -359,6 +363,7 @@ mod tests {
             json!({"allowed": true, "headers": {"x-remit-agent": "me"}}),
             json!({"allowed": true, "request_headers_to_remove": "a"}),
             json!({"allowed": true, "request_headers_to_remove": [":path"]}),
+            json!({"allowed": true, "request_headers_to_remove": ["Content-Length"]}),
             json!({"allowed": true, "query_parameters_to_set": {"a": 1}}),
             json!({"allowed": true, "dynamic_metadata": 1}),
             json!({"allowed": false, "http_status": 99}),

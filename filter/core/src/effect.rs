@@ -6,7 +6,7 @@ use crate::action::McpId;
 use crate::config::Denials;
 use crate::decision::{Decision, Outcome, Permit};
 use crate::delegation::Delegation;
-use crate::request::{APPROVAL_HEADER, OWN_PREFIX, RequestView};
+use crate::request::{OWN_PREFIX, RequestView};
 
 /// JSON-RPC error code of a denial; outside of the range that JSON-RPC and MCP reserve.
 pub const MCP_DENIED: i64 = -31_403;
@@ -69,30 +69,26 @@ pub enum Credential {
     Invalid,
 }
 
-/// The effect of a decision with leave to forward.
+/// The effect of a decision with leave to forward. `own_headers` are the client's copies of what only the filter sends.
 #[must_use]
 pub fn forward(
     permit: Permit,
     decision: &Decision,
     request: Option<&RequestView>,
+    own_headers: Vec<String>,
     delegation: Option<&Delegation>,
     decision_id: &str,
 ) -> Forward {
-    let mut remove_headers: Vec<String> = request
-        .map(RequestView::headers)
-        .unwrap_or_default()
-        .iter()
-        .map(|(name, _)| name)
-        .filter(|name| name.starts_with(OWN_PREFIX) || name.as_str() == APPROVAL_HEADER)
-        .cloned()
-        .collect();
+    let mut remove_headers = own_headers;
     let mut set_headers = vec![(format!("{OWN_PREFIX}decision-id"), decision_id.to_owned())];
     if let Some(delegation) = delegation {
         let mut tell =
             |name: &str, value: &str| set_headers.push((format!("{OWN_PREFIX}{name}"), header_safe(value)));
         tell("principal", &delegation.principal.party.sub);
+        tell("principal-issuer", &delegation.principal.party.iss);
         if let Some(actor) = &delegation.actor {
             tell("agent", &actor.sub);
+            tell("agent-issuer", &actor.iss);
         }
         if let Some(task) = &delegation.task {
             tell("task", &task.task_id);
@@ -273,17 +269,16 @@ mod tests {
     }
 
     #[test]
-    fn a_clients_own_copies_are_removed() {
-        let headers =
-            [("X-Remit-Agent", "boss"), ("x-remit-anything", "1"), ("agent-approval", "t"), ("accept", "*")];
-        let view = request(("GET", "a", "/p?a=1&b=2"), &headers).unwrap();
+    fn what_only_the_filter_sends_is_removed() {
+        let own = vec!["x-remit-agent".to_owned()];
+        let view = request(("GET", "a", "/p?a=1&b=2"), &[("accept", "*")]).unwrap();
         let decision = Decision::from_policy(json!({
             "allowed": true, "headers": {"x-a": ["1", "2"]}, "request_headers_to_remove": ["accept"],
             "query_parameters_to_remove": ["a"], "query_parameters_to_set": {"c": "x y"}}))
         .unwrap();
         let permit = decision.permit(Mode::Enforce).unwrap();
-        let forward = forward(permit, &decision, Some(&view), None, "d-1");
-        assert_eq!(forward.remove_headers, ["x-remit-agent", "x-remit-anything", "agent-approval", "accept"]);
+        let forward = forward(permit, &decision, Some(&view), own, None, "d-1");
+        assert_eq!(forward.remove_headers, ["x-remit-agent", "accept"]);
         assert_eq!(forward.path.as_deref(), Some("/p?b=2&c=x%20y"));
         assert_eq!(forward.set_headers.len(), 3);
     }

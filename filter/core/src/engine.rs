@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
 
 use crate::action::{Catalog, CatalogError};
 use crate::approval::{APPROVAL_TYPE, MAX_LIFETIME_SECONDS};
@@ -96,6 +97,8 @@ pub struct Issuer {
     /// What its tokens must be like.
     pub rules: Arc<IssuerRules>,
     keys: Option<KeySet>,
+    /// SHA-256 of the fetched key set in force.
+    digest: Option<[u8; 32]>,
     source: Option<Source>,
 }
 
@@ -110,7 +113,18 @@ impl Issuer {
             KeySource::Secret(secret) => (Some(KeySet::from_secret(secret)?), None),
             KeySource::Http(http) => (None, Some(Source::new(http.clone()))),
         };
-        Ok(Self { rules: Arc::new(rules), keys, source })
+        Ok(Self { rules: Arc::new(rules), keys, digest: None, source })
+    }
+
+    /// Puts a fetched key set in force. One that is the same to the byte changes nothing.
+    fn install(&mut self, body: &[u8], limits: &KeyLimits) -> Result<Installed, KeySetError> {
+        let digest: [u8; 32] = Sha256::digest(body).into();
+        if self.keys.is_some() && self.digest == Some(digest) {
+            return Ok(Installed::Unchanged);
+        }
+        self.keys = Some(KeySet::parse(body, &self.rules.algorithms, limits)?);
+        self.digest = Some(digest);
+        Ok(Installed::Keys)
     }
 
     /// The keys that may be used now: `None` before the first fetch, and after the last one has grown too old.
@@ -340,7 +354,10 @@ impl Engine {
         let Some(source) = self.source_mut(id) else { return Err(FetchError::Unknown) };
         match installed {
             Ok((installed, etag)) => {
-                source.succeeded(now, etag);
+                match etag {
+                    Some(etag) => source.succeeded(now, etag),
+                    None => source.confirmed(now),
+                }
                 if matches!(installed, Installed::Keys) {
                     // A token that the old keys verified may have been signed by a key that is gone.
                     self.tokens.invalidate();
@@ -354,11 +371,16 @@ impl Engine {
         }
     }
 
-    fn install(&mut self, id: &SourceId, answer: Answer) -> Result<(Installed, Option<String>), FetchError> {
+    /// What is installed, and the ETag of what replaces the last good answer, if something does.
+    fn install(
+        &mut self,
+        id: &SourceId,
+        answer: Answer,
+    ) -> Result<(Installed, Option<Option<String>>), FetchError> {
         let (etag, body) = match answer {
             Answer::Nothing => return Err(FetchError::Nothing),
-            Answer::Response { status: 304, etag, .. } if self.holds(id) => {
-                return Ok((Installed::Unchanged, etag));
+            Answer::Response { status: 304, .. } if self.holds(id) => {
+                return Ok((Installed::Unchanged, None));
             }
             Answer::Response { status: 200, etag, body } => (etag, body),
             Answer::Response { status, .. } => return Err(FetchError::Status(status)),
@@ -371,16 +393,14 @@ impl Engine {
             }
             SourceId::Keys(iss) => {
                 let issuer = self.issuers.get_mut(iss).ok_or(FetchError::Unknown)?;
-                issuer.keys = Some(KeySet::parse(&body, &issuer.rules.algorithms, &limits)?);
-                Installed::Keys
+                issuer.install(&body, &limits)?
             }
             SourceId::ApprovalKeys(iss) => {
                 let issuer = self.approvers.get_mut(iss).ok_or(FetchError::Unknown)?;
-                issuer.keys = Some(KeySet::parse(&body, &issuer.rules.algorithms, &limits)?);
-                Installed::Keys
+                issuer.install(&body, &limits)?
             }
         };
-        Ok((installed, etag))
+        Ok((installed, Some(etag)))
     }
 
     fn holds(&self, id: &SourceId) -> bool {

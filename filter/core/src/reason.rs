@@ -2,6 +2,8 @@
 
 use crate::ids::ReasonCode;
 
+/// No configuration is in force, or the host has no randomness to name a decision with.
+pub const NO_CONFIGURATION: ReasonCode = ReasonCode::of("no_configuration");
 /// No bundle is in force.
 pub const NO_BUNDLE: ReasonCode = ReasonCode::of("no_bundle");
 /// The policy gave no decision.

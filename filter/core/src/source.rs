@@ -62,15 +62,18 @@ impl Source {
         Some(Fetch { cluster, authority, path, etag: self.etag.clone(), timeout_ms })
     }
 
-    /// A good answer was installed, or the last one confirmed.
+    /// A good answer was installed. Without an ETag the next fetch asks for the whole again.
     pub fn succeeded(&mut self, now: UnixSeconds, etag: Option<String>) {
+        self.etag = etag;
+        self.confirmed(now);
+    }
+
+    /// The last good answer is still the right one.
+    pub fn confirmed(&mut self, now: UnixSeconds) {
         self.in_flight = false;
         self.failures = 0;
         self.last_good = Some(now);
         self.next = now.plus(self.http.refresh_seconds);
-        if etag.is_some() {
-            self.etag = etag;
-        }
     }
 
     /// No answer, or one that could not be used. The next try comes after 1, 2, 4 … seconds, at most the refresh time.
@@ -121,7 +124,7 @@ mod tests {
         source.succeeded(t(1001), Some("\"1\"".into()));
         assert!(source.due(t(1060)).is_none());
         assert_eq!(source.due(t(1061)).unwrap().etag.as_deref(), Some("\"1\""));
-        source.succeeded(t(1061), None);
+        source.confirmed(t(1061));
         assert!(!source.is_stale(t(1161)));
         assert!(source.is_stale(t(1162)));
     }

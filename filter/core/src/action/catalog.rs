@@ -295,7 +295,8 @@ fn match_segments(template: &[Segment], segments: &[String]) -> Option<Map<Strin
     for (wanted, segment) in template.iter().zip(segments) {
         match wanted {
             Segment::Literal(literal) if literal == segment => {}
-            Segment::Parameter(name) if !segment.is_empty() => {
+            // `;` begins path parameters for some servers (RFC 3986 section 3.3), and is part of the name for others.
+            Segment::Parameter(name) if !segment.is_empty() && !segment.contains(';') => {
                 parameters.insert(name.clone(), Value::String(segment.clone()));
             }
             _ => return None,

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::catalog::McpServer;
-use super::{Action, ActionError, Effects, Protocol, Resource, Verb};
+use super::{Action, ActionError, Effects, Protocol, Resource, Verb, fold};
 use crate::json;
 use crate::request::RequestView;
 
@@ -41,6 +41,9 @@ const METHODS: [(&str, Verb); 20] = [
     ("tasks/get", Verb::Read),
     ("tools/list", Verb::Session),
 ];
+
+/// The members of `params` that say what a message means.
+const PARAMS: [&str; 5] = ["_meta", "arguments", "name", "task", "uri"];
 
 const ENVELOPE: [&str; 6] = ["error", "id", "jsonrpc", "method", "params", "result"];
 
@@ -96,6 +99,13 @@ fn message(server: &McpServer, request: &RequestView, message: Value) -> Result<
         Some(Value::Object(params)) => params,
         Some(_) => return Err(ActionError::Envelope("params is not an object")),
     };
+    let looks_like_known = |key: &String| {
+        let folded = fold(key);
+        PARAMS.contains(&folded.as_str()) && !PARAMS.contains(&key.as_str())
+    };
+    if params.keys().any(looks_like_known) {
+        return Err(ActionError::Envelope("a member of params that differs from a known one only in case"));
+    }
     let answers = envelope.contains_key("result") || envelope.contains_key("error");
     let method = match envelope.remove("method") {
         Some(Value::String(_)) if answers => {
@@ -139,14 +149,6 @@ fn call(
     request: &RequestView,
     mut params: Map<String, Value>,
 ) -> Result<Action, ActionError> {
-    const KNOWN: [&str; 4] = ["_meta", "arguments", "name", "task"];
-    let looks_like_known = |key: &String| {
-        let folded = key.to_ascii_lowercase();
-        KNOWN.contains(&folded.as_str()) && !KNOWN.contains(&key.as_str())
-    };
-    if params.keys().any(looks_like_known) {
-        return Err(ActionError::Envelope("a member of params that differs from a known one only in case"));
-    }
     let tool = named(request, &params, "name")?;
     let arguments = match params.remove("arguments") {
         None => Value::Object(Map::new()),

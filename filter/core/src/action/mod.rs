@@ -74,12 +74,11 @@ impl Verb {
 }
 
 /// Who can see what an action leaves behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Visibility {
     /// The person who asked.
-    #[default]
     Private,
     /// Others in the organisation.
     Internal,
@@ -87,7 +86,7 @@ pub enum Visibility {
     Public,
 }
 
-/// What an action does to the world.
+/// What an action does to the world. The catalog states every member: none has a harmless default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -95,19 +94,14 @@ pub struct Effects {
     /// It changes something.
     pub side_effect: bool,
     /// Who sees the change.
-    #[serde(default)]
     pub visibility: Visibility,
     /// It can be undone.
-    #[serde(default)]
     pub reversible: bool,
     /// It changes who may do what.
-    #[serde(default)]
     pub privilege: bool,
     /// It moves money.
-    #[serde(default)]
     pub money: bool,
     /// It reaches parties that the catalog cannot name.
-    #[serde(default)]
     pub open_world: bool,
 }
 
@@ -294,12 +288,12 @@ impl<'c> Route<'c> {
         matches!(self.destination, Destination::Mcp(_))
     }
 
-    /// What the action needs the body for.
+    /// What the action needs the body for; `reads_arguments` says whether the policy reads what is in it.
     #[must_use]
-    pub fn body_use(&self, request: &RequestView) -> BodyUse {
+    pub fn body_use(&self, request: &RequestView, reads_arguments: bool) -> BodyUse {
         let needed = match self.destination {
             Destination::Mcp(_) => request.method() == "POST",
-            Destination::Http(entry, _) => !request.is_grpc() && entry.reads_body(),
+            Destination::Http(entry, _) => entry.reads_body() || reads_arguments && request.is_json(),
             Destination::Unknown => false,
         };
         if needed { BodyUse::Meaning } else { BodyUse::None }
@@ -359,7 +353,7 @@ impl Action {
     fn of_entry(protocol: Protocol, entry: &Entry, method: &str, arguments: Value) -> Self {
         let mut missing = Vec::new();
         let mut select = |pointer: &str| {
-            let value = arguments.pointer(pointer).and_then(plain_text);
+            let value = unambiguous(&arguments, pointer).and_then(plain_text);
             if value.is_none() {
                 missing.push(pointer.to_owned());
             }
@@ -371,7 +365,7 @@ impl Action {
         });
         let mut counterparties = Vec::new();
         for wanted in &entry.counterparties {
-            let found = arguments.pointer(&wanted.value);
+            let found = unambiguous(&arguments, &wanted.value);
             let several = match found {
                 Some(Value::Array(items)) => items.iter().map(plain_text).collect::<Option<Vec<_>>>(),
                 Some(one) => plain_text(one).map(|value| vec![value]),
@@ -383,7 +377,7 @@ impl Action {
                     value,
                     from: wanted.value.clone(),
                 })),
-                None if found.is_none() && wanted.optional => {}
+                None if arguments.pointer(&wanted.value).is_none() && wanted.optional => {}
                 None => missing.push(wanted.value.clone()),
             }
         }
@@ -404,6 +398,32 @@ impl Action {
     }
 }
 
+/// What a JSON pointer (RFC 6901) points to; nothing where a name on the way has a twin that differs in case only,
+/// because a server that ignores case would take either.
+fn unambiguous<'v>(value: &'v Value, pointer: &str) -> Option<&'v Value> {
+    let mut at = value;
+    for token in pointer.split('/').skip(1) {
+        let name = token.replace("~1", "/").replace("~0", "~");
+        at = match at {
+            Value::Object(members) => {
+                let folded = fold(&name);
+                if members.keys().filter(|other| fold(other) == folded).count() > 1 {
+                    return None;
+                }
+                members.get(&name)?
+            }
+            Value::Array(items) => items.get(name.parse::<usize>().ok()?)?,
+            _ => return None,
+        };
+    }
+    Some(at)
+}
+
+/// A name as readers that ignore case compare it.
+pub(crate) fn fold(name: &str) -> String {
+    name.to_uppercase().to_lowercase()
+}
+
 /// The text of a scalar; an id that is an object or empty names nothing.
 fn plain_text(value: &Value) -> Option<String> {
     match value {
@@ -414,4 +434,4 @@ fn plain_text(value: &Value) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

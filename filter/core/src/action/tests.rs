@@ -5,22 +5,28 @@ use serde_json::json;
 use super::*;
 use crate::request::tests::request;
 
+/// What a catalog has to state of every operation.
+pub(crate) fn effects(side_effect: bool) -> Value {
+    json!({"side_effect": side_effect, "visibility": "internal", "reversible": false, "privilege": false,
+           "money": false, "open_world": false})
+}
+
 fn catalog() -> Catalog {
     Catalog::parse(Some(json!({
         "mcp": [{"authority": "forum.example", "path": "/mcp", "tools": {
             "publish_reply": {
                 "operation": "forum.publish", "verb": "publish",
                 "resource": {"type": "thread", "id": "/thread_id"},
-                "effects": {"side_effect": true, "visibility": "internal"},
+                "effects": effects(true),
                 "counterparties": [{"kind": "person", "value": "/to"},
                                    {"kind": "person", "value": "/cc", "optional": true}]}}}],
         "http": [{"authority": "forum.example", "routes": [
             {"method": "GET", "path": "/threads/{thread}", "operation": "forum.read", "verb": "read",
-             "resource": {"type": "thread", "id": "/path/thread"}, "effects": {"side_effect": false}},
+             "resource": {"type": "thread", "id": "/path/thread"}, "effects": effects(false)},
             {"method": "GET", "path": "/threads/mine", "operation": "forum.list", "verb": "list",
-             "effects": {"side_effect": false}},
+             "effects": effects(false)},
             {"method": "POST", "path": "/threads/{thread}/replies", "operation": "forum.publish", "verb": "publish",
-             "resource": {"type": "thread", "id": "/path/thread"}, "effects": {"side_effect": true},
+             "resource": {"type": "thread", "id": "/path/thread"}, "effects": effects(true),
              "counterparties": [{"kind": "person", "value": "/body/to"}]}]}]
     })))
     .unwrap()
@@ -32,7 +38,7 @@ fn classify(line: (&str, &str, &str), headers: &[(&str, &str)], body: &str) -> R
     let catalog = catalog();
     let view = request(line, headers).unwrap();
     let route = Route::find(&view, &catalog);
-    let body = (route.body_use(&view) == BodyUse::Meaning).then_some(body.as_bytes());
+    let body = (route.body_use(&view, false) == BodyUse::Meaning).then_some(body.as_bytes());
     route.classify(&view, body, 16)
 }
 
@@ -64,6 +70,9 @@ fn what_the_catalog_needs_and_the_request_lacks_is_missing() {
     let body = r#"{"jsonrpc":"2.0","id":"x","method":"tools/call","params":{"name":"publish_reply",
         "arguments":{"thread_id":{"$ne":1},"to":["a",{}]}}}"#;
     assert_eq!(mcp(body).unwrap().missing, ["/thread_id", "/to"]);
+    let body = r#"{"jsonrpc":"2.0","id":"x","method":"tools/call","params":{"name":"publish_reply",
+        "arguments":{"thread_id":"t-1","Thread_ID":"t-2","to":"a","\u017fo":1,"TO":"b"}}}"#;
+    assert_eq!(mcp(body).unwrap().missing, ["/thread_id", "/to"], "a twin that differs only in case");
     let line = ("POST", "forum.example", "/threads/t-1/replies");
     assert_eq!(classify(line, &[("content-type", "text/plain")], "to=a").unwrap().missing, ["/body/to"]);
 }
@@ -75,6 +84,7 @@ fn operations_by_route() {
         (("GET", "forum.example", "/threads/mine"), "forum.list", true),
         (("GET", "FORUM.example:443", "/threads/mine"), "forum.list", true),
         (("GET", "forum.example", "/threads/"), "GET /threads/", false),
+        (("GET", "forum.example", "/threads/mine;x"), "GET /threads/mine;x", false),
         (("GET", "forum.example", "//threads/mine"), "GET //threads/mine", false),
         (("GET", "forum.example", "/threads//mine"), "GET /threads//mine", false),
         (("HEAD", "forum.example", "/threads/mine"), "HEAD /threads/mine", false),
@@ -151,6 +161,10 @@ fn messages_that_servers_could_read_differently_are_refused() {
         (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}"#, "mcp_malformed"),
         (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":["a"]}"#, "mcp_malformed"),
         (r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"publish_reply"}}"#, "mcp_malformed"),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"a","URI":"b"}}"#,
+            "mcp_malformed",
+        ),
         (r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#, "mcp_malformed"),
         (r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#, "mcp_malformed"),
         (r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#, "mcp_malformed"),
@@ -176,25 +190,25 @@ fn messages_that_servers_could_read_differently_are_refused() {
 
 #[test]
 fn a_mistake_in_the_catalog_is_named_by_pointer() {
-    let entry = json!({"operation": "a", "verb": "read", "effects": {"side_effect": false}});
+    let entry = json!({"operation": "a", "verb": "read", "effects": effects(false)});
     let route = |path: &str| {
         json!({"method": "GET", "path": path, "operation": "a", "verb": "read",
-                                    "effects": {"side_effect": false}})
+                                    "effects": effects(false)})
     };
     let http = |routes: Value| json!({"http": [{"authority": "a", "routes": routes}]});
     let mcp = |authority: &str, tool: Value| json!({"mcp": [{"authority": authority, "path": "/", "tools": {"t": tool}}]});
     for (document, expected) in [
         (json!({"grpc": []}), "grpc"),
         (mcp("A", entry.clone()), "/mcp/0"),
-        (mcp("a", json!({"operation": "a"})), "/mcp/0/tools/t"),
         (
-            mcp("a", json!({"operation": "a", "verb": "look", "effects": {"side_effect": false}})),
-            "/mcp/0/tools/t/verb",
-        ),
-        (
-            mcp("a", json!({"operation": "a", "verb": "read", "effects": {"side_effect": true}})),
+            mcp("a", json!({"operation": "a", "verb": "read", "effects": {"side_effect": false}})),
             "/mcp/0/tools/t",
         ),
+        (
+            mcp("a", json!({"operation": "a", "verb": "look", "effects": effects(false)})),
+            "/mcp/0/tools/t/verb",
+        ),
+        (mcp("a", json!({"operation": "a", "verb": "read", "effects": effects(true)})), "/mcp/0/tools/t"),
         (http(json!([route("threads")])), "/http/0/routes/0"),
         (http(json!([route("/a/{x}b")])), "/http/0/routes/0"),
         (http(json!([route("/{x}/{x}")])), "/http/0/routes/0"),

@@ -18,7 +18,7 @@ use crate::config::Approvals;
 use crate::delegation::{Delegation, Party};
 use crate::ids::{ReasonCode, UnixSeconds};
 use crate::request::RequestView;
-use crate::token::{TokenError, VerifiedToken};
+use crate::token::{IssuerRules, TokenError, VerifiedToken};
 
 /// `typ` of an approval.
 pub const APPROVAL_TYPE: &str = "agent-approval+jwt";
@@ -43,6 +43,9 @@ pub enum ApprovalError {
     /// It was given for another action, agent or principal.
     #[error("the approval is for another action")]
     OtherAction,
+    /// The approver is no human, or somebody acts for the approver.
+    #[error("the approver is not a human who acts in person")]
+    NotHuman,
     /// The approver takes part in the action.
     #[error("the approver is an actor or the client of the request")]
     Involved,
@@ -61,6 +64,7 @@ impl ApprovalError {
             Self::Claim(_) => "approval_malformed",
             Self::NotApproved => "approval_not_approved",
             Self::OtherAction => "approval_for_other_action",
+            Self::NotHuman => "approval_not_by_human",
             Self::Involved => "approval_by_involved_party",
             Self::Challenge(SpendError::Unknown) => "approval_unknown_challenge",
             Self::Challenge(SpendError::Spent) => "approval_spent",
@@ -100,6 +104,8 @@ impl Binding {
             "path": request.target.path,
             "query": request.target.raw_query,
             "operation": action.operation,
+            "rpc_method": action.mcp_id.as_ref().map(|_| &action.method),
+            "tool": action.tool,
             "arguments": action.arguments,
             "body_sha256": if action.mcp_id.is_some() { None } else { body_sha256 },
             "principal": delegation.principal.party,
@@ -133,6 +139,7 @@ impl Approval {
     /// See [`ApprovalError`].
     pub fn read(
         token: &VerifiedToken,
+        rules: &IssuerRules,
         text: &str,
         binding: &Binding,
         delegation: &Delegation,
@@ -140,6 +147,10 @@ impl Approval {
     ) -> Result<Self, ApprovalError> {
         let claim = |name: &'static str| token.claims().get(name).ok_or(ApprovalError::Claim(name));
         let text_claim = |name: &'static str| claim(name)?.as_str().ok_or(ApprovalError::Claim(name));
+        let approver = Delegation::resolve(token, rules).map_err(|_| ApprovalError::NotHuman)?;
+        if !approver.traceable || approver.actor.is_some() {
+            return Err(ApprovalError::NotHuman);
+        }
         if token.jti().is_none() {
             return Err(ApprovalError::Claim("jti"));
         }
@@ -176,7 +187,7 @@ impl Approval {
             return Err(ApprovalError::Involved);
         }
         Ok(Self {
-            approver: Party { iss: token.iss().to_owned(), sub: token.sub().to_owned() },
+            approver: approver.principal.party,
             challenge: text_claim("nonce")?.to_owned(),
             acr: token.acr().map(str::to_owned),
             auth_time: token.auth_time(),

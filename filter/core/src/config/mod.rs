@@ -2,6 +2,8 @@
 
 mod limits;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 pub use limits::Limits;
@@ -137,7 +139,7 @@ pub struct Issuer {
 }
 
 /// Where keys come from.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum KeySource {
@@ -147,6 +149,17 @@ pub enum KeySource {
     Http(HttpSource),
     /// A shared secret for HS256, base64url, at least 32 bytes.
     Secret(String),
+}
+
+impl fmt::Debug for KeySource {
+    /// Without the keys, one of which may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Inline(_) => "Inline",
+            Self::Http(_) => "Http",
+            Self::Secret(_) => "Secret",
+        })
+    }
 }
 
 /// Something fetched through a cluster of the proxy, again and again.

@@ -63,7 +63,11 @@ impl Task {
         for detail in details.as_array().ok_or(malformed(DETAILS))? {
             let detail = detail.as_object().ok_or(malformed(DETAILS))?;
             let kind = detail.get("type").and_then(Value::as_str).ok_or(malformed("type"))?;
-            if kind == TYPE && found.replace(detail).is_some() {
+            // RFC 9396 section 5: what is not understood may be a restriction, so it is refused.
+            if kind != TYPE {
+                return Err(malformed("type"));
+            }
+            if found.replace(detail).is_some() {
                 return Err(malformed(DETAILS));
             }
         }

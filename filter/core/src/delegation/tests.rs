@@ -34,7 +34,6 @@ fn a_delegation_reads_as_documented() {
         "act": { "sub": "agent-7", "iss": "https://agents.example", "act": { "sub": "planner", "exp": 1, "aud": "x" } },
         "may_act": { "sub": "anyone" },
         "authorization_details": [
-            { "type": "payment", "amount": 1 },
             { "type": "agent_task", "task_id": "t-1", "requested_by": "alice", "actions": ["forum.read"],
               "locations": ["https://forum.example/"], "identifiers": { "thread": ["t-4711"] },
               "prompt": { "alg": "sha-256" }, "max_calls": 20, "expires": 1_773_842_600.5 },
@@ -148,6 +147,7 @@ fn tasks_are_refused_for_their_faults() {
         (json!(["x"]), "authorization_details"),
         (json!([{}]), "type"),
         (json!([{ "type": 1 }]), "type"),
+        (json!([{ "type": "payment", "amount": 1 }]), "type"),
         (
             json!([{ "type": "agent_task", "task_id": "a" }, { "type": "agent_task", "task_id": "b" }]),
             "authorization_details",

@@ -1,5 +1,7 @@
 //! Approvals on the way of a request: presenting one, spending it, and asking for one.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::conclude::Refusal;
@@ -62,11 +64,13 @@ impl Exchange {
         now: Now,
     ) -> Result<Step, Refusal> {
         let token = unverified.verify_with(|_| host, now).map_err(ApprovalError::from)?;
+        let approver = engine.approver(token.iss()).ok_or(ApprovalError::Token(TokenError::IssuerUnknown))?;
+        let rules = Arc::clone(&approver.rules);
         self.bind(engine).ok_or_else(|| Refusal::of(reason::APPROVAL_UNBINDABLE, 403))?;
         let binding = self.binding.as_ref().ok_or_else(Refusal::internal)?;
         let identity = self.identity.as_ref().ok_or_else(Refusal::internal)?;
-        let approval =
-            Approval::read(&token, text, binding, &identity.derived.delegation, identity.token.client_id())?;
+        let delegation = &identity.derived.delegation;
+        let approval = Approval::read(&token, &rules, text, binding, delegation, identity.token.client_id())?;
         self.approval = Some(approval);
         self.stage = Stage::ApprovedChallenge;
         self.need_slot(engine)

@@ -24,6 +24,8 @@ pub struct Conclusion {
     pub record: AuditRecord,
     /// What is counted.
     pub counted: Counted,
+    /// Whether the decision was put into effect.
+    pub enforced: bool,
     /// The decision, for metrics.
     pub outcome: Outcome,
     /// Its reasons, for metrics.
@@ -171,7 +173,8 @@ impl Exchange {
         let effect = match decision.permit(mode) {
             Some(permit) => {
                 let id = self.nonce.decision_id();
-                Effect::Forward(effect::forward(permit, &decision, request, delegation, id))
+                let own = std::mem::take(&mut self.own_headers);
+                Effect::Forward(effect::forward(permit, &decision, request, own, delegation, id))
             }
             None => {
                 let mcp = self.action.as_ref().and_then(|action| {
@@ -188,6 +191,7 @@ impl Exchange {
             effect,
             record,
             counted: std::mem::take(&mut self.counted),
+            enforced: decision.is_enforced(mode),
             outcome: decision.outcome,
             reasons: std::mem::take(&mut decision.reasons),
             metadata: decision.metadata.take().map(Value::Object),

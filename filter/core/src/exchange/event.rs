@@ -1,5 +1,7 @@
 //! What goes in and out of the pipeline: what the shell has, what the pipeline needs, and what it concludes.
 
+use std::fmt;
+
 use super::Conclusion;
 use crate::request::Peer;
 use crate::token::Unverified;
@@ -107,7 +109,7 @@ pub enum Need {
 }
 
 /// What a host needs to check a signature.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SignatureQuestion {
     /// SubjectPublicKeyInfo in DER.
     pub spki_der: Vec<u8>,
@@ -117,6 +119,13 @@ pub struct SignatureQuestion {
     pub signature: Vec<u8>,
     /// The bytes that are signed.
     pub signed: Vec<u8>,
+}
+
+impl fmt::Debug for SignatureQuestion {
+    /// Without what would make a usable token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignatureQuestion").field("hash", &self.hash).finish_non_exhaustive()
+    }
 }
 
 impl SignatureQuestion {

@@ -6,6 +6,7 @@ mod event;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ use crate::input::{self, Identity, Parts};
 use crate::json;
 use crate::policy::EvaluationError;
 use crate::reason;
-use crate::request::{Peer, RequestView};
+use crate::request::{Peer, RequestView, is_own};
 use crate::token::{CachedToken, Compact, TokenError, TokenLimits, Unverified, bearer};
 
 pub use conclude::{Conclusion, Counted};
@@ -32,13 +33,14 @@ pub use event::{Body, Event, Need, Nonce, SignatureQuestion, Step, Stored};
 use conclude::Refusal;
 
 /// A request on its way through the pipeline.
-#[derive(Debug)]
 pub struct Exchange {
     nonce: Nonce,
     stage: Stage,
     /// The bundle that was in force when the request came: a reload does not change the rules under its feet.
     bundle: Option<Rc<ActiveBundle>>,
     request: Option<RequestView>,
+    /// The client's own copies of headers that only the filter may send: never forwarded, come what may.
+    own_headers: Vec<String>,
     peer: Option<Peer>,
     identity: Option<Arc<CachedToken<Identity>>>,
     action: Option<Action>,
@@ -51,8 +53,14 @@ pub struct Exchange {
     counted: Counted,
 }
 
+impl fmt::Debug for Exchange {
+    /// Without headers, body and tokens.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange").field("id", &self.nonce.decision_id()).finish_non_exhaustive()
+    }
+}
+
 /// What the exchange waits for.
-#[derive(Debug)]
 enum Stage {
     Headers,
     TokenSignature(Box<Unverified>, String),
@@ -78,6 +86,7 @@ impl Exchange {
             stage: Stage::Headers,
             bundle: None,
             request: None,
+            own_headers: Vec::new(),
             peer: None,
             identity: None,
             action: None,
@@ -131,12 +140,18 @@ impl Exchange {
         ends: bool,
         now: Now,
     ) -> Result<Step, Refusal> {
+        self.own_headers = pairs.iter().map(|(name, _)| name.to_ascii_lowercase()).filter(is_own).collect();
         let request = RequestView::parse(pairs, ends, &engine.config.limits)?;
         let authorization = request.header("authorization").map(str::to_owned);
         self.request = Some(request);
         let authorization = authorization.ok_or(TokenError::Missing)?;
         let text = bearer(&authorization)?;
-        if let Some(cached) = engine.tokens.lookup(text, now) {
+        let cached = engine.tokens.lookup(text, now);
+        // A token that was verified with keys that have grown too old is as good as one without keys.
+        let vouched = |cached: &Arc<CachedToken<Identity>>| {
+            engine.issuer(cached.token.iss()).is_some_and(|issuer| issuer.keys(now.seconds()).is_some())
+        };
+        if let Some(cached) = cached.filter(vouched) {
             self.counted.token_cached = Some(true);
             return self.identified(engine, cached, now);
         }
@@ -188,11 +203,16 @@ impl Exchange {
             return Ok(self.conclude(engine, decision, None, now));
         };
         let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
-        let reads_body = bundle.policy.reads().body && !request.is_grpc();
-        let needed =
-            reads_body || Route::find(request, &bundle.catalog).body_use(request) == BodyUse::Meaning;
+        let reads = bundle.policy.reads();
+        let route = Route::find(request, &bundle.catalog);
+        let needed = reads.body || route.body_use(request, reads.arguments) == BodyUse::Meaning;
         if !needed {
             return self.classify(engine, None, false, now);
+        }
+        if request.is_grpc() && !route.is_mcp() {
+            // A stream of messages may never end; the policy sees that its body was left unread.
+            let unread = !request.ends_with_headers;
+            return self.classify(engine, None, unread, now);
         }
         if request.ends_with_headers {
             return self.classify(engine, Some(Vec::new()), false, now);

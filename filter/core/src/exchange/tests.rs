@@ -8,6 +8,7 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::action::tests::effects;
 use crate::effect::{Effect, Reply};
 use crate::keys::Algorithm;
 use crate::token::testing::{NOW, Signer, at, claims, with};
@@ -35,13 +36,13 @@ decision := {"allowed": true, "reasons": ["approved"]} if {
 fn catalog() -> Value {
     json!({"remit": {"catalog": {
         "mcp": [{"authority": "forum.example", "path": "/mcp", "tools": {
-            "read": {"operation": "forum.read", "verb": "read", "effects": {"side_effect": false}},
-            "publish": {"operation": "forum.publish", "verb": "publish", "effects": {"side_effect": true}}}}],
+            "read": {"operation": "forum.read", "verb": "read", "effects": effects(false)},
+            "publish": {"operation": "forum.publish", "verb": "publish", "effects": effects(true)}}}],
         "http": [{"authority": "forum.example", "routes": [
             {"method": "GET", "path": "/threads/{t}", "operation": "forum.read", "verb": "read",
-             "effects": {"side_effect": false}},
+             "effects": effects(false)},
             {"method": "POST", "path": "/replies", "operation": "forum.publish", "verb": "publish",
-             "effects": {"side_effect": true}}]}]}}})
+             "effects": effects(true)}]}]}}})
 }
 
 fn targz(policy: &str) -> Vec<u8> {
@@ -85,6 +86,7 @@ struct Came {
     reasons: String,
     reply: Option<Reply>,
     headers: Vec<(String, String)>,
+    removed: Vec<String>,
     record: Value,
     cached: Option<bool>,
 }
@@ -196,15 +198,16 @@ impl World {
         let late = exchange.advance(&mut self.engine, Event::Signature(None), at(now));
         let Step::Done(late) = late else { panic!("an exchange that is over needs nothing") };
         assert_eq!(late.reasons, [reason::OUT_OF_ORDER]);
-        let (reply, forwarded) = match conclusion.effect {
-            Effect::Reply(reply) => (Some(reply), Vec::new()),
-            Effect::Forward(forward) => (None, forward.set_headers),
+        let (reply, forwarded, removed) = match conclusion.effect {
+            Effect::Reply(reply) => (Some(reply), Vec::new(), Vec::new()),
+            Effect::Forward(forward) => (None, forward.set_headers, forward.remove_headers),
         };
         Came {
             outcome: conclusion.outcome.as_str().to_owned(),
             reasons: conclusion.reasons.iter().map(|r| r.as_str()).collect::<Vec<_>>().join(","),
             reply,
             headers: forwarded,
+            removed,
             record: serde_json::from_str(&conclusion.record.to_line()).unwrap(),
             cached: conclusion.counted.token_cached,
         }
@@ -280,6 +283,7 @@ fn bad_credentials_are_told_nothing_and_recorded_exactly() {
         (vec![format!("Bearer {}", changed(json!({"nbf": NOW + 100})))], "token_not_yet_valid"),
         (vec![format!("Bearer {}", changed(json!({"exp": NOW + 9000})))], "token_lifetime_exceeded"),
         (vec![format!("Bearer {}", changed(json!({"exp": null})))], "claim_missing"),
+        (vec![format!("Bearer {}", changed(json!({"cnf": {"jkt": "x"}})))], "token_bound"),
         (vec![format!("Bearer {}", changed(json!({"aud": "https://other.example"})))], "audience_mismatch"),
         (vec![format!("Bearer {}", changed(json!({"iss": "https://evil.example"})))], "issuer_unknown"),
     ];
@@ -383,6 +387,8 @@ fn an_approval_lets_one_action_through_once() {
             "approval_unknown_challenge",
         ),
         (world.approval(&challenge, &json!({"nonce": 1})), "hello", "approval_malformed"),
+        (world.approval(&challenge, &json!({"act": {"sub": "bot"}})), "hello", "approval_not_by_human"),
+        (world.approval(&challenge, &json!({"sub_profile": "ai_agent"})), "hello", "approval_not_by_human"),
         (world.approval(&challenge, &json!({"jti": null})), "hello", "approval_malformed"),
         (world.approval(&challenge, &json!({"exp": NOW + 301})), "hello", "approval_invalid"),
         (world.approval(&challenge, &json!({"aud": "https://other.example"})), "hello", "approval_invalid"),
@@ -505,6 +511,10 @@ fn observe_mode_decides_and_never_blocks() {
     assert_eq!(came.summary(), (0, "deny", "token_missing"));
     assert_eq!(came.record["enforced"], false);
     assert_eq!(world.publish(&[], "x").summary(), (0, "require_approval", "publishes"));
+    let forged = [("X-Remit-Agent", "boss"), ("agent-approval", "x")];
+    let came = world.send(("GET", "/a/../b"), &forged, None);
+    assert_eq!(came.summary(), (0, "deny", "path_ambiguous"));
+    assert_eq!(came.removed, ["x-remit-agent", "agent-approval"], "even where the request could not be read");
     assert!(world.shared.is_empty(), "nothing is asked of anybody");
     assert_eq!(world.read().record["enforced"], true);
 }
@@ -544,6 +554,35 @@ fn without_bundle_or_keys_nothing_passes() {
     let keys = json!({"keys": [world.idp.jwk()]}).to_string();
     world.engine.answered(&due[0].0, answer(200, keys.as_bytes()), at(NOW).seconds()).unwrap();
     assert_eq!(world.read().outcome, "allow");
+    let bearer = format!("Bearer {}", world.token());
+    let headers = [("authorization", bearer.as_str())];
+    assert_eq!(world.send_at(NOW + 90, ("GET", "/threads/1"), &headers, None).cached, Some(true));
+    let mut world = World::with(
+        POLICY,
+        &issuer(with(
+            http("idp"),
+            &json!({"http": {
+        "cluster": "idp", "authority": "a.example", "path": "/", "refresh_seconds": 60, "max_age_seconds": 60}}),
+        )),
+    );
+    let due = world.engine.due(at(NOW).seconds());
+    let keys = json!({"keys": [world.idp.jwk()]}).to_string();
+    world.engine.answered(&due[0].0, answer(200, keys.as_bytes()), at(NOW).seconds()).unwrap();
+    let bearer = format!("Bearer {}", world.token());
+    let headers = [("authorization", bearer.as_str())];
+    assert_eq!(world.send_at(NOW + 60, ("GET", "/threads/1"), &headers, None).outcome, "allow");
+    let came = world.send_at(NOW + 61, ("GET", "/threads/1"), &headers, None);
+    assert_eq!(came.reasons, "key_set_unavailable", "a remembered token does not outlive its keys");
+    let again = world.engine.due(at(NOW + 61).seconds());
+    assert!(matches!(
+        world.engine.answered(&again[0].0, answer(200, keys.as_bytes()), at(NOW + 61).seconds()),
+        Ok(crate::engine::Installed::Unchanged)
+    ));
+    assert_eq!(world.send_at(NOW + 61, ("GET", "/threads/1"), &headers, None).cached, Some(true));
+    let mut world = World::with(POLICY, &issuer(http("idp")));
+    let due = world.engine.due(at(NOW).seconds());
+    let keys = json!({"keys": [world.idp.jwk()]}).to_string();
+    world.engine.answered(&due[0].0, answer(200, keys.as_bytes()), at(NOW).seconds()).unwrap();
     let mut late = claims();
     late["iat"] = json!(NOW + 4000);
     late["exp"] = json!(NOW + 4300);

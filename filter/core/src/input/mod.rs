@@ -235,6 +235,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::action::tests::effects;
     use crate::action::{Catalog, Route};
     use crate::request::tests::request;
     use crate::token::IssuerRules;
@@ -252,7 +253,7 @@ mod tests {
         let view = request(("POST", "forum.example", "/mcp/a?x=1"), &[("a", "1"), ("a", "2")]).unwrap();
         let catalog = Catalog::parse(Some(json!({"http": [{"authority": "forum.example", "routes": [
             {"method": "POST", "path": "/mcp/{p}", "operation": "o", "verb": "create",
-             "resource": {"type": "thing", "id": "/path/p"}, "effects": {"side_effect": true},
+             "resource": {"type": "thing", "id": "/path/p"}, "effects": effects(true),
              "counterparties": [{"kind": "person", "value": "/query/x"}]}]}]})))
         .unwrap();
         let action = Route::find(&view, &catalog).classify(&view, Some(b"text"), 8).unwrap();

@@ -3,6 +3,7 @@
 mod path;
 
 use std::borrow::Cow;
+use std::fmt;
 
 use crate::config::Limits;
 use crate::ids::ReasonCode;
@@ -13,6 +14,15 @@ pub use path::{PathError, Target};
 pub const APPROVAL_HEADER: &str = "agent-approval";
 /// Every header that the filter sends upstream begins so; a client's own are removed.
 pub const OWN_PREFIX: &str = "x-remit-";
+
+/// Whether a header, by its name in lower case, is the filter's to send or to consume.
+pub(crate) fn is_own(name: &String) -> bool {
+    name.starts_with(OWN_PREFIX) || name == APPROVAL_HEADER
+}
+
+/// Headers that make some servers take another method or path than the one that was decided on.
+const OVERRIDES: [&str; 5] =
+    ["x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url"];
 
 /// Headers that mean one thing: a second one, and readers differ in which they take.
 const SINGLE: [&str; 15] = [
@@ -54,6 +64,9 @@ pub enum RequestError {
     /// The path or the query can be read in two ways, or not at all.
     #[error(transparent)]
     Path(#[from] PathError),
+    /// A header that makes some servers take another method or path.
+    #[error("a header that overrides the method or the path")]
+    Override,
     /// The connection would turn into one whose content nobody reads.
     #[error("protocol upgrades are not forwarded")]
     Upgrade,
@@ -72,6 +85,7 @@ impl RequestError {
             Self::Path(PathError::Undecodable) => "path_undecodable",
             Self::Path(PathError::Ambiguous) => "path_ambiguous",
             Self::Path(PathError::QueryUndecodable) => "query_undecodable",
+            Self::Override => "override_refused",
             Self::Upgrade => "upgrade_refused",
         })
     }
@@ -98,7 +112,6 @@ pub struct Peer {
 }
 
 /// A request, read once.
-#[derive(Debug)]
 pub struct RequestView {
     /// Lower-case names and values, pseudo-headers included, in the order in which they came.
     headers: Vec<(String, String)>,
@@ -106,6 +119,13 @@ pub struct RequestView {
     pub target: Target,
     /// Whether the headers were all there is.
     pub ends_with_headers: bool,
+}
+
+impl fmt::Debug for RequestView {
+    /// Without headers, which hold credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestView").field("target", &self.target.path).finish_non_exhaustive()
+    }
 }
 
 impl RequestView {
@@ -141,6 +161,9 @@ impl RequestView {
             || value(":protocol").is_some()
         {
             return Err(RequestError::Upgrade);
+        }
+        if headers.iter().any(|(name, _)| OVERRIDES.contains(&name.as_str())) {
+            return Err(RequestError::Override);
         }
         let target = Target::parse(path)?;
         Ok(Self { headers, target, ends_with_headers })
@@ -281,6 +304,8 @@ pub(crate) mod tests {
             (vec![("host", "a"), ("host", "b")], "header_ambiguous"),
             (vec![(":path", "/b")], "header_ambiguous"),
             (vec![("upgrade", "websocket")], "upgrade_refused"),
+            (vec![("X-HTTP-Method-Override", "DELETE")], "override_refused"),
+            (vec![("x-original-url", "/admin")], "override_refused"),
             (vec![(":protocol", "websocket")], "upgrade_refused"),
             (vec![("x", long.as_str())], "headers_too_large"),
             (vec![("x", "y"); 200], "headers_too_large"),

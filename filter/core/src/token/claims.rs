@@ -48,6 +48,10 @@ impl VerifiedToken {
         now: Now,
     ) -> Result<Self, TokenError> {
         let Compact { claims, kid, signed, claimed_issuer: iss, .. } = compact;
+        // A token that is bound to a key needs a proof of that key, which is not read yet (RFC 7800 section 3.1).
+        if claims.contains_key("cnf") {
+            return Err(TokenError::Bound);
+        }
         let exp = date(&claims, "exp", Rounding::Down)?.ok_or(TokenError::ClaimMissing { claim: "exp" })?;
         let iat = date(&claims, "iat", Rounding::Down)?.ok_or(TokenError::ClaimMissing { claim: "iat" })?;
         if exp <= iat {

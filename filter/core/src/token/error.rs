@@ -86,6 +86,9 @@ pub enum TokenError {
         /// The claim's name.
         claim: &'static str,
     },
+    /// The token is bound to a key (`cnf`), and came with no proof that could be checked.
+    #[error("the token is bound to a key")]
+    Bound,
     /// `aud` is not exactly the expected audience.
     #[error("for another audience")]
     AudienceMismatch,
@@ -151,6 +154,7 @@ impl TokenError {
             Self::LifetimeExceeded { .. } => "token_lifetime_exceeded",
             Self::ClaimMissing { .. } => "claim_missing",
             Self::ClaimMalformed { .. } => "claim_malformed",
+            Self::Bound => "token_bound",
             Self::AudienceMismatch => "audience_mismatch",
         })
     }

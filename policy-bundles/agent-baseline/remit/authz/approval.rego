@@ -119,4 +119,15 @@ requesters contains input.remit.delegation.principal.sub
 
 requesters contains input.remit.delegation.task.requested_by
 
-approval_given if some_text(input.remit.approval.approver.sub)
+approval_given if {
+	some_text(input.remit.approval.approver.sub)
+	approver_is_another
+}
+
+# Dual control: whoever the agent acts for does not approve what it does, under whatever issuer.
+approver_is_another if data.remit.settings.dual_control == false
+
+approver_is_another if {
+	some_text(input.remit.delegation.principal.sub)
+	input.remit.approval.approver.sub != input.remit.delegation.principal.sub
+}

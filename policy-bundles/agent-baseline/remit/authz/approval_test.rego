@@ -98,6 +98,16 @@ test_verbs_are_the_operators if {
 
 published := verb("publish", {"reversible": false})
 
+by_principal := {"approval": {"approver": {"iss": "https://approvals.example", "sub": "bea"}}}
+
+test_dual_control_is_the_operators if {
+	asked := also(published, by_principal)
+	trusting := object.union(settings, {"dual_control": false})
+	decided_with(asked, trusting, registry) == allowed(["approved"])
+	unstated := json.remove(settings, ["dual_control"])
+	decided_with(asked, unstated, registry) == held({"publishes"})
+}
+
 test_approval if failures({
 	"given": {
 		"asked": also(published, approval),
@@ -107,6 +117,7 @@ test_approval if failures({
 		"asked": also(published, {"approval": {"approver": {"sub": ""}}}),
 		"expect": held({"publishes"}),
 	},
+	"by the principal": {"asked": also(published, by_principal), "expect": held({"publishes"})},
 	"empty": {"asked": also(published, {"approval": {}}), "expect": held({"publishes"})},
 	"null": {"asked": also(published, {"approval": null}), "expect": held({"publishes"})},
 	"true": {"asked": also(published, {"approval": true}), "expect": held({"publishes"})},

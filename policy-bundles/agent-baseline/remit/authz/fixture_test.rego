@@ -43,6 +43,7 @@ settings := {
 	"max_lifetime_seconds": 900,
 	"verbs_needing_approval": ["publish", "grant", "delete", "pay", "execute"],
 	"contained_visibility": ["private", "internal"],
+	"dual_control": true,
 }
 
 registry := {"agents": {"agent-a": {
