@@ -6,7 +6,7 @@ mod jcs;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 pub use challenges::{Opened, Slot, SlotError, SpendError, slot_of};
@@ -18,7 +18,7 @@ use crate::config::Approvals;
 use crate::delegation::{Delegation, Party};
 use crate::ids::{ReasonCode, UnixSeconds};
 use crate::request::RequestView;
-use crate::token::{IssuerRules, TokenError, VerifiedToken};
+use crate::token::{TokenError, VerifiedToken};
 
 /// `typ` of an approval.
 pub const APPROVAL_TYPE: &str = "agent-approval+jwt";
@@ -139,7 +139,6 @@ impl Approval {
     /// See [`ApprovalError`].
     pub fn read(
         token: &VerifiedToken,
-        rules: &IssuerRules,
         text: &str,
         binding: &Binding,
         delegation: &Delegation,
@@ -147,8 +146,7 @@ impl Approval {
     ) -> Result<Self, ApprovalError> {
         let claim = |name: &'static str| token.claims().get(name).ok_or(ApprovalError::Claim(name));
         let text_claim = |name: &'static str| claim(name)?.as_str().ok_or(ApprovalError::Claim(name));
-        let approver = Delegation::resolve(token, rules).map_err(|_| ApprovalError::NotHuman)?;
-        if !approver.traceable || approver.actor.is_some() {
+        if !is_human_in_person(token.claims()) {
             return Err(ApprovalError::NotHuman);
         }
         if token.jti().is_none() {
@@ -187,7 +185,7 @@ impl Approval {
             return Err(ApprovalError::Involved);
         }
         Ok(Self {
-            approver: approver.principal.party,
+            approver: Party { iss: token.iss().to_owned(), sub: token.sub().to_owned() },
             challenge: text_claim("nonce")?.to_owned(),
             acr: token.acr().map(str::to_owned),
             auth_time: token.auth_time(),
@@ -204,6 +202,16 @@ impl Approval {
             sha256: self.sha256.clone(),
         }
     }
+}
+
+/// The issuers of approvals have people only; a claim that says otherwise, or an actor, is believed all the same.
+fn is_human_in_person(claims: &Map<String, Value>) -> bool {
+    let is_user = match claims.get("sub_profile") {
+        None => true,
+        Some(Value::String(profiles)) => profiles.split(' ').all(|profile| profile == "user"),
+        Some(_) => false,
+    };
+    is_user && !claims.contains_key("act")
 }
 
 /// What the client is told, and hands to whoever approves: the challenge, and all that is needed to check the digest

@@ -1,7 +1,5 @@
 //! Approvals on the way of a request: presenting one, spending it, and asking for one.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
 use super::conclude::Refusal;
@@ -64,13 +62,11 @@ impl Exchange {
         now: Now,
     ) -> Result<Step, Refusal> {
         let token = unverified.verify_with(|_| host, now).map_err(ApprovalError::from)?;
-        let approver = engine.approver(token.iss()).ok_or(ApprovalError::Token(TokenError::IssuerUnknown))?;
-        let rules = Arc::clone(&approver.rules);
         self.bind(engine).ok_or_else(|| Refusal::of(reason::APPROVAL_UNBINDABLE, 403))?;
         let binding = self.binding.as_ref().ok_or_else(Refusal::internal)?;
         let identity = self.identity.as_ref().ok_or_else(Refusal::internal)?;
         let delegation = &identity.derived.delegation;
-        let approval = Approval::read(&token, &rules, text, binding, delegation, identity.token.client_id())?;
+        let approval = Approval::read(&token, text, binding, delegation, identity.token.client_id())?;
         self.approval = Some(approval);
         self.stage = Stage::ApprovedChallenge;
         self.need_slot(engine)
