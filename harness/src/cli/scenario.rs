@@ -69,7 +69,17 @@ fn document(mut scenario: Scenario, tokens: usize, now: Now) -> Result<Value> {
 fn call(scenario: &mut Scenario, exchange: &Exchange, now: Now) -> Result<Value> {
     let request = &exchange.request;
     let body = request.body.as_ref().map(Body::to_bytes).unwrap_or_default();
-    let mut call = json!({
+    let token = exchange.token.as_ref().map(|template| scenario.mint(template, now)).transpose()?;
+    let approval = exchange.approval.as_ref().map(|approval| {
+        let key = scenario.keys().key(&approval.issuer).context("an approval by an unknown issuer")?;
+        anyhow::Ok(json!({
+            "challenge_of": approval.challenge_of,
+            "issuer": approval.issuer,
+            "kid": key.kid(),
+            "claims": approval.claims,
+        }))
+    });
+    Ok(json!({
         "id": exchange.id,
         "title": exchange.title.as_ref().unwrap_or(&exchange.id),
         "method": request.method,
@@ -77,21 +87,10 @@ fn call(scenario: &mut Scenario, exchange: &Exchange, now: Now) -> Result<Value>
         "path": request.path,
         "headers": request.headers,
         "body": String::from_utf8(body).context("a body that is no text cannot be printed")?,
+        "token": token,
+        "approval": approval.transpose()?,
         "expect": exchange.expect,
-    });
-    if let Some(template) = &exchange.token {
-        call["token"] = json!(scenario.mint(template, now)?);
-    }
-    if let Some(approval) = &exchange.approval {
-        let key = scenario.keys().key(&approval.issuer).context("an approval by an unknown issuer")?;
-        call["approval"] = json!({
-            "challenge_of": approval.challenge_of,
-            "issuer": approval.issuer,
-            "kid": key.kid(),
-            "claims": approval.claims,
-        });
-    }
-    Ok(call)
+    }))
 }
 
 fn is_tool_call(exchange: &Exchange) -> bool {
