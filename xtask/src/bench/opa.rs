@@ -24,7 +24,7 @@ const CAPTURING: &str =
 /// The sidecar has no `input.remit`: it gets the one that was captured, so that both evaluate the same.
 const WRAPPER: &str = "package sidecar\n\n\
     allow := decision.allowed\n\n\
-    decision := data.remit.authz.decision with input.remit as data.captured\n";
+    decision := given if {\n\tgiven := data.remit.authz.decision with input.remit as data.captured\n}\n";
 
 /// Why there is no sidecar to compare with, or where its binary is.
 pub(super) enum Binary {
@@ -73,15 +73,16 @@ pub(super) fn start(binary: &Path, folder: &Path, call: &str) -> Result<(Sidecar
     let (port, admin_port) = (envoy::free_port()?, envoy::free_port()?);
     let log = folder.join("opa.log");
     let child = Command::new(binary)
-        .args(["run", "--server", "--disable-telemetry", "--log-level", "error"])
+        .args(["run", "--server", "--skip-version-check", "--log-level", "error"])
         .args(["--addr", &format!("127.0.0.1:{admin_port}")])
         .args(["--set", &format!("plugins.envoy_ext_authz_grpc.addr=127.0.0.1:{port}")])
         .args(["--set", "plugins.envoy_ext_authz_grpc.path=sidecar/allow"])
         .args(["--set", "decision_logs.console=true"])
         .args(policy)
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(File::create(&log)?)
+        // Where it says why it does not start; decisions go to the other stream.
+        .stdout(File::create(&log)?)
+        .stderr(Stdio::null())
         .spawn()
         .with_context(|| format!("failed to start {}", binary.display()))?;
     let mut sidecar = Sidecar(child);
