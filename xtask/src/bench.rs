@@ -10,11 +10,12 @@ mod subjects;
 mod table;
 
 use std::io::Write;
+use std::sync::atomic::Ordering;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::playground::Folder;
-use crate::upstream;
+use crate::{upstream, workspace};
 use subject::{Running, Subject};
 use subjects::{BODY, PER_ROUND, PER_ROUND_UNCACHED};
 use table::{Row, median, spread};
@@ -36,6 +37,7 @@ const FURTHER_WORKERS: u32 = 4;
 /// # Errors
 /// When a part cannot be built or started, or a request is not answered with 200.
 pub fn run(only_floor: bool) -> Result<()> {
+    let stop = workspace::interrupted()?;
     let folder = Folder::create("bench")?;
     let tokens = ROUNDS.saturating_mul(PER_ROUND_UNCACHED).saturating_add(WARM_UP);
     let subjects = if only_floor { subjects::floor()? } else { subjects::all(&folder, tokens)? };
@@ -53,6 +55,9 @@ pub fn run(only_floor: bool) -> Result<()> {
         print!("\rRound {round} of {ROUNDS}.");
         std::io::stdout().flush()?;
         for one in &mut measured {
+            if stop.load(Ordering::Relaxed) {
+                bail!("interrupted");
+            }
             one.measure()?;
         }
     }

@@ -4,14 +4,12 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::access_line::readable;
 use crate::envoy::{self, Envoy, Start};
@@ -29,10 +27,7 @@ const SHOWN: [&str; 3] = ["read-thread", "publish", "publish-rest"];
 pub fn run() -> Result<()> {
     let module = build_wasm::build()?;
     let binary = envoy::binary()?;
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, Arc::clone(&stop)).context("failed to watch for Ctrl-C")?;
-    }
+    let stop = workspace::interrupted()?;
     let folder = Folder::create("envoy-run")?;
     let setup = scenario::scenario_with_keys(&folder.0)?;
     let upstream = upstream::start()?;

@@ -21,6 +21,9 @@ pub(super) const PER_ROUND: usize = 1500;
 /// Requests a round with a new token each: minting them takes time.
 pub(super) const PER_ROUND_UNCACHED: usize = 100;
 
+/// Requests a round where a sidecar decides: each takes milliseconds.
+const PER_ROUND_SIDECAR: usize = 300;
+
 /// The algorithms, the one of the cached token first.
 const ALGORITHMS: [&str; 3] = ["ES256", "EdDSA", "RS256"];
 
@@ -75,7 +78,7 @@ pub(super) fn all(folder: &Folder, tokens: usize) -> Result<Subjects> {
         opa::Binary::Found(binary) => {
             let (sidecar, port) = opa::start(&binary, &folder.0, &call.id)?;
             let subject = repeated(name, Filter::AskGrpc { port }, &request);
-            measured.push(Subject { sidecar: Some(sidecar), ..subject });
+            measured.push(Subject { sidecar: Some(sidecar), per_round: PER_ROUND_SIDECAR, ..subject });
         }
         opa::Binary::Missing(reason) => skipped.push((name.to_owned(), reason)),
     }
