@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use remit_core::ids::Now;
 use remit_core::json::{self, JsonError};
+use remit_core::keys::Algorithm;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -86,6 +87,8 @@ pub struct Overrides {
     pub bundles: Vec<PathBuf>,
     /// A plugin configuration; absent: `config.json` beside the capture.
     pub config: Option<PathBuf>,
+    /// What all issuers of the capture sign with, and the configuration accepts of them.
+    pub algorithm: Option<Algorithm>,
 }
 
 /// `scenario.json`.
@@ -128,7 +131,10 @@ impl Scenario {
         } else {
             (path.parent().map(Path::to_path_buf).unwrap_or_default(), path.to_owned())
         };
-        let capture = Capture::load(&file, &CaptureLimits::default())?;
+        let mut capture = Capture::load(&file, &CaptureLimits::default())?;
+        if let Some(algorithm) = overrides.algorithm {
+            capture.issuers.values_mut().for_each(|issuer| issuer.alg = algorithm);
+        }
         let own = folder.join("config.json");
         let config = match &overrides.config {
             Some(config) => config.clone(),
@@ -136,7 +142,7 @@ impl Scenario {
             None => return Err(ScenarioError::NoConfig { capture: file }),
         };
         let keys = Keyring::generate(&capture.issuers)?;
-        let config = configuration(&config, &keys)?;
+        let config = configuration(&config, &keys, overrides.algorithm)?;
         let bundle = bundle(&folder, overrides, config.contains_key("bundle"))?;
         Ok(Self { capture, config, bundle, keys, minter: Minter::default() })
     }
@@ -177,6 +183,19 @@ impl Scenario {
         &self.keys
     }
 
+    /// A new token of a template with this `jti`, beside those that [`Scenario::mint`] remembers.
+    ///
+    /// # Errors
+    ///
+    /// [`MintError::UnknownTemplate`], [`MintError::UnknownIssuer`].
+    pub fn mint_named(&self, template: &str, jti: &str, now: Now) -> Result<String, MintError> {
+        let found = self.capture.tokens.get(template);
+        let mut found =
+            found.ok_or_else(|| MintError::UnknownTemplate { name: template.to_owned() })?.clone();
+        found.claims.insert("jti".to_owned(), json!(jti));
+        Minter::default().token(template, &found, &self.keys, now)
+    }
+
     /// The token of a template at a time: the last one while it is valid, then a new one.
     ///
     /// # Errors
@@ -204,7 +223,11 @@ impl Scenario {
 }
 
 /// The configuration, with the public keys of every issuer whose private key the harness has.
-fn configuration(path: &Path, keys: &Keyring) -> Result<Map<String, Value>, ScenarioError> {
+fn configuration(
+    path: &Path,
+    keys: &Keyring,
+    algorithm: Option<Algorithm>,
+) -> Result<Map<String, Value>, ScenarioError> {
     let mut config = object(path)?;
     let shape =
         |pointer: String, problem: String| ScenarioError::Shape { path: path.to_owned(), pointer, problem };
@@ -216,6 +239,9 @@ fn configuration(path: &Path, keys: &Keyring) -> Result<Map<String, Value>, Scen
             match keys.source(&iss) {
                 Some(source) => {
                     issuer.insert("keys".to_owned(), source);
+                    if let Some(algorithm) = algorithm {
+                        issuer.insert("algorithms".to_owned(), json!([algorithm]));
+                    }
                 }
                 None if issuer.contains_key("keys") => {}
                 None => {
@@ -331,9 +357,25 @@ mod tests {
     }
 
     #[test]
+    fn another_algorithm_is_signed_with_and_accepted() {
+        let folder = folder(&[("s/config.json", CONFIG), ("s/scenario.json", r#"{"bundle":"b"}"#)]);
+        let overrides = Overrides { algorithm: Some(Algorithm::EdDsa), ..Overrides::default() };
+        let scenario = Scenario::load_with(&folder.path().join("s"), &overrides).unwrap();
+        let config = scenario.plugin_config_document();
+        for issuer in [&config["issuers"][0], &config["issuers"][1], &config["approvals"]["issuers"][0]] {
+            assert_eq!(issuer["algorithms"], json!(["EdDSA"]));
+            assert_eq!(issuer["keys"]["inline"]["keys"][0]["alg"], "EdDSA");
+        }
+        assert!(config["issuers"][2].get("algorithms").is_none(), "not an issuer of the capture");
+        let mint = |jti| scenario.mint_named("t", jti, Now(0)).unwrap();
+        assert_ne!(mint("a"), mint("b"));
+        assert!(scenario.mint_named("u", "a", Now(0)).is_err());
+    }
+
+    #[test]
     fn an_archive_is_taken_as_it_is() {
         let folder = folder(&[("s/config.json", CONFIG), ("any.tar.gz", "bytes")]);
-        let overrides = Overrides { bundles: vec![folder.path().join("any.tar.gz")], config: None };
+        let overrides = Overrides { bundles: vec![folder.path().join("any.tar.gz")], ..Overrides::default() };
         let scenario = Scenario::load_with(&folder.path().join("s/capture.jsonl"), &overrides).unwrap();
         assert_eq!(scenario.bundle(), Some(b"bytes".as_slice()));
     }

@@ -181,3 +181,29 @@ fn an_approver_sees_what_is_approved() {
     assert!(error.contains("do not approve it"), "{error}");
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+#[test]
+fn a_scenario_is_printed_for_a_filter_that_runs_elsewhere() {
+    let keys = folder("scenario-keys");
+    let line = format!(
+        "scenario {SCENARIO} --bundle {BUNDLE} --algorithm EdDSA --tokens 3 --keys {}",
+        keys.display()
+    );
+    let (status, document, error) = told(&remit(&line));
+    assert_eq!((status, error.as_str()), (Some(0), ""));
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    let issuer = &document["configuration"]["issuers"][0];
+    assert_eq!(issuer["algorithms"], serde_json::json!(["EdDSA"]));
+    assert_eq!(issuer["keys"]["inline"]["keys"][0]["crv"], "Ed25519");
+    assert!(document["configuration"]["bundle"]["inline"].is_string());
+    assert_eq!(document["calls"].as_array().map(Vec::len), Some(16));
+    let call = &document["calls"][3];
+    assert_eq!((call["method"].as_str(), call["path"].as_str()), (Some("POST"), Some("/mcp")));
+    assert!(call["body"].as_str().unwrap().contains("read_thread") && call["token"].is_string());
+    assert_eq!(document["calls"][10]["approval"]["kid"], "approvals-2026-03");
+    let tokens: std::collections::BTreeSet<_> =
+        document["tokens"].as_array().unwrap().iter().map(|token| token.as_str().unwrap()).collect();
+    assert_eq!(tokens.len(), 3);
+    assert!(keys.join("approvals-2026-03.jwk").is_file() && keys.join("idp-2026-03.jwk").is_file());
+    std::fs::remove_dir_all(&keys).unwrap();
+}

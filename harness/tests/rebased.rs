@@ -1,5 +1,4 @@
 //! A scenario that was recorded in the past holds at another time, on a clock that does not follow the recorded one.
-#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::path::Path;
 

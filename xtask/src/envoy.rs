@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
@@ -100,6 +100,8 @@ impl Envoy {
             // Several run side by side, and nothing is left in shared memory when one is killed.
             .arg("--disable-hot-restart")
             .args(["--log-level", "warn", "--component-log-level", "wasm:info"])
+            // What is in the access log can be read at once, not after ten seconds.
+            .args(["--file-flush-interval-msec", "200"])
             .args(["--concurrency", &start.concurrency.to_string()])
             .stdin(Stdio::null())
             .stdout(start.access_log)
@@ -124,6 +126,11 @@ impl Envoy {
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What it writes to standard output, where [`Start::access_log`] is a pipe; `None` after the first call.
+    pub fn access_log(&mut self) -> Option<ChildStdout> {
+        self.child.stdout.take()
     }
 
     /// Whether the process still runs.

@@ -1,5 +1,6 @@
 //! What the tasks are made of; the end-to-end tests use the same Envoy, configuration and upstream.
 
+pub mod access_line;
 pub mod bench;
 pub mod build_wasm;
 pub mod envoy;

@@ -1,5 +1,6 @@
 //! A scenario's configuration, requests and tokens, as `remit scenario` prints them.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -27,6 +28,8 @@ pub struct Setup {
 /// One request.
 #[derive(Debug)]
 pub struct Call {
+    /// Its name in the scenario.
+    pub id: String,
     /// What happens in it, in words.
     pub title: String,
     /// The method.
@@ -41,6 +44,21 @@ pub struct Call {
     pub body: String,
     /// The bearer token; `None` for a call without one.
     pub token: Option<String>,
+    /// The approval that it needs; it can be signed when the call that it approves was held.
+    pub approval: Option<Approval>,
+}
+
+/// What an approval of the scenario says.
+#[derive(Debug)]
+pub struct Approval {
+    /// The call whose denial holds the challenge.
+    pub challenge_of: String,
+    /// Who signs it.
+    pub issuer: String,
+    /// The key it is signed with, in the file `<kid>.jwk`.
+    pub kid: String,
+    /// Claims of the approver, a JSON object.
+    pub claims: Value,
 }
 
 /// The `remit` command, built if it has changed.
@@ -59,13 +77,20 @@ pub fn remit() -> Result<Command> {
 /// # Errors
 /// When `remit` does not build, or cannot prepare the scenario.
 pub fn scenario_setup(algorithm: &str, tokens: usize) -> Result<Setup> {
+    prepare(&["--algorithm", algorithm, "--tokens", &tokens.to_string()])
+}
+
+/// The forum post with tokens from now on, and its issuers' private keys in `folder`, to sign approvals with.
+///
+/// # Errors
+/// As [`scenario_setup`], and when the keys cannot be written or are there already.
+pub fn scenario_with_keys(folder: &Path) -> Result<Setup> {
+    prepare(&["--keys", &folder.to_string_lossy()])
+}
+
+fn prepare(options: &[&str]) -> Result<Setup> {
     let mut command = remit()?;
-    command.args(["scenario", SCENARIO, "--bundle", BUNDLE]).args([
-        "--algorithm",
-        algorithm,
-        "--tokens",
-        &tokens.to_string(),
-    ]);
+    command.args(["scenario", SCENARIO, "--bundle", BUNDLE]).args(options);
     let json = workspace::output(&mut command).context("failed to prepare the scenario")?;
     parse(&json).context("`remit scenario` printed something unexpected")
 }
@@ -88,7 +113,9 @@ fn parse_call(call: &Value) -> Result<Call> {
         let part = |index: usize| pair.get(index).and_then(Value::as_str).map(str::to_owned);
         Some((part(0)?, part(1)?))
     };
+    let approval = call.get("approval").filter(|approval| !approval.is_null());
     Ok(Call {
+        id: text("id")?,
         title: text("title")?,
         method: text("method")?,
         authority: text("authority")?,
@@ -99,14 +126,29 @@ fn parse_call(call: &Value) -> Result<Call> {
             .collect::<Result<_>>()?,
         body: optional("body").unwrap_or_default(),
         token: optional("token"),
+        approval: approval.map(parse_approval).transpose()?,
+    })
+}
+
+fn parse_approval(approval: &Value) -> Result<Approval> {
+    let text = |name: &str| {
+        let text = approval.get(name).and_then(Value::as_str).map(str::to_owned);
+        text.with_context(|| format!("an approval without {name}"))
+    };
+    Ok(Approval {
+        challenge_of: text("challenge_of")?,
+        issuer: text("issuer")?,
+        kid: text("kid")?,
+        claims: approval.get("claims").cloned().unwrap_or_default(),
     })
 }
 
 impl Call {
-    /// The call as a command line to paste into a shell.
+    /// The call as a command line to paste into a shell, with these words after `curl`.
     #[must_use]
-    pub fn curl(&self, port: u16) -> String {
-        let mut words = vec![format!("curl -i http://127.0.0.1:{port}{} -X {}", self.path, self.method)];
+    pub fn curl(&self, port: u16, options: &str) -> String {
+        let mut words =
+            vec![format!("curl {options} http://127.0.0.1:{port}{} -X {}", self.path, self.method)];
         words.push(format!("-H {}", shell_quoted(&format!("host: {}", self.authority))));
         if let Some(token) = &self.token {
             words.push(format!("-H {}", shell_quoted(&format!("authorization: Bearer {token}"))));
@@ -120,10 +162,17 @@ impl Call {
         words.join(" ")
     }
 
-    /// The call as HTTP/1.1 bytes, its body filled up with spaces to at least `length`, with another token if given.
+    /// The call without its token.
+    #[must_use]
+    pub fn without_token(self) -> Self {
+        Self { token: None, ..self }
+    }
+
+    /// The call as HTTP/1.1 bytes, with another token if given. A `tools/call` gets a further argument that fills its
+    /// body up to `length`.
     #[must_use]
     pub fn bytes(&self, length: usize, token: Option<&str>) -> Vec<u8> {
-        let body = format!("{:length$}", self.body);
+        let body = filled(&self.body, length).unwrap_or_else(|| self.body.clone());
         let mut head = format!("{} {} HTTP/1.1\r\nhost: {}\r\n", self.method, self.path, self.authority);
         if let Some(token) = token.or(self.token.as_deref()) {
             head.push_str(&format!("authorization: Bearer {token}\r\n"));
@@ -136,18 +185,29 @@ impl Call {
     }
 }
 
+/// The body of a `tools/call` with text in a further argument; `None` for another body, or one that is long enough.
+fn filled(body: &str, length: usize) -> Option<String> {
+    let mut call: Value = serde_json::from_str(body).ok()?;
+    let arguments = call.pointer_mut("/params/arguments")?.as_object_mut()?;
+    let added = r#""context":"","#.len();
+    let missing = length.checked_sub(body.len())?.checked_sub(added)?;
+    let text: String = "what was said before, in words ".chars().cycle().take(missing).collect();
+    arguments.insert("context".to_owned(), Value::String(text));
+    Some(call.to_string())
+}
+
 /// In single quotes, where a shell leaves everything alone but the quote itself.
-fn shell_quoted(text: &str) -> String {
+pub(crate) fn shell_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{filled, parse};
 
     const PRINTED: &str = r#"{"configuration":{"version":1},"tokens":["t1","t2"],"calls":[
-        {"title":"posts","method":"POST","authority":"forum.example","path":"/mcp","headers":[["a","b"]],
-         "body":"it's","token":"t0"}]}"#;
+        {"id":"c","title":"posts","method":"POST","authority":"forum.example","path":"/mcp","headers":[["a","b"]],
+         "body":"it's","token":"t0","approval":{"challenge_of":"b","issuer":"i","kid":"k","claims":{}}}]}"#;
 
     #[test]
     fn a_call_becomes_a_command_line_and_bytes() {
@@ -155,13 +215,22 @@ mod tests {
         assert_eq!(setup.configuration, r#"{"version":1}"#);
         assert_eq!(setup.tokens, ["t1", "t2"]);
         assert_eq!(
-            setup.calls[0].curl(10000),
+            setup.calls[0].curl(10000, "-i"),
             "curl -i http://127.0.0.1:10000/mcp -X POST -H 'host: forum.example' \
              -H 'authorization: Bearer t0' -H 'a: b' --data-binary 'it'\\''s'"
         );
+        assert_eq!(setup.calls[0].approval.as_ref().unwrap().kid, "k");
         let expected = "POST /mcp HTTP/1.1\r\nhost: forum.example\r\nauthorization: Bearer t1\r\na: b\r\n\
-                        content-length: 6\r\n\r\nit's  ";
+                        content-length: 4\r\n\r\nit's";
         assert_eq!(setup.calls[0].bytes(6, Some("t1")), expected.as_bytes());
+    }
+
+    #[test]
+    fn a_tool_call_is_filled_up() {
+        let body = r#"{"params":{"arguments":{"a":1}}}"#;
+        let expected = r#"{"params":{"arguments":{"a":1,"context":"what"}}}"#;
+        assert_eq!(filled(body, expected.len()).as_deref(), Some(expected));
+        assert_eq!((filled(body, 10), filled("text", 100), filled("{}", 100)), (None, None, None));
     }
 
     #[test]
@@ -169,7 +238,7 @@ mod tests {
         for (json, message) in [
             ("{}", "no configuration"),
             (r#"{"configuration":{}}"#, "no calls"),
-            (r#"{"configuration":{},"calls":[{"title":"a"}]}"#, "a call without method"),
+            (r#"{"configuration":{},"calls":[{"id":"c","title":"a"}]}"#, "a call without method"),
         ] {
             assert_eq!(format!("{:#}", parse(json).unwrap_err()), message);
         }

@@ -9,6 +9,9 @@ use crate::http::{Reply, Request, Server};
 /// A request for this path, or below it, finds its connection closed without an answer.
 pub const RESET_PATH: &str = "/reset";
 
+/// The same for a request with this header, on any path: a filter forwards only what its catalog knows.
+pub const RESET_HEADER: &str = "x-upstream-reset";
+
 /// Starts the echoing upstream on a free port.
 ///
 /// # Errors
@@ -18,7 +21,8 @@ pub fn start() -> Result<Server> {
 }
 
 fn echo(request: &Request) -> Reply {
-    if request.path.starts_with(RESET_PATH) {
+    let is_asked_to = request.headers.iter().any(|(name, _)| name == RESET_HEADER);
+    if is_asked_to || request.path.starts_with(RESET_PATH) {
         return Reply::Reset;
     }
     let headers = vec![("content-type", "application/json".to_owned())];
@@ -74,6 +78,9 @@ mod tests {
     #[test]
     fn the_reset_path_gets_no_answer() {
         assert!(matches!(echo(&request("/reset/now", b"")), Reply::Reset));
+        let mut asked = request("/a", b"");
+        asked.headers.push(("x-upstream-reset".to_owned(), "1".to_owned()));
+        assert!(matches!(echo(&asked), Reply::Reset));
         assert!(matches!(echo(&request("/a", b"")), Reply::Answer { status: 200, .. }));
     }
 }

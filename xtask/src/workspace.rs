@@ -4,8 +4,11 @@ use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 /// The target that the filter is built for.
 pub const WASM_TARGET: &str = "wasm32-wasip1";
@@ -63,6 +66,18 @@ pub fn output(command: &mut Command) -> Result<String> {
         bail!("`{shown}` failed ({}): {last}", output.status);
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+}
+
+/// Set by SIGINT, SIGTERM and SIGHUP from now on, so that whoever has started processes can end them.
+///
+/// # Errors
+/// When the signals cannot be watched.
+pub fn interrupted() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&stop)).context("failed to watch for Ctrl-C")?;
+    }
+    Ok(stop)
 }
 
 /// The first executable of that name on `PATH`.

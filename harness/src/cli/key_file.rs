@@ -24,13 +24,19 @@ pub(super) fn read(path: &Path, algorithm: Option<Algorithm>) -> Result<SigningK
 /// Makes a private key and writes it to a file that is not there yet.
 pub(super) fn create(path: &Path, algorithm: Algorithm, kid: Option<&str>) -> Result<SigningKey> {
     let key = SigningKey::generate(algorithm, kid)?;
+    write(path, &key)?;
+    Ok(key)
+}
+
+/// Writes a private key to a file that is not there yet.
+pub(super) fn write(path: &Path, key: &SigningKey) -> Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path).with_context(|| path.display().to_string())?;
     file.write_all(key.private_jwk().as_bytes()).and_then(|()| file.write_all(b"\n"))?;
-    Ok(key)
+    Ok(())
 }
 
 #[cfg(unix)]

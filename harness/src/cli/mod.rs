@@ -3,6 +3,7 @@
 mod check;
 mod key_file;
 mod replay;
+mod scenario;
 mod test;
 mod token;
 
@@ -27,6 +28,8 @@ enum Command {
     Test(test::Arguments),
     /// Check a configuration and a bundle, and say what would be in force
     Check(check::Arguments),
+    /// Print what it takes to play a scenario against a running filter: configuration, requests and tokens
+    Scenario(scenario::Arguments),
     /// Mint development tokens and approvals
     Token(Box<token::Arguments>),
 }
@@ -46,6 +49,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Scenario(arguments) => scenario::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
     };
     match ending {
@@ -117,6 +121,10 @@ mod tests {
             ("check --schema input", true),
             ("check --schema other", false),
             ("check", false),
+            ("scenario a --bundle b --bundle c --algorithm EdDSA --tokens 3 --keys d", true),
+            ("scenario a", true),
+            ("scenario a --algorithm none", false),
+            ("scenario", false),
             ("token --issuer i --key k --sub s --aud a", true),
             (
                 "token --issuer i --new-key k --alg EdDSA --sub s --aud a --act x --act y --claims {} --lifetime 5",

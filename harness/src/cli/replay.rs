@@ -40,7 +40,11 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Ending> {
-    let overrides = Overrides { bundles: arguments.bundle.clone(), config: arguments.config.clone() };
+    let overrides = Overrides {
+        bundles: arguments.bundle.clone(),
+        config: arguments.config.clone(),
+        ..Overrides::default()
+    };
     let mut scenario = Scenario::load_with(&arguments.scenario, &overrides)?;
     let module = if arguments.native { None } else { Some(module(arguments.wasm.as_deref())?) };
     let mut replays = Vec::new();

@@ -107,7 +107,7 @@ struct Approval {
     claims: String,
 }
 
-fn algorithm(name: &str) -> Result<Algorithm, String> {
+pub(super) fn algorithm(name: &str) -> Result<Algorithm, String> {
     Algorithm::parse(name).ok_or_else(|| "one of ES256, EdDSA, RS256, PS256, HS256".to_owned())
 }
 
@@ -205,7 +205,7 @@ fn object(text: &str) -> Result<Map<String, Value>> {
     }
 }
 
-fn now() -> Result<Now> {
+pub(super) fn now() -> Result<Now> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
     Ok(Now(u64::try_from(since.as_nanos())?))
 }

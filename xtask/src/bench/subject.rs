@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 use anyhow::{Context, Result};
 
+use super::filter::Filter;
 use super::load::Requests;
 use crate::envoy::{self, Envoy, Start};
 
@@ -15,18 +16,23 @@ pub(super) struct Subject {
     pub(super) name: String,
     /// What stands before the router.
     pub(super) filter: Filter,
+    /// Who is asked, where that is a process of its own.
+    pub(super) sidecar: Option<Sidecar>,
     /// What it is sent.
     pub(super) requests: Requests,
     /// How many a round.
     pub(super) per_round: usize,
 }
 
-/// A filter in front of the router.
-pub(super) enum Filter {
-    /// None: what the others are compared with.
-    None,
-    /// A proxy-wasm module with this plugin configuration.
-    Wasm { module: Vec<u8>, configuration: String },
+/// A process that decides for a subject. Ends when dropped.
+pub(super) struct Sidecar(pub(super) Child);
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        // Already ended, or about to: both are what is wanted.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// A subject's running Envoy.
@@ -46,10 +52,13 @@ impl Subject {
     ) -> Result<Running> {
         let (port, admin_port) = (envoy::free_port()?, envoy::free_port()?);
         let filter = self.filter.yaml(&folder.join(format!("{label}.wasm")))?;
+        let (sidecar_port, sidecar_protocol) = self.filter.sidecar();
         let text = include_str!("../../bench/envoy.yaml")
             .replace("ADMIN_PORT", &admin_port.to_string())
             .replace("LISTENER_PORT", &port.to_string())
             .replace("UPSTREAM_PORT", &upstream_port.to_string())
+            .replace("SIDECAR_PORT", &sidecar_port.to_string())
+            .replace("SIDECAR_PROTOCOL\n", &format!("{sidecar_protocol}\n"))
             .replace("FILTER\n", &filter);
         let config = folder.join(format!("{label}.yaml"));
         fs::write(&config, text).with_context(|| format!("failed to write {}", config.display()))?;
@@ -59,28 +68,10 @@ impl Subject {
             .with_context(|| format!("failed to start {}", self.name))?;
         Ok(Running { envoy, port })
     }
-}
 
-impl Filter {
-    /// The entry in `http_filters`; a module is written to `path` first.
-    fn yaml(&self, path: &Path) -> Result<String> {
-        let Self::Wasm { module, configuration } = self else { return Ok(String::new()) };
-        fs::write(path, module).with_context(|| format!("failed to write {}", path.display()))?;
-        Ok(format!(
-            r#"                  - name: subject
-                    typed_config:
-                      "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
-                      config:
-                        allow_on_headers_stop_iteration: true
-                        vm_config:
-                          runtime: envoy.wasm.runtime.v8
-                          code: {{ local: {{ filename: '{}' }} }}
-                        configuration:
-                          "@type": type.googleapis.com/google.protobuf.StringValue
-                          value: '{}'
-"#,
-            path.display(),
-            configuration.replace('\'', "''"),
-        ))
+    /// The size of its module, in megabytes.
+    pub(super) fn module_megabytes(&self) -> Option<f64> {
+        let Filter::Wasm { module, .. } = &self.filter else { return None };
+        Some(f64::from(u32::try_from(module.len()).ok()?) / 1e6)
     }
 }

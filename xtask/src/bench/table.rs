@@ -1,12 +1,28 @@
-//! The benchmark's result as one table, ratios first.
+//! The benchmark's result as one table.
+
+/// The row that throughput is compared with.
+pub(super) const NO_FILTER: &str = "no filter";
+
+/// The row that ratios are of.
+pub(super) const UNIT: &str = "empty filter";
+
+/// The rows that the budgets speak of; those for new tokens end in the algorithm.
+pub(super) const CACHED: &str = "Remit, cached token";
+pub(super) const NEW: &str = "Remit, new token, ";
+pub(super) const JWT_CACHED: &str = "jwt_authn + rbac, cached token";
+pub(super) const JWT_NEW: &str = "jwt_authn + rbac, new, ";
+pub(super) const EMPTY_ASK: &str = "ext_authz, always allowed";
 
 /// What was measured of one subject; all but `name` relative to no filter, from medians over the rounds.
+#[derive(Default)]
 pub(super) struct Row {
     pub(super) name: String,
     /// CPU time that the proxy adds to a request, in microseconds.
     pub(super) added_micros: f64,
     /// How far from that the rounds are, in the median: more than a fraction of it, and the machine was busy.
     pub(super) spread_micros: f64,
+    /// CPU time of the process that is asked, in microseconds; `None` where there is none of its own.
+    pub(super) sidecar_micros: Option<f64>,
     /// Requests a second without a filter, divided by those with it.
     pub(super) slower: f64,
     /// From start to ready, in seconds (absolute).
@@ -15,28 +31,47 @@ pub(super) struct Row {
     pub(super) added_megabytes: f64,
     /// Resident memory of each further worker, in megabytes.
     pub(super) worker_megabytes: f64,
+    /// The size of its module.
+    pub(super) module_megabytes: Option<f64>,
 }
 
-/// The row that the ratios are of.
-pub(super) const UNIT: &str = "empty filter";
+/// The row of that name.
+pub(super) fn find<'a>(rows: &'a [Row], name: &str) -> Option<&'a Row> {
+    rows.iter().find(|row| row.name == name)
+}
 
-pub(super) fn render(rows: &[Row]) -> String {
-    let unit = rows.iter().find(|row| row.name == UNIT).map_or(f64::NAN, |row| row.added_micros);
-    let columns = ["× empty", "throughput ÷", "added µs", "±", "ready s", "RSS MB", "MB/worker"];
-    let [a, b, c, d, e, f, g] = columns;
-    let mut table = format!("{:32}{a:>9}{b:>14}{c:>10}{d:>6}{e:>9}{f:>8}{g:>11}\n", "");
+pub(super) fn render(rows: &[Row], skipped: &[(String, String)]) -> String {
+    let unit = find(rows, UNIT).map_or(f64::NAN, |row| row.added_micros);
+    let columns = [
+        "added µs",
+        "±",
+        "× empty",
+        "throughput ÷",
+        "sidecar µs",
+        "ready s",
+        "RSS MB",
+        "MB/worker",
+        "module MB",
+    ];
+    let [a, b, c, d, e, f, g, h, i] = columns;
+    let mut table = format!("{:31}{a:>9}{b:>6}{c:>9}{d:>14}{e:>12}{f:>9}{g:>8}{h:>11}{i:>11}\n", "");
     for row in rows {
         table.push_str(&format!(
-            "{:32}{:>9.2}{:>14.2}{:>10.1}{:>6.1}{:>9.2}{:>8.1}{:>11.1}\n",
+            "{:31}{:>9.1}{:>6.1}{:>9.1}{:>14.2}{:>12}{:>9.2}{:>8.1}{:>11.1}{:>11}\n",
             row.name,
-            row.added_micros / unit,
-            row.slower,
             row.added_micros,
             row.spread_micros,
+            row.added_micros / unit,
+            row.slower,
+            row.sidecar_micros.map_or_else(String::new, |micros| format!("{micros:.1}")),
             row.ready_seconds,
             row.added_megabytes,
             row.worker_megabytes,
+            row.module_megabytes.map_or_else(String::new, |megabytes| format!("{megabytes:.2}")),
         ));
+    }
+    for (name, reason) in skipped {
+        table.push_str(&format!("{name:31}  skipped: {reason}\n"));
     }
     table
 }
@@ -86,9 +121,13 @@ mod tests {
             ready_seconds: 0.25,
             added_megabytes: 10.0,
             worker_megabytes: 2.0,
+            module_megabytes: Some(2.5),
+            ..Row::default()
         };
-        let table = render(&[row(UNIT, 4.0), row("other", 10.0)]);
-        let last: Vec<_> = table.lines().last().unwrap().split_whitespace().collect();
-        assert_eq!(last, ["other", "2.50", "1.50", "10.0", "0.5", "0.25", "10.0", "2.0"]);
+        let skipped = [("another".to_owned(), "no go".to_owned())];
+        let table = render(&[row(UNIT, 4.0), row("other", 10.0)], &skipped);
+        let lines: Vec<Vec<_>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[2], ["other", "10.0", "0.5", "2.5", "1.50", "0.25", "10.0", "2.0", "2.50"]);
+        assert_eq!(lines[3], ["another", "skipped:", "no", "go"]);
     }
 }

@@ -1,0 +1,139 @@
+//! The subjects: the floor of any filter, what Envoy can do without Remit, and Remit.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::filter::Filter;
+use super::load::Requests;
+use super::opa;
+use super::subject::Subject;
+use super::table::{CACHED, EMPTY_ASK, JWT_CACHED, JWT_NEW, NEW, NO_FILTER, UNIT};
+use crate::playground::Folder;
+use crate::scenario::{self, Call, Setup};
+use crate::{build_wasm, upstream};
+
+/// The length of the body.
+pub(super) const BODY: usize = 2048;
+
+/// Requests a round, but for tokens that are seen once.
+pub(super) const PER_ROUND: usize = 1500;
+
+/// Requests a round with a new token each: minting them takes time.
+pub(super) const PER_ROUND_UNCACHED: usize = 100;
+
+/// Requests a round where a sidecar decides: each takes milliseconds.
+const PER_ROUND_SIDECAR: usize = 300;
+
+/// The algorithms, the one of the cached token first.
+const ALGORITHMS: [&str; 3] = ["ES256", "EdDSA", "RS256"];
+
+/// What is measured, and what could not be.
+pub(super) struct Subjects {
+    /// No filter is the first: the others are compared with it.
+    pub(super) measured: Vec<Subject>,
+    /// Names, with the reasons.
+    pub(super) skipped: Vec<(String, String)>,
+}
+
+/// What any filter costs.
+pub(super) fn floor() -> Result<Subjects> {
+    let request = format!(
+        "POST /mcp HTTP/1.1\r\nhost: forum.internal.example\r\nauthorization: Bearer {:x<900}\r\n\
+         content-type: application/json\r\naccept: application/json\r\ncontent-length: {BODY}\r\n\r\n{:BODY$}",
+        "", "{}"
+    );
+    Ok(Subjects { measured: floor_with(&request.into_bytes())?, skipped: Vec::new() })
+}
+
+fn floor_with(request: &[u8]) -> Result<Vec<Subject>> {
+    let wat = |text: &str| -> Result<Filter> {
+        Ok(Filter::Wasm { module: wat::parse_str(text)?, configuration: String::new() })
+    };
+    Ok(vec![
+        repeated(NO_FILTER, Filter::None, request),
+        repeated(UNIT, wat(include_str!("../../bench/empty.wat"))?, request),
+        repeated("empty, reads headers and body", wat(include_str!("../../bench/reading.wat"))?, request),
+    ])
+}
+
+/// Everything, all with the same `tools/call` of the scenario; `tokens` new tokens for each algorithm.
+pub(super) fn all(folder: &Folder, tokens: usize) -> Result<Subjects> {
+    let module = std::fs::read(build_wasm::build()?)?;
+    let mut setups = Vec::new();
+    for algorithm in ALGORITHMS {
+        println!("Minting {tokens} tokens with {algorithm}.");
+        setups.push((algorithm, scenario::scenario_setup(algorithm, tokens)?));
+    }
+    let (_, first) = setups.first().context("no algorithm")?;
+    let call = measured_call(first)?;
+    let request = call.bytes(BODY, None);
+
+    let mut measured = floor_with(&request)?;
+    let mut skipped = Vec::new();
+    measured.push(repeated(JWT_CACHED, jwt(first, true)?, &request));
+    let server = upstream::start()?;
+    measured.push(repeated(EMPTY_ASK, Filter::AskHttp { port: server.port }, &request));
+    let name = "opa-envoy-plugin, same rules";
+    match opa::binary() {
+        opa::Binary::Found(binary) => {
+            let (sidecar, port) = opa::start(&binary, &folder.0, &call.id)?;
+            let subject = repeated(name, Filter::AskGrpc { port }, &request);
+            measured.push(Subject { sidecar: Some(sidecar), per_round: PER_ROUND_SIDECAR, ..subject });
+        }
+        opa::Binary::Missing(reason) => skipped.push((name.to_owned(), reason)),
+    }
+    let remit =
+        |setup: &Setup| Filter::Wasm { module: module.clone(), configuration: setup.configuration.clone() };
+    measured.push(repeated(CACHED, remit(first), &request));
+    for (algorithm, setup) in &setups {
+        measured.push(new_tokens(&format!("{JWT_NEW}{algorithm}"), setup, jwt(setup, false)?)?);
+        measured.push(new_tokens(&format!("{NEW}{algorithm}"), setup, remit(setup))?);
+    }
+    Ok(Subjects { measured, skipped })
+}
+
+fn repeated(name: &str, filter: Filter, request: &[u8]) -> Subject {
+    Subject {
+        name: name.to_owned(),
+        filter,
+        sidecar: None,
+        requests: Requests::new(vec![request.to_vec()]),
+        per_round: PER_ROUND,
+    }
+}
+
+/// Each request with a token of its own, so that each has its signature checked.
+fn new_tokens(name: &str, setup: &Setup, filter: Filter) -> Result<Subject> {
+    let call = measured_call(setup)?;
+    let requests = setup.tokens.iter().map(|token| call.bytes(BODY, Some(token))).collect();
+    Ok(Subject {
+        name: name.to_owned(),
+        filter,
+        sidecar: None,
+        requests: Requests::new(requests),
+        per_round: PER_ROUND_UNCACHED,
+    })
+}
+
+/// The scenario's first `tools/call`.
+fn measured_call(setup: &Setup) -> Result<&Call> {
+    let is_tool_call = |call: &&Call| call.body.contains("tools/call");
+    setup.calls.iter().find(is_tool_call).context("the scenario has no tools/call to measure")
+}
+
+/// What Envoy's own filters can check of the same token.
+fn jwt(setup: &Setup, remembers: bool) -> Result<Filter> {
+    let configuration: Value = serde_json::from_str(&setup.configuration)?;
+    let text = |pointer: &str| {
+        let text = configuration.pointer(pointer).and_then(Value::as_str);
+        text.map(str::to_owned).with_context(|| format!("no {pointer} in the configuration"))
+    };
+    let keys = configuration.pointer("/issuers/0/keys/inline").context("no keys in the configuration")?;
+    Ok(Filter::Jwt {
+        issuer: text("/issuers/0/issuer")?,
+        audience: text("/resource")?,
+        keys: keys.to_string(),
+        subject: "bea.lindqvist@internal.example".to_owned(),
+        remembers,
+    })
+}
