@@ -1,1 +1,8 @@
-//! Scenarios, parity and end-to-end tests on real parts.
+//! What the end-to-end tests share: a world of keys and tokens, a real Envoy with an upstream, and a client.
+
+pub mod http;
+pub mod parity;
+pub mod proxy;
+pub mod subject;
+pub mod upstream;
+pub mod world;
