@@ -74,7 +74,8 @@ impl Volatile {
                 values.push((seconds, "<seconds>"));
             }
         }
-        let reply = observed.reply.as_ref().and_then(|reply| serde_json::from_slice::<Value>(&reply.body).ok());
+        let reply =
+            observed.reply.as_ref().and_then(|reply| serde_json::from_slice::<Value>(&reply.body).ok());
         let challenge = reply.as_ref().and_then(|reply| {
             let in_rpc = || {
                 let error = reply.get("error")?;
@@ -85,9 +86,8 @@ impl Volatile {
         });
         if let Some(challenge) = challenge {
             // Random, and repeated in `status_url`.
-            values.extend(
-                challenge.get("id").and_then(Value::as_str).map(|id| (id.to_owned(), "<challenge>")),
-            );
+            values
+                .extend(challenge.get("id").and_then(Value::as_str).map(|id| (id.to_owned(), "<challenge>")));
             // The time at which it was opened, and five minutes.
             values.extend(
                 challenge.get("expires").and_then(Value::as_u64).map(|at| (at.to_string(), "<expires>")),

@@ -140,8 +140,8 @@ impl Proxy {
             log: &folder.join("envoy.log"),
             access_log: Stdio::from(File::create(folder.join("access.log"))?),
         };
-        let envoy = Envoy::start(&envoy::binary()?, start)
-            .with_context(|| format!("see {}", folder.display()))?;
+        let envoy =
+            Envoy::start(&envoy::binary()?, start).with_context(|| format!("see {}", folder.display()))?;
         let mut proxy = Self { envoy, port, upstream, admin_port, folder, instances: (0, 0) };
         // One for each worker, and two of the main thread's.
         let wanted = u64::from(workers).saturating_add(2);

@@ -145,7 +145,10 @@ fn bad_requests() {
         (at("/api/v1/threads/t-4711/../../../../admin"), "403 deny action_unclassified"),
         (at("/api/v1/threads/t-4711;x"), "403 deny resource_outside_task"),
         (at("/api/v1/threads/t-4711?a=1;b=2"), "400 deny query_undecodable"),
-        (get(&token).header("mcp-session-id", "a").header("mcp-session-id", "b"), "400 deny header_ambiguous"),
+        (
+            get(&token).header("mcp-session-id", "a").header("mcp-session-id", "b"),
+            "400 deny header_ambiguous",
+        ),
         (get(&token).header("x-long", &"a".repeat(40_000)).header("x-more", &"a".repeat(15_000)), "200"),
         (
             Request::new("POST", FORUM, "/grpc.Service/Method")
@@ -183,7 +186,10 @@ fn bad_requests() {
                 .pieces(),
             vec![403],
         ),
-        (bytes(format!("CONNECT {FORUM}:443 HTTP/1.1\r\nhost: {FORUM}:443\r\n{authorization}\r\n")), vec![403, 404]),
+        (
+            bytes(format!("CONNECT {FORUM}:443 HTTP/1.1\r\nhost: {FORUM}:443\r\n{authorization}\r\n")),
+            vec![403, 404],
+        ),
         (
             bytes(format!(
                 "POST /mcp HTTP/1.1\r\nhost: {FORUM}\r\n{authorization}content-length: 3\r\n\
@@ -209,7 +215,10 @@ fn bad_requests() {
     let access = proxy.finish().unwrap();
     let refused: Vec<_> = access.iter().filter(|line| line["audit"].as_str().is_none()).collect();
     assert!(refused.len() >= 6, "{refused:?}");
-    assert!(refused.iter().all(|line| line["details"].as_str().is_some_and(|why| why.len() > 3)), "{refused:?}");
+    assert!(
+        refused.iter().all(|line| line["details"].as_str().is_some_and(|why| why.len() > 3)),
+        "{refused:?}"
+    );
 }
 
 #[test]

@@ -81,7 +81,10 @@ fn a_bad_bundle_never_replaces_a_good_one() {
         assert_eq!(seen.summary(), "200 allow within_remit", "{logged}");
         assert_eq!(seen.audit.text("/bundle"), Some("agent-baseline-1.0.0"));
         let log = proxy.log().unwrap();
-        assert!(log.lines().any(|line| line.contains("last good one stays") && line.contains(logged)), "{log}");
+        assert!(
+            log.lines().any(|line| line.contains("last good one stays") && line.contains(logged)),
+            "{log}"
+        );
     }
     bundles.behave(Manner::Answer(500, Vec::new(), Vec::new()));
     fetched(&proxy, "bundle", "status");
@@ -112,7 +115,10 @@ fn a_policy_that_gives_no_decision_denies() {
         ("decision if input.nothing\n", "500 deny decision_undefined"),
         ("decision := \"allow\"\n", "500 deny decision_malformed"),
         ("decision := {\"allowed\": \"yes\"}\n", "500 deny decision_malformed"),
-        ("decision := true if input.remit\ndecision := false if input.remit.v == 1\n", "500 deny decision_conflict"),
+        (
+            "decision := true if input.remit\ndecision := false if input.remit.v == 1\n",
+            "500 deny decision_conflict",
+        ),
         (endless.as_str(), "500 deny instructions_exhausted"),
         (comprehension.as_str(), "500 deny instructions_exhausted"),
         ("decision := false\n", "403 deny policy_denied"),
@@ -195,8 +201,10 @@ fn bundles_are_exchanged_under_load() {
     let world = World::new().unwrap();
     let bundles = Upstream::start().unwrap();
     let revisions = [
-        bundle("a", &format!("{PACKAGE}decision := {{\"allowed\": true, \"reasons\": [\"policy_a\"]}}\n")).unwrap(),
-        bundle("b", &format!("{PACKAGE}decision := {{\"allowed\": false, \"reasons\": [\"policy_b\"]}}\n")).unwrap(),
+        bundle("a", &format!("{PACKAGE}decision := {{\"allowed\": true, \"reasons\": [\"policy_a\"]}}\n"))
+            .unwrap(),
+        bundle("b", &format!("{PACKAGE}decision := {{\"allowed\": false, \"reasons\": [\"policy_b\"]}}\n"))
+            .unwrap(),
     ];
     bundles.serve(revisions[0].clone());
     let proxy = with_bundles(&world, "reload", &bundles);

@@ -46,8 +46,7 @@ fn played_everywhere(name: &'static str) -> Vec<Comparable> {
         agree(&reference, &replayed(&mut scenario, &mut wasm));
     }
     let mut scenario = load();
-    let mut bare =
-        WithoutHostSignatures::new(&module, &config(&scenario), scenario.capture.start).unwrap();
+    let mut bare = WithoutHostSignatures::new(&module, &config(&scenario), scenario.capture.start).unwrap();
     agree(&reference, &replayed(&mut scenario, &mut bare));
 
     for chunk in [None, Some(7)] {

@@ -1,0 +1,55 @@
+//! What the README shows is what there is: its configuration, its catalog, and the table of the demo.
+
+use std::path::Path;
+
+use remit_core::action::Catalog;
+use remit_core::config::Config;
+use remit_harness::replay::report::Style;
+use remit_harness::replay::{Native, replay};
+use remit_harness::scenario::Scenario;
+use serde_json::Value;
+
+fn root() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The fenced block that follows a line.
+fn block(after: &str) -> String {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, rest) = readme.split_once(after).unwrap_or_else(|| panic!("the README has no {after:?}"));
+    let (_, rest) = rest.split_once("```").unwrap();
+    let (_, rest) = rest.split_once('\n').unwrap();
+    rest.split_once("```").unwrap().0.to_owned()
+}
+
+/// Without what differs from run to run: the latency, and which host it was.
+fn steady(table: &str) -> Vec<String> {
+    let cut = |line: &str| {
+        if line.starts_with(['✓', '✗', ' ']) && line.chars().count() > 112 {
+            line.chars().take(112).collect::<String>().trim_end().to_owned()
+        } else {
+            line.split(" (").next().unwrap_or_default().trim_end().to_owned()
+        }
+    };
+    table.lines().map(cut).filter(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn the_configuration_is_valid() {
+    Config::parse(block("<!-- configuration -->").as_bytes()).unwrap();
+}
+
+#[test]
+fn the_catalog_is_valid() {
+    let document: Value = serde_json::from_str(&block("The filter reads the catalog;")).unwrap();
+    Catalog::parse(document.pointer("/remit/catalog").cloned()).unwrap();
+}
+
+#[test]
+fn the_table_is_what_the_demo_prints() {
+    let mut scenario = Scenario::load(&root().join("tests/scenarios/forum-post")).unwrap();
+    let config = scenario.plugin_config();
+    let mut subject = Native::new(&config, 1).unwrap();
+    let played = replay(&mut scenario, &mut subject).unwrap();
+    assert_eq!(steady(&block("<!-- demo -->")), steady(&played.table(Style::default())));
+}
