@@ -39,6 +39,8 @@ pub struct Options {
     pub keys_port: Option<u16>,
     /// A text of the Envoy configuration and what it is replaced with.
     pub edit: Option<(&'static str, &'static str)>,
+    /// Do not wait until the filter runs: it cannot.
+    pub unready: bool,
 }
 
 /// A running Envoy. What a failed test leaves in its folder stays there to be read.
@@ -143,6 +145,9 @@ impl Proxy {
         let envoy =
             Envoy::start(&envoy::binary()?, start).with_context(|| format!("see {}", folder.display()))?;
         let mut proxy = Self { envoy, port, upstream, admin_port, folder, instances: (0, 0) };
+        if options.unready {
+            return Ok(proxy);
+        }
         // One for each worker, and two of the main thread's.
         let wanted = u64::from(workers).saturating_add(2);
         proxy.wait_until("every instance is alive", || Ok(proxy.instances()?.1 == wanted))?;
