@@ -145,7 +145,10 @@ fn bad_requests() {
         (at("/api/v1/threads/t-4711/../../../../admin"), "403 deny action_unclassified"),
         (at("/api/v1/threads/t-4711;x"), "403 deny resource_outside_task"),
         (at("/api/v1/threads/t-4711?a=1;b=2"), "400 deny query_undecodable"),
-        (get(&token).header("mcp-session-id", "a").header("mcp-session-id", "b"), "400 deny header_ambiguous"),
+        (
+            get(&token).header("mcp-session-id", "a").header("mcp-session-id", "b"),
+            "400 deny header_ambiguous",
+        ),
         (get(&token).header("x-long", &"a".repeat(40_000)).header("x-more", &"a".repeat(15_000)), "200"),
     ] {
         if expected == "200" {
@@ -165,7 +168,10 @@ fn bad_requests() {
         .body(vec![0, 0, 0, 0, 2, 8, 1]);
     let seen = proxy.send(&grpc).unwrap();
     assert_eq!(seen.summary(), "200 deny action_unclassified");
-    assert_eq!((seen.answer.header("grpc-status"), seen.audit.value()["status"].as_u64()), (Some("7"), Some(403)));
+    assert_eq!(
+        (seen.answer.header("grpc-status"), seen.audit.value()["status"].as_u64()),
+        (Some("7"), Some(403))
+    );
     assert!(proxy.upstream.take().is_empty());
 
     // What Envoy itself refuses gets no record of the filter's, but a line in the access log that says why.
@@ -186,7 +192,10 @@ fn bad_requests() {
                 .pieces(),
             vec![403],
         ),
-        (bytes(format!("CONNECT {FORUM}:443 HTTP/1.1\r\nhost: {FORUM}:443\r\n{authorization}\r\n")), vec![400, 403, 404]),
+        (
+            bytes(format!("CONNECT {FORUM}:443 HTTP/1.1\r\nhost: {FORUM}:443\r\n{authorization}\r\n")),
+            vec![400, 403, 404],
+        ),
         (
             bytes(format!(
                 "POST /mcp HTTP/1.1\r\nhost: {FORUM}\r\n{authorization}content-length: 3\r\n\
@@ -212,7 +221,10 @@ fn bad_requests() {
     let access = proxy.finish().unwrap();
     let refused: Vec<_> = access.iter().filter(|line| line["audit"].as_str().is_none()).collect();
     assert!(refused.len() >= 6, "{refused:?}");
-    assert!(refused.iter().all(|line| line["details"].as_str().is_some_and(|why| why.len() > 3)), "{refused:?}");
+    assert!(
+        refused.iter().all(|line| line["details"].as_str().is_some_and(|why| why.len() > 3)),
+        "{refused:?}"
+    );
 }
 
 #[test]

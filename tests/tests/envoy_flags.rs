@@ -84,8 +84,12 @@ fn a_broken_configuration_lets_nothing_through_and_is_named() {
         (r#"{"version":1,"resource":"r","issuers":[],"bundle":{"inline":""}}"#, "/issuers"),
         (r#"{"version":1,"#, "malformed JSON"),
     ] {
-        let options =
-            Options { name: "broken", configuration: configuration.into(), unready: true, ..Options::default() };
+        let options = Options {
+            name: "broken",
+            configuration: configuration.into(),
+            unready: true,
+            ..Options::default()
+        };
         match Proxy::start(&options) {
             // Envoy refuses to start, and its last words name the member.
             Err(error) => {
