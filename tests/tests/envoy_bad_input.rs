@@ -143,7 +143,7 @@ fn bad_requests() {
         // Envoy resolves the dot segments first; what is decided is what the upstream would have got.
         (at("/api/v1/threads/t-4711/%2e%2e/t-1"), "403 deny resource_outside_task"),
         (at("/api/v1/threads/t-4711/../../../../admin"), "403 deny action_unclassified"),
-        (at("/api/v1/threads/t-4711;x"), "403 deny resource_outside_task"),
+        (at("/api/v1/threads/t-4711;x"), "403 deny action_unclassified"),
         (at("/api/v1/threads/t-4711?a=1;b=2"), "400 deny query_undecodable"),
         (
             get(&token).header("mcp-session-id", "a").header("mcp-session-id", "b"),
@@ -250,11 +250,21 @@ fn http_2_and_grpc() {
             command.arg("--data-binary").arg(String::from_utf8(body.clone()).unwrap());
         }
         command.arg(format!("http://127.0.0.1:{}{}", proxy.port, request.path));
-        let before = proxy.audits().unwrap().len();
-        let output = command.output().unwrap();
-        let audit = proxy.audit_after(before).unwrap();
-        let outcome = audit.outcome().unwrap().as_str();
-        format!("{} {outcome} {}", String::from_utf8_lossy(&output.stdout), audit.reasons().join(","))
+        // This client closes its ear now and then when it is answered before its body is sent.
+        let (mut answer, mut tries) = (String::from("0 000"), 0);
+        while answer.starts_with("0 000") && tries < 5 {
+            let before = proxy.audits().unwrap().len();
+            let output = command.output().unwrap();
+            let audit = proxy.audit_after(before).unwrap();
+            let outcome = audit.outcome().unwrap().as_str();
+            answer = format!(
+                "{} {outcome} {}",
+                String::from_utf8_lossy(&output.stdout),
+                audit.reasons().join(",")
+            );
+            tries += 1;
+        }
+        answer
     };
     let grpc = |path: &str| {
         Request::new("POST", FORUM, path)

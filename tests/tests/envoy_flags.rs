@@ -127,10 +127,13 @@ fn statistics_carry_labels() {
         ("remit_errors", vec!["kind=\"token_malformed\""], 1),
         ("remit_token_cache", vec!["result=\"miss\""], 2),
         ("remit_token_cache", vec!["result=\"hit\""], 3),
-        ("remit_evaluation_us_count", vec![], 4),
     ] {
         let found = proxy.statistic(name, &labels).unwrap();
         assert_eq!(found, expected, "{name} {labels:?}\n{}", proxy.statistics().unwrap());
     }
+    // Histograms are put together every few seconds.
+    proxy
+        .wait_until("four evaluations", || Ok(proxy.statistic("remit_evaluation_us_count", &[])? == 4))
+        .unwrap();
     proxy.finish().unwrap();
 }
