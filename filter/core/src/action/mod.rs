@@ -86,6 +86,18 @@ pub enum Visibility {
     Public,
 }
 
+impl Visibility {
+    /// The name in input and catalog.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Private => "private",
+            Self::Internal => "internal",
+            Self::Public => "public",
+        }
+    }
+}
+
 /// What an action does to the world. The catalog states every member: none has a harmless default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -59,7 +59,8 @@ fn write(value: &Value, out: &mut String) -> Result<(), InexactNumber> {
 
 /// Section 3.2.2.2; serde_json escapes exactly what it asks for.
 fn quote(text: &str, out: &mut String) {
-    out.push_str(&Value::from(text).to_string());
+    // A string always serialises.
+    out.push_str(&serde_json::to_string(text).unwrap_or_default());
 }
 
 /// Section 3.2.2.3: ECMA-262 `Number::toString`.

@@ -194,8 +194,14 @@ fn party_document(party: &Party) -> Document {
 }
 
 fn action_document(action: &Action, reads: &Reads) -> Document {
-    let effects =
-        serde_json::to_value(action.effects).map_or_else(|_| Document::null(), Document::from_json_owned);
+    let effects = Document::object([
+        ("side_effect", Document::boolean(action.effects.side_effect)),
+        ("visibility", Document::text(action.effects.visibility.as_str())),
+        ("reversible", Document::boolean(action.effects.reversible)),
+        ("privilege", Document::boolean(action.effects.privilege)),
+        ("money", Document::boolean(action.effects.money)),
+        ("open_world", Document::boolean(action.effects.open_world)),
+    ]);
     let counterparties = action.counterparties.iter().map(|party| {
         Document::object([
             ("kind", Document::text(&party.kind)),

@@ -78,7 +78,17 @@ impl Document {
     /// A copy of a JSON value.
     #[must_use]
     pub fn from_json(json: &serde_json::Value) -> Self {
-        Self::from_json_owned(json.clone())
+        use serde_json::Value as Json;
+        match json {
+            Json::Null => Self::null(),
+            Json::Bool(value) => Self::boolean(*value),
+            Json::String(value) => Self::text(value),
+            Json::Array(items) => Self::array(items.iter().map(Self::from_json)),
+            Json::Object(fields) => {
+                Self::map(fields.iter().map(|(key, value)| (key.as_str(), Self::from_json(value))))
+            }
+            Json::Number(_) => Self::from_json_owned(json.clone()),
+        }
     }
 
     /// A JSON value.
@@ -146,6 +156,7 @@ mod tests {
             json!(u64::MAX),
             json!(i64::MIN),
         ] {
+            assert_eq!(Document::from_json(&json), Document::from_json_owned(json.clone()));
             assert_eq!(Document::from_json(&json).to_json(), Some(json));
         }
     }
