@@ -19,8 +19,17 @@ pub struct Comparable {
     pub audit: String,
     /// The filter's own reply, byte for byte but for the placeholders.
     pub reply: Option<String>,
-    /// What the upstream got: body, and the filter's own headers.
-    pub forwarded: Option<(Vec<u8>, Vec<(String, String)>)>,
+    /// What the upstream got.
+    pub forwarded: Option<Received>,
+}
+
+/// A request as the upstream got it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// Its body.
+    pub body: Vec<u8>,
+    /// The filter's own headers.
+    pub headers: Vec<(String, String)>,
 }
 
 /// Everything of a replay that must agree.
@@ -46,7 +55,7 @@ fn of(played: &Played) -> Comparable {
         forwarded: observed
             .forwarded
             .as_ref()
-            .map(|forwarded| (forwarded.body.clone(), own(&forwarded.headers))),
+            .map(|forwarded| Received { body: forwarded.body.clone(), headers: own(&forwarded.headers) }),
     }
 }
 

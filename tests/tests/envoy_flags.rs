@@ -1,5 +1,4 @@
 //! Settings of Envoy and of the filter that change what happens: each does what the documents say, and says so.
-#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
 //! Bundles and key sets over HTTP in real Envoy: what is good comes into force, what is bad never replaces it.
-#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+#![expect(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "a test that fails says where")]
 
 use std::collections::BTreeSet;
 use std::thread;

