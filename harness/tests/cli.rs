@@ -113,7 +113,7 @@ fn policies_are_tested_and_checked() {
     let (status, out, error) = told(&remit(&format!("test {BUNDLE} --verbose")));
     assert_eq!((status, error.as_str()), (Some(0), ""), "{out}");
     assert!(
-        out.contains("data.remit.authz_test.test_approval: PASS (") && out.ends_with("PASS: 23/23\n"),
+        out.contains("data.remit.authz_test.test_approval: PASS (") && out.ends_with("PASS: 24/24\n"),
         "{out}"
     );
 
