@@ -58,8 +58,9 @@ pub(super) fn classify(
         _ if request.target.raw_query.is_some() => Ok(by_transport(request, None)),
         ("POST", Some(body)) if request.is_json() => message(server, request, json::parse(body, max_depth)?),
         ("POST", Some(_)) => Err(ActionError::Envelope("content-type is not application/json")),
-        ("GET", _) => Ok(by_transport(request, Some("mcp.listen"))),
-        ("DELETE", _) => Ok(by_transport(request, Some("mcp.terminate"))),
+        // With a body they could be read as a message that nobody has looked at.
+        ("GET", _) if request.ends_with_headers => Ok(by_transport(request, Some("mcp.listen"))),
+        ("DELETE", _) if request.ends_with_headers => Ok(by_transport(request, Some("mcp.terminate"))),
         _ => Ok(by_transport(request, None)),
     }
 }

@@ -342,6 +342,8 @@ fn bad_bodies_are_refused() {
     let unknown = world.send(("POST", "/mcp"), &headers, Some(call("explode", "x").as_bytes()));
     assert_eq!(unknown.summary(), (403, "deny", "outside_remit"));
     assert_eq!(unknown.told()["error"]["code"], crate::effect::MCP_DENIED);
+    let listen = world.send(("GET", "/mcp"), &headers, Some(call("publish", "x").as_bytes()));
+    assert_eq!(listen.record["action"]["classified"], false, "a GET with a body is no request for a stream");
     let unknown = world.send(("GET", "/elsewhere"), &headers, None);
     assert_eq!(unknown.summary(), (403, "deny", "outside_remit"));
 }

@@ -273,7 +273,8 @@ pub(crate) mod tests {
             (":path".to_owned(), path.into()),
         ];
         pairs.extend(headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())));
-        RequestView::parse(pairs, false, &Limits::default())
+        let ends = matches!(method, "GET" | "DELETE");
+        RequestView::parse(pairs, ends, &Limits::default())
     }
 
     #[test]
