@@ -7,7 +7,6 @@ pub mod host;
 pub mod keyring;
 pub mod mint;
 pub mod pack;
-mod pointer;
 pub mod rego_test;
 pub mod replay;
 pub mod scenario;

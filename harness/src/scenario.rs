@@ -14,8 +14,8 @@ use crate::capture::{ApprovalTemplate, Capture, CaptureError, CaptureLimits};
 use crate::keyring::Keyring;
 use crate::mint::{MintError, Minter};
 use crate::pack::{Files, PackError, PackOptions};
-use crate::pointer::pointer_of;
 use crate::signing::KeyError;
+use remit_core::config::pointer_of;
 
 /// Nesting of JSON in a configuration.
 const DEPTH: usize = 32;

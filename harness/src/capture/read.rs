@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Capture, CaptureError, CaptureFault, Exchange, IssuerKey, Template, VERSION};
-use crate::pointer::pointer_of;
 use crate::time;
+use remit_core::config::pointer_of;
 
 /// The latest `at`, in seconds: some thirty years.
 const MAX_AT: f64 = 1e9;

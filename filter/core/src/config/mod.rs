@@ -445,7 +445,8 @@ impl Checks {
 }
 
 /// RFC 6901 form of a path inside a document.
-pub(crate) fn pointer_of(path: &serde_path_to_error::Path) -> String {
+#[must_use]
+pub fn pointer_of(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let mut pointer = String::new();
     for segment in path {
