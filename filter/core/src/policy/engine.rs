@@ -41,6 +41,7 @@ impl Bytecode {
                 _ => NoBytecode::Interpreted(Fallback::Unsupported { at, message }),
             }
         })?;
+        let program = Arc::new(lightened(Arc::unwrap_or_clone(program)));
         let machine = machine(&program, &data)
             .map_err(|error| NoBytecode::Wrong { at: None, message: error.to_string() })?;
         Ok(Self { program, entry: entry.to_owned(), machine: RefCell::new(machine), data })
@@ -74,6 +75,24 @@ impl Bytecode {
             }
         }
     }
+}
+
+/// The machine copies what it knows of a rule at each call of it, so what it does not need goes: names, and lists that
+/// say of each definition that it has nothing special, which is what an absent list says too.
+fn lightened(mut program: Program) -> Program {
+    for rule in &mut program.rule_infos {
+        rule.name = String::new();
+        if let Some(function) = &mut rule.function_info {
+            function.param_names = Vec::new();
+        }
+        if !rule.else_bodies.iter().flatten().any(|is_else| *is_else) {
+            rule.else_bodies = Vec::new();
+        }
+        if rule.destructuring_blocks.iter().all(Option::is_none) {
+            rule.destructuring_blocks = Vec::new();
+        }
+    }
+    program
 }
 
 fn failure(error: &VmError, budget: &EvaluationBudget) -> EvaluationError {
