@@ -34,6 +34,11 @@ impl Metrics {
             Some(false) => self.count("remit.token_cache.result.miss"),
             None => {}
         }
+        match conclusion.counted.decision_remembered {
+            Some(true) => self.count("remit.decision_cache.result.hit"),
+            Some(false) => self.count("remit.decision_cache.result.miss"),
+            None => {}
+        }
         if conclusion.counted.evaluated
             && let Some(id) = self.id(MetricType::Histogram, "remit.evaluation_us")
         {

@@ -168,14 +168,13 @@ fn stages(criterion: &mut Criterion) -> Result<(), Failure> {
         body: Some(&fixture.body),
         parsed_body: None,
         truncated: false,
-        identity: &identity,
         action: &action,
         approval: None,
         mode: Mode::Enforce,
         id: "d",
         now: NOW,
     };
-    let input = compose(parts(), &reads);
+    let input = compose(parts(), &reads).of(&identity);
     let budget = Limits { evaluation_ms: 1000, ..Limits::default() }.evaluation();
     let value = fixture.bundle.policy.evaluate(input.clone(), &budget)?.value.to_json().unwrap_or_default();
     let denial = Decision::deny(remit_core::reason::NO_BUNDLE, 503);
@@ -197,7 +196,7 @@ fn stages(criterion: &mut Criterion) -> Result<(), Failure> {
             Route::find(&view, &fixture.bundle.catalog).classify(&view, Some(&fixture.body), 32).is_ok()
         });
     });
-    group.bench_function("compose", |b| b.iter(|| compose(parts(), &reads)));
+    group.bench_function("compose", |b| b.iter(|| compose(parts(), &reads).of(&identity)));
     group.bench_function("evaluate", |b| {
         b.iter(|| fixture.bundle.policy.evaluate(black_box(input.clone()), &budget).is_ok());
     });

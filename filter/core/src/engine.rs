@@ -1,5 +1,6 @@
 //! Everything that is worked out at configure time: issuers, keys, the policy in force. Requests only look things up.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,10 +13,12 @@ use crate::action::{Catalog, CatalogError};
 use crate::approval::{APPROVAL_TYPE, MAX_LIFETIME_SECONDS};
 use crate::bundle::{Bundle, BundleError, BundleLimits};
 use crate::config::{BundleSource, Config, ConfigError, KeySource, Limits};
+use crate::decision::Decision;
 use crate::ids::UnixSeconds;
-use crate::input::Identity;
+use crate::input::{Asked, Identity};
 use crate::keys::{KeyLimits, KeySet, KeySetError};
 use crate::policy::{Policy, PolicyError, PolicyLimits};
+use crate::remembered::Remembered;
 use crate::source::{Answer, Fetch, Source};
 use crate::token::{CacheLimits, IssuerRules, Subjects, TokenCache};
 
@@ -64,6 +67,8 @@ pub struct ActiveBundle {
     pub policy: Policy,
     /// The catalog of its data.
     pub catalog: Catalog,
+    /// What the policy decided on equal inputs: it has nothing to go by but the input and its data.
+    pub(crate) decisions: RefCell<Remembered<(u64, Asked), Decision>>,
 }
 
 impl ActiveBundle {
@@ -73,10 +78,12 @@ impl ActiveBundle {
     ///
     /// See [`LoadError`].
     pub fn load(bundle: &Bundle, decision: &str, limits: &Limits) -> Result<Self, LoadError> {
+        let (entries, bytes) = (limits.decision_cache_entries, limits.decision_cache_bytes);
         let limits = PolicyLimits { source_bytes: limits.bundle_unpacked_bytes, ..PolicyLimits::default() };
         let policy = Policy::compile(bundle, decision, &limits)?;
         let catalog = Catalog::parse(policy.data_at(&["remit", "catalog"]))?;
-        Ok(Self { revision: bundle.revision().to_owned(), policy, catalog })
+        let decisions = RefCell::new(Remembered::new(entries, bytes));
+        Ok(Self { revision: bundle.revision().to_owned(), policy, catalog, decisions })
     }
 }
 

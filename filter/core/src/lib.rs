@@ -17,6 +17,7 @@ pub mod json;
 pub mod keys;
 pub mod policy;
 pub mod reason;
+mod remembered;
 pub mod request;
 pub mod source;
 pub mod token;

@@ -32,6 +32,10 @@ pub struct Limits {
     pub token_cache_entries: usize,
     /// Size of the verified tokens that are remembered, in bytes, for each worker.
     pub token_cache_bytes: usize,
+    /// Decisions that are remembered for equal inputs, for each worker; 0 for none.
+    pub decision_cache_entries: usize,
+    /// Size of the decisions that are remembered and of their inputs, in bytes, for each worker.
+    pub decision_cache_bytes: usize,
     /// Slots that open challenges are kept in, for the whole proxy.
     pub challenge_slots: u32,
     /// Open challenges in one slot. When a slot is full, no further challenge is issued from it.
@@ -61,6 +65,8 @@ impl Default for Limits {
             evaluation_ms: 10,
             token_cache_entries: 4096,
             token_cache_bytes: 4 * 1024 * 1024,
+            decision_cache_entries: 1024,
+            decision_cache_bytes: 2 * 1024 * 1024,
             challenge_slots: 256,
             challenges_per_slot: 8,
             bundle_bytes: 4 * 1024 * 1024,
@@ -95,6 +101,8 @@ impl Limits {
         within("evaluation_ms", ms, 1, 1000, "1 to 1000");
         within("token_cache_entries", self.token_cache_entries, 0, 1 << 20, "at most 1048576");
         within("token_cache_bytes", self.token_cache_bytes, 0, 256 << 20, "at most 268435456");
+        within("decision_cache_entries", self.decision_cache_entries, 0, 1 << 20, "at most 1048576");
+        within("decision_cache_bytes", self.decision_cache_bytes, 0, 256 << 20, "at most 268435456");
         let seconds = usize::try_from(self.body_seconds).unwrap_or(usize::MAX);
         within("body_seconds", seconds, 1, 3600, "1 to 3600");
         let slots = usize::try_from(self.challenge_slots).unwrap_or(usize::MAX);

@@ -39,6 +39,8 @@ pub struct Conclusion {
 pub struct Counted {
     /// Whether the token was found in the cache; `None` when there was none to look up.
     pub token_cached: Option<bool>,
+    /// Whether the decision on an equal input was still known; `None` where decisions are not remembered.
+    pub decision_remembered: Option<bool>,
     /// Whether the policy was evaluated.
     pub evaluated: bool,
     /// Whether the body was over the limit and the policy decided without it.

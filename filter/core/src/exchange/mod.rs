@@ -295,19 +295,33 @@ impl Exchange {
             body: Some(&self.body),
             parsed_body: Some(parsed_body),
             truncated: self.counted.truncated,
-            identity: &identity.derived,
             action,
             approval: self.approval.as_ref(),
             mode: engine.config.mode,
             id: self.nonce.decision_id(),
             now,
         };
-        let document = input::compose(parts, &reads);
+        let asked = input::compose(parts, &reads);
+        let remembers = reads.repeats().then(|| (identity.serial, asked.clone()));
+        if let Some(key) = &remembers {
+            let known = bundle.decisions.borrow_mut().find(key);
+            self.counted.decision_remembered = Some(known.is_some());
+            if let Some(decision) = known {
+                return Ok(decision);
+            }
+        }
         let failures = &engine.config.failures;
         self.counted.evaluated = true;
-        let (reason, mode) = match bundle.policy.evaluate(document, &engine.config.limits.evaluation()) {
+        let budget = engine.config.limits.evaluation();
+        let (reason, mode) = match bundle.policy.evaluate(asked.of(&identity.derived), &budget) {
             Ok(evaluated) => match evaluated.value.to_json().map(Decision::from_policy) {
-                Some(Ok(decision)) => return Ok(decision),
+                Some(Ok(decision)) => {
+                    if let Some(key) = remembers {
+                        let bytes = key.1.bytes().saturating_add(evaluated.value.bytes());
+                        bundle.decisions.borrow_mut().keep(key, decision.clone(), bytes);
+                    }
+                    return Ok(decision);
+                }
                 _ => (reason::DECISION_MALFORMED, failures.evaluation),
             },
             Err(error) => {

@@ -1,6 +1,8 @@
 //! The whole pipeline on requests, natively: what each becomes, and that nothing stops it from deciding the next one.
 #![expect(clippy::arithmetic_side_effects, reason = "counters of a test")]
 
+mod remembered;
+
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
@@ -89,6 +91,7 @@ struct Came {
     removed: Vec<String>,
     record: Value,
     cached: Option<bool>,
+    remembered: Option<bool>,
 }
 
 impl Came {
@@ -210,6 +213,7 @@ impl World {
             removed,
             record: serde_json::from_str(&conclusion.record.to_line()).unwrap(),
             cached: conclusion.counted.token_cached,
+            remembered: conclusion.counted.decision_remembered,
         }
     }
 

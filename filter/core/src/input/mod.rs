@@ -74,8 +74,6 @@ pub struct Parts<'a> {
     pub parsed_body: Option<Value>,
     /// Whether the body was over the limit.
     pub truncated: bool,
-    /// Who acts for whom.
-    pub identity: &'a Identity,
     /// What is asked for.
     pub action: &'a Action,
     /// The approval that came with the request.
@@ -88,10 +86,50 @@ pub struct Parts<'a> {
     pub now: Now,
 }
 
-/// Composes the input. Parts that the policy cannot read are left out.
+/// What a request brings to the input besides the token's part: equal for two requests that the policy cannot tell
+/// apart, if their tokens are the same.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Asked {
+    // First what differs most often, so that a comparison ends early.
+    remit: Vec<(&'static str, Document)>,
+    attributes: Vec<(&'static str, Document)>,
+    fields: Vec<(&'static str, Document)>,
+}
+
+impl Asked {
+    /// The whole input.
+    #[must_use]
+    pub fn of(self, identity: &Identity) -> Document {
+        let version = Document::object([
+            ("ext_authz", Document::text("v3")),
+            ("encoding", Document::text("protojson")),
+        ]);
+        let mut remit = self.remit;
+        remit.push(("v", Document::number_u64(1)));
+        remit.push(("token", identity.token.clone()));
+        remit.push(("delegation", identity.delegated.clone()));
+        // What the request itself shows is in the action; baselines and history are not kept yet.
+        remit.push(("signals", Document::map([])));
+        let mut fields = self.fields;
+        fields.push(("version", version));
+        fields.push(("attributes", Document::object(self.attributes)));
+        fields.push(("remit", Document::object(remit)));
+        Document::object(fields)
+    }
+
+    /// Roughly what it holds, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let parts = self.remit.iter().chain(&self.attributes).chain(&self.fields);
+        parts.map(|(name, part)| name.len().saturating_add(part.bytes())).fold(0, usize::saturating_add)
+    }
+}
+
+/// Composes the input but for what depends on the token alone. Parts that the policy cannot read are left out.
 #[must_use]
-pub fn compose(parts: Parts<'_>, reads: &Reads) -> Document {
+pub fn compose(parts: Parts<'_>, reads: &Reads) -> Asked {
     let request = parts.request;
+    let remit = remit_fields(&parts, reads);
     let mut attributes = vec![("request", request_document(&parts, reads))];
     if let Some(peer) = parts.peer {
         let socket = Document::object([
@@ -102,19 +140,7 @@ pub fn compose(parts: Parts<'_>, reads: &Reads) -> Document {
         attributes.push(("source", Document::object([("address", address)])));
     }
     let texts = |items: &[String]| Document::array(items.iter().map(|item| Document::text(item)));
-    let remit = remit_document(&parts, reads);
-    let mut fields = vec![
-        (
-            "version",
-            Document::object([
-                ("ext_authz", Document::text("v3")),
-                ("encoding", Document::text("protojson")),
-            ]),
-        ),
-        ("attributes", Document::object(attributes)),
-        ("parsed_path", texts(&request.target.segments)),
-        ("remit", remit),
-    ];
+    let mut fields = vec![("parsed_path", texts(&request.target.segments))];
     if reads.query {
         let query = request.target.query.iter().map(|(name, values)| (name.as_str(), texts(values)));
         fields.push(("parsed_query", Document::map(query)));
@@ -124,14 +150,13 @@ pub fn compose(parts: Parts<'_>, reads: &Reads) -> Document {
         fields
             .push(("parsed_body", parts.parsed_body.map_or_else(Document::null, Document::from_json_owned)));
     }
-    Document::object(fields)
+    Asked { remit, attributes, fields }
 }
 
 fn request_document(parts: &Parts<'_>, reads: &Reads) -> Document {
     let request = parts.request;
     let whole_path = request.header(":path").unwrap_or_default();
     let mut http = vec![
-        ("id", Document::text(parts.id)),
         ("method", Document::text(request.method())),
         ("path", Document::text(whole_path)),
         ("host", Document::text(request.header(":authority").unwrap_or_default())),
@@ -158,6 +183,10 @@ fn request_document(parts: &Parts<'_>, reads: &Reads) -> Document {
     {
         http.push(("body", Document::text(body)));
     }
+    if !reads.moment {
+        return Document::object([("http", Document::object(http))]);
+    }
+    http.push(("id", Document::text(parts.id)));
     let time = Document::object([
         ("seconds", Document::number_u64(parts.now.seconds().0)),
         ("nanos", Document::number_u64(u64::from(parts.now.subsecond_nanos()))),
@@ -165,17 +194,12 @@ fn request_document(parts: &Parts<'_>, reads: &Reads) -> Document {
     Document::object([("time", time), ("http", Document::object(http))])
 }
 
-fn remit_document(parts: &Parts<'_>, reads: &Reads) -> Document {
-    let mut fields = vec![
-        ("v", Document::number_u64(1)),
-        ("now", Document::number_u64(parts.now.seconds().0)),
-        ("mode", Document::text(parts.mode.as_str())),
-        ("token", parts.identity.token.clone()),
-        ("delegation", parts.identity.delegated.clone()),
-        ("action", action_document(parts.action, reads)),
-        // What the request itself shows is in the action; baselines and history are not kept yet.
-        ("signals", Document::map([])),
-    ];
+fn remit_fields(parts: &Parts<'_>, reads: &Reads) -> Vec<(&'static str, Document)> {
+    let mut fields =
+        vec![("action", action_document(parts.action, reads)), ("mode", Document::text(parts.mode.as_str()))];
+    if reads.moment {
+        fields.push(("now", Document::number_u64(parts.now.seconds().0)));
+    }
     if let Some(approval) = parts.approval {
         let mut approved = vec![("approver", party_document(&approval.approver))];
         if let Some(acr) = &approval.acr {
@@ -186,7 +210,7 @@ fn remit_document(parts: &Parts<'_>, reads: &Reads) -> Document {
         }
         fields.push(("approval", Document::object(approved)));
     }
-    Document::object(fields)
+    fields
 }
 
 fn party_document(party: &Party) -> Document {
@@ -216,16 +240,19 @@ fn action_document(action: &Action, reads: &Reads) -> Document {
         ("verb", Document::text(action.verb.as_str())),
         ("method", Document::text(&action.method)),
         ("effects", effects),
-        ("counterparties", Document::array(counterparties)),
-        ("missing", Document::array(action.missing.iter().map(|pointer| Document::text(pointer)))),
     ];
+    if reads.named {
+        fields.push(("counterparties", Document::array(counterparties)));
+        let missing = action.missing.iter().map(|pointer| Document::text(pointer));
+        fields.push(("missing", Document::array(missing)));
+    }
     if reads.arguments {
         fields.push(("arguments", Document::from_json(&action.arguments)));
     }
     if let Some(tool) = &action.tool {
         fields.push(("tool", Document::text(tool)));
     }
-    if let Some(resource) = &action.resource {
+    if let Some(resource) = action.resource.as_ref().filter(|_| reads.named) {
         let resource = Document::object([
             ("type", Document::text(&resource.kind)),
             ("id", Document::text(&resource.id)),
@@ -247,8 +274,15 @@ mod tests {
     use crate::token::IssuerRules;
     use crate::token::testing::{ISSUER, NOW, Signer, at, claims, with};
 
-    const ALL: Reads = Reads { body: true, arguments: true, peer: true, query: true, headers: true };
-    const NONE: Reads = Reads { body: false, arguments: false, peer: false, query: false, headers: false };
+    const ALL: Reads = Reads {
+        body: true,
+        arguments: true,
+        named: true,
+        peer: true,
+        query: true,
+        headers: true,
+        moment: true,
+    };
 
     fn composed(reads: Reads) -> Value {
         let signer = Signer::new(crate::keys::Algorithm::EdDsa, "k1");
@@ -270,28 +304,25 @@ mod tests {
             body: Some(b"text"),
             parsed_body: None,
             truncated: false,
-            identity: &identity,
             action: &action,
             approval,
             mode: Mode::Enforce,
             id: "d",
             now: at(NOW),
         };
-        compose(parts, &reads).to_json().unwrap()
+        compose(parts, &reads).of(&identity).to_json().unwrap()
     }
 
     #[test]
     fn inputs_have_the_published_shape() {
-        for reads in [ALL, NONE] {
-            let input = composed(reads);
-            let shape: Result<schema::Input, _> = serde_json::from_value(input.clone());
-            assert!(shape.is_ok(), "{}: {input:#}", shape.unwrap_err());
-        }
+        let input = composed(ALL);
+        let shape: Result<schema::Input, _> = serde_json::from_value(input.clone());
+        assert!(shape.is_ok(), "{}: {input:#}", shape.unwrap_err());
     }
 
     #[test]
     fn what_nobody_reads_is_not_built() {
-        let (all, none) = (composed(ALL), composed(NONE));
+        let (all, none) = (composed(ALL), composed(Reads::default()));
         assert_eq!(all["attributes"]["request"]["http"]["headers"]["a"], "1,2");
         assert_eq!(all["parsed_query"], json!({"x": ["1"]}));
         assert_eq!(all["parsed_body"], Value::Null);
@@ -302,6 +333,12 @@ mod tests {
             "/parsed_body",
             "/truncated_body",
             "/remit/action/arguments",
+            "/remit/action/resource",
+            "/remit/action/counterparties",
+            "/remit/action/missing",
+            "/remit/now",
+            "/attributes/request/time",
+            "/attributes/request/http/id",
         ] {
             assert!(all.pointer(pointer).is_some(), "{pointer}");
             assert!(none.pointer(pointer).is_none(), "{pointer}");

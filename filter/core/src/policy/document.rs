@@ -3,7 +3,7 @@
 use regorus::{Rc, Value};
 
 /// A JSON-like value in the evaluator's own form. A clone shares; nothing is copied.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Document(pub(super) Value);
 
 /// An object's key, made once and shared by every object that has it.
@@ -21,12 +21,6 @@ impl Key {
 impl From<&'static str> for Key {
     fn from(name: &'static str) -> Self {
         Self::new(name)
-    }
-}
-
-impl From<&Key> for Key {
-    fn from(key: &Key) -> Self {
-        key.clone()
     }
 }
 
@@ -110,12 +104,32 @@ impl Document {
         }
     }
 
+    /// Roughly what it holds, in bytes, what it shares with others included.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        bytes_of(&self.0)
+    }
+
     /// As OPA writes it to JSON: a set becomes a sorted array, a key that is not a string its JSON text. `None` for
     /// numbers that JSON's number cannot hold.
     #[must_use]
     pub fn to_json(&self) -> Option<serde_json::Value> {
         json_of(&self.0)
     }
+}
+
+fn bytes_of(value: &Value) -> usize {
+    let inside = match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(bytes_of).fold(0, usize::saturating_add),
+        Value::Set(items) => items.iter().map(bytes_of).fold(0, usize::saturating_add),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(key, value)| bytes_of(key).saturating_add(bytes_of(value)))
+            .fold(0, usize::saturating_add),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Undefined => 0,
+    };
+    inside.saturating_add(size_of::<Value>())
 }
 
 pub(super) fn json_of(value: &Value) -> Option<serde_json::Value> {

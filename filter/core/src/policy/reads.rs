@@ -3,18 +3,22 @@
 use super::survey::Survey;
 
 /// Parts of the input that cost something to have. `false` is a promise: no rule of the bundle can tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reads {
     /// The request's body, parsed or raw, or whether it was cut.
     pub body: bool,
-    /// The parts of `input.remit.action` that a body can say something about: arguments, resource, counterparties.
+    /// The arguments of the action.
     pub arguments: bool,
+    /// What the catalog picks out of the arguments: resource, counterparties, what is missing.
+    pub named: bool,
     /// Source, destination, TLS, and the metadata that the proxy adds.
     pub peer: bool,
     /// The parsed query.
     pub query: bool,
     /// The request's headers.
     pub headers: bool,
+    /// The id or the time of the request, or the present: what no second request has.
+    pub moment: bool,
 }
 
 const BODY: &[&[&str]] = &[
@@ -24,8 +28,8 @@ const BODY: &[&[&str]] = &[
     &["attributes", "request", "http", "rawBody"],
     &["attributes", "request", "http", "raw_body"],
 ];
-const ARGUMENTS: &[&[&str]] = &[
-    &["remit", "action", "arguments"],
+const ARGUMENTS: &[&[&str]] = &[&["remit", "action", "arguments"]];
+const NAMED: &[&[&str]] = &[
     &["remit", "action", "resource"],
     &["remit", "action", "counterparties"],
     &["remit", "action", "missing"],
@@ -42,8 +46,16 @@ const PEER: &[&[&str]] = &[
 const QUERY: &[&[&str]] = &[&["parsed_query"], &["attributes", "request", "http", "query"]];
 const HEADERS: &[&[&str]] =
     &[&["attributes", "request", "http", "headers"], &["attributes", "request", "http", "headerMap"]];
+const MOMENT: &[&[&str]] =
+    &[&["attributes", "request", "http", "id"], &["attributes", "request", "time"], &["remit", "now"]];
 
 impl Reads {
+    /// Whether two requests can look the same to the policy, so that remembering a decision is worth its room.
+    #[must_use]
+    pub fn repeats(&self) -> bool {
+        !(self.moment || self.body || self.headers || self.peer)
+    }
+
     pub(super) fn of(survey: &Survey<'_>) -> Self {
         let any = |parts: &[&[&str]]| {
             survey.inputs.iter().any(|read| {
@@ -54,9 +66,11 @@ impl Reads {
         Self {
             body: any(BODY),
             arguments: any(ARGUMENTS),
+            named: any(NAMED),
             peer: any(PEER),
             query: any(QUERY),
             headers: any(HEADERS),
+            moment: any(MOMENT),
         }
     }
 }

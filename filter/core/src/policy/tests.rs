@@ -324,9 +324,17 @@ fn loops_end_and_the_next_evaluation_is_right() {
 
 #[test]
 fn the_policy_tells_what_it_can_read() {
-    let none = Reads { body: false, arguments: false, peer: false, query: false, headers: false };
-    let all = Reads { body: true, arguments: true, peer: true, query: true, headers: true };
-    let http = Reads { body: true, query: true, headers: true, ..none };
+    let none = Reads::default();
+    let all = Reads {
+        body: true,
+        arguments: true,
+        named: true,
+        peer: true,
+        query: true,
+        headers: true,
+        moment: true,
+    };
+    let http = Reads { body: true, query: true, headers: true, moment: true, ..none };
     for (rego, expected) in [
         ("decision := 1", none),
         ("decision := input.remit.token.sub", none),
@@ -341,7 +349,10 @@ fn the_policy_tells_what_it_can_read() {
         ("decision := input.attributes.source.principal", Reads { peer: true, ..none }),
         ("decision := input.source_principal", Reads { peer: true, ..none }),
         ("decision := input.parsed_query.q", Reads { query: true, ..none }),
-        ("decision := input.remit.action", Reads { arguments: true, ..none }),
+        ("decision := input.remit.action", Reads { arguments: true, named: true, ..none }),
+        ("decision := input.remit.action.resource.name", Reads { named: true, ..none }),
+        ("decision := input.remit.now", Reads { moment: true, ..none }),
+        ("decision := input.attributes.request.time.seconds", Reads { moment: true, ..none }),
         ("decision := input.remit.action.arguments.to", Reads { arguments: true, ..none }),
         ("decision := input.remit.action.operation", none),
         ("decision := input", all),

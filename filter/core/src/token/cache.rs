@@ -1,12 +1,8 @@
 //! Verified tokens that are remembered: bounded, keyed by the whole text, never past their times.
-//!
-//! Two generations stand in for the bookkeeping of least-recently-used: entries enter the young one; when that is full
-//! it becomes the old one, and what was still old is dropped. A hit in the old one moves the entry back.
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,6 +10,7 @@ use serde_json::Value;
 
 use super::VerifiedToken;
 use crate::ids::Now;
+use crate::remembered::Remembered;
 
 /// Bounds of a [`TokenCache`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +41,8 @@ pub struct CacheCounts {
 /// A verified token and what was derived from it.
 #[derive(Debug)]
 pub struct CachedToken<T> {
+    /// Tells it from every other token that the cache was given.
+    pub serial: u64,
     /// The proof.
     pub token: VerifiedToken,
     /// What depends on the token and the configuration alone.
@@ -52,53 +51,30 @@ pub struct CachedToken<T> {
 
 /// Verified tokens by their whole text. Refusals are not remembered.
 pub struct TokenCache<T> {
-    limits: CacheLimits,
     epoch: u64,
-    young: Generation<T>,
-    old: Generation<T>,
-    counts: CacheCounts,
-}
-
-struct Generation<T> {
-    entries: BTreeMap<Box<str>, Entry<T>>,
-    bytes: usize,
-}
-
-struct Entry<T> {
-    cached: Arc<CachedToken<T>>,
-    bytes: usize,
+    serial: u64,
+    tokens: Remembered<Box<str>, Arc<CachedToken<T>>>,
+    hits: u64,
+    misses: u64,
 }
 
 impl<T> TokenCache<T> {
     /// An empty cache.
     #[must_use]
     pub fn new(limits: CacheLimits) -> Self {
-        Self {
-            limits,
-            epoch: 0,
-            young: Generation::default(),
-            old: Generation::default(),
-            counts: CacheCounts::default(),
-        }
+        let tokens = Remembered::new(limits.max_entries, limits.max_bytes);
+        Self { epoch: 0, serial: 0, tokens, hits: 0, misses: 0 }
     }
 
     /// The entry of this token, if its times hold at `now`. One whose times do not is dropped, so that verifying again
     /// gives the exact reason.
     pub fn lookup(&mut self, token: &str, now: Now) -> Option<Arc<CachedToken<T>>> {
-        let found = match self.young.entries.get(token) {
-            Some(entry) => Some(Arc::clone(&entry.cached)),
-            None => self.old.remove(token).map(|(text, entry)| {
-                let cached = Arc::clone(&entry.cached);
-                self.admit(text, entry);
-                cached
-            }),
-        };
-        let held = found.filter(|cached| cached.token.times_hold(now).is_ok());
+        let held = self.tokens.find(token).filter(|cached| cached.token.times_hold(now).is_ok());
         match held {
-            Some(_) => self.counts.hits = self.counts.hits.saturating_add(1),
+            Some(_) => self.hits = self.hits.saturating_add(1),
             None => {
-                self.counts.misses = self.counts.misses.saturating_add(1);
-                self.young.remove(token);
+                self.misses = self.misses.saturating_add(1);
+                self.tokens.forget(token);
             }
         }
         held
@@ -119,19 +95,17 @@ impl<T> TokenCache<T> {
         let bytes = [text.len(), size_of::<CachedToken<T>>(), heap_bytes(&token), derived_bytes]
             .into_iter()
             .fold(0, usize::saturating_add);
-        let cached = Arc::new(CachedToken { token, derived });
+        self.serial = self.serial.saturating_add(1);
+        let cached = Arc::new(CachedToken { serial: self.serial, token, derived });
         if epoch == self.epoch {
-            self.young.remove(text);
-            self.old.remove(text);
-            self.admit(text.into(), Entry { cached: Arc::clone(&cached), bytes });
+            self.tokens.keep(text.into(), Arc::clone(&cached), bytes);
         }
         cached
     }
 
     /// Forgets everything: the keys or the configuration have changed.
     pub fn invalidate(&mut self) {
-        self.young = Generation::default();
-        self.old = Generation::default();
+        self.tokens.clear();
         self.epoch = self.epoch.saturating_add(1);
     }
 
@@ -144,13 +118,13 @@ impl<T> TokenCache<T> {
     /// What the cache has done.
     #[must_use]
     pub fn counts(&self) -> CacheCounts {
-        self.counts
+        CacheCounts { hits: self.hits, misses: self.misses, evicted: self.tokens.dropped() }
     }
 
     /// Tokens in it.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.young.entries.len().saturating_add(self.old.entries.len())
+        self.tokens.len()
     }
 
     /// Whether it has none.
@@ -162,24 +136,7 @@ impl<T> TokenCache<T> {
     /// Bytes that it holds, estimated.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.young.bytes.saturating_add(self.old.bytes)
-    }
-
-    /// Each generation gets half of the bounds, so both together stay within them. The entry is in neither.
-    fn admit(&mut self, text: Box<str>, entry: Entry<T>) {
-        let (max_entries, max_bytes) = (self.limits.max_entries / 2, self.limits.max_bytes / 2);
-        if max_entries == 0 || entry.bytes > max_bytes {
-            return;
-        }
-        let full = self.young.entries.len() >= max_entries
-            || self.young.bytes.saturating_add(entry.bytes) > max_bytes;
-        if full {
-            let dropped = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
-            let dropped = u64::try_from(dropped.entries.len()).unwrap_or(u64::MAX);
-            self.counts.evicted = self.counts.evicted.saturating_add(dropped);
-        }
-        self.young.bytes = self.young.bytes.saturating_add(entry.bytes);
-        self.young.entries.insert(text, entry);
+        self.tokens.bytes()
     }
 }
 
@@ -187,22 +144,8 @@ impl<T> TokenCache<T> {
 impl<T> fmt::Debug for TokenCache<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("TokenCache");
-        debug.field("len", &self.len()).field("bytes", &self.bytes()).field("counts", &self.counts);
+        debug.field("len", &self.len()).field("bytes", &self.bytes()).field("counts", &self.counts());
         debug.finish_non_exhaustive()
-    }
-}
-
-impl<T> Default for Generation<T> {
-    fn default() -> Self {
-        Self { entries: BTreeMap::new(), bytes: 0 }
-    }
-}
-
-impl<T> Generation<T> {
-    fn remove(&mut self, token: &str) -> Option<(Box<str>, Entry<T>)> {
-        let (text, entry) = self.entries.remove_entry(token)?;
-        self.bytes = self.bytes.saturating_sub(entry.bytes);
-        Some((text, entry))
     }
 }
 
