@@ -201,7 +201,11 @@ pub fn sha256(bytes: &[u8]) -> String {
 }
 
 fn shortened(text: &str) -> String {
-    text.chars().take(MAX_TEXT).collect()
+    if text.len() <= MAX_TEXT {
+        return text.to_owned();
+    }
+    let end = text.char_indices().nth(MAX_TEXT).map_or(text.len(), |(at, _)| at);
+    text.get(..end).unwrap_or_default().to_owned()
 }
 
 /// RFC 3339 in UTC with milliseconds.

@@ -170,7 +170,7 @@ impl Exchange {
         let approvals = engine.config.approvals.as_ref().ok_or_else(Refusal::internal)?;
         let expires = now.seconds().plus(approvals.challenge_seconds);
         let room = engine.config.limits.challenges_per_slot;
-        match slot.open(&binding.text, self.nonce.challenge_id(), expires, room) {
+        match slot.open(&binding.text, &self.nonce.challenge_id(), expires, room) {
             Ok((opened, true)) => {
                 self.stage = Stage::Opened(Box::new(decision), tries, opened);
                 self.need_store(engine, &slot, version)

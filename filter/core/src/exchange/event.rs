@@ -10,15 +10,17 @@ use crate::token::Unverified;
 #[derive(Debug, Clone)]
 pub struct Nonce {
     decision_id: String,
-    challenge_id: String,
+    challenge: [u8; 16],
 }
 
 impl Nonce {
     /// The names that come of these bytes.
     #[must_use]
     pub fn new(random: &[u8; 32]) -> Self {
-        let (decision, challenge) = random.split_at(16);
-        Self { decision_id: hex(decision), challenge_id: hex(challenge) }
+        let (decision, rest) = random.split_at(16);
+        let mut challenge = [0; 16];
+        challenge.copy_from_slice(rest);
+        Self { decision_id: hex(decision), challenge }
     }
 
     /// The decision id: 32 hexadecimal digits.
@@ -29,13 +31,14 @@ impl Nonce {
 
     /// The id of a challenge, if one is opened: 32 hexadecimal digits.
     #[must_use]
-    pub fn challenge_id(&self) -> &str {
-        &self.challenge_id
+    pub fn challenge_id(&self) -> String {
+        hex(&self.challenge)
     }
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// A body, as far as it was read.
