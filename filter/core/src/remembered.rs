@@ -1,7 +1,8 @@
 //! A bounded memory of values by key, which forgets what has not been used for long.
 //!
 //! Two generations stand in for the bookkeeping of least-recently-used: entries enter the young one; when that is full
-//! it becomes the old one, and what was still old is dropped. A hit in the old one moves the entry back.
+//! it becomes the old one, and what was still old goes. A hit in the old one moves the entry back. What goes is dropped a
+//! few entries at a time: thousands at once would hold up every request of the worker.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -13,8 +14,12 @@ pub(crate) struct Remembered<K, V> {
     max_bytes: usize,
     young: Generation<K, V>,
     old: Generation<K, V>,
+    going: Generation<K, V>,
     dropped: u64,
 }
+
+/// How many entries are dropped for each that comes.
+const DROPPED_AT_ONCE: usize = 2;
 
 #[derive(Debug)]
 struct Generation<K, V> {
@@ -29,9 +34,10 @@ struct Entry<V> {
 }
 
 impl<K: Ord, V: Clone> Remembered<K, V> {
-    /// An empty memory; fewer than 2 entries keep nothing.
+    /// An empty memory; fewer than 3 entries keep nothing.
     pub(crate) fn new(max_entries: usize, max_bytes: usize) -> Self {
-        Self { max_entries, max_bytes, young: Generation::default(), old: Generation::default(), dropped: 0 }
+        let [young, old, going] = [0; 3].map(|_| Generation::default());
+        Self { max_entries, max_bytes, young, old, going, dropped: 0 }
     }
 
     /// The value of a key, which counts as used.
@@ -65,18 +71,17 @@ impl<K: Ord, V: Clone> Remembered<K, V> {
 
     /// Drops everything.
     pub(crate) fn clear(&mut self) {
-        self.young = Generation::default();
-        self.old = Generation::default();
+        [self.young, self.old, self.going] = [0; 3].map(|_| Generation::default());
     }
 
-    /// Entries in it.
+    /// Entries in it, those on their way out included.
     pub(crate) fn len(&self) -> usize {
-        self.young.entries.len().saturating_add(self.old.entries.len())
+        [&self.young, &self.old, &self.going].map(|part| part.entries.len()).iter().sum()
     }
 
     /// Bytes in it, as its entries were declared.
     pub(crate) fn bytes(&self) -> usize {
-        self.young.bytes.saturating_add(self.old.bytes)
+        [&self.young, &self.old, &self.going].map(|part| part.bytes).iter().sum()
     }
 
     /// How many entries were dropped to make room.
@@ -84,18 +89,22 @@ impl<K: Ord, V: Clone> Remembered<K, V> {
         self.dropped
     }
 
-    /// Each generation gets half of the bounds, so both together stay within them. The key is in neither.
+    /// Each generation gets a third of the bounds, so all together stay within them. The key is in neither.
     fn admit(&mut self, key: K, entry: Entry<V>) {
-        let (max_entries, max_bytes) = (self.max_entries / 2, self.max_bytes / 2);
+        let (max_entries, max_bytes) = (self.max_entries / 3, self.max_bytes / 3);
         if max_entries == 0 || entry.bytes > max_bytes {
             return;
         }
         let full = self.young.entries.len() >= max_entries
             || self.young.bytes.saturating_add(entry.bytes) > max_bytes;
         if full {
-            let dropped = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
-            let dropped = u64::try_from(dropped.entries.len()).unwrap_or(u64::MAX);
-            self.dropped = self.dropped.saturating_add(dropped);
+            let old = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
+            self.dropped = self.dropped.saturating_add(u64::try_from(old.entries.len()).unwrap_or(u64::MAX));
+            self.going = old;
+        }
+        for _ in 0..DROPPED_AT_ONCE {
+            let Some((_, entry)) = self.going.entries.pop_first() else { break };
+            self.going.bytes = self.going.bytes.saturating_sub(entry.bytes);
         }
         self.young.bytes = self.young.bytes.saturating_add(entry.bytes);
         self.young.entries.insert(key, entry);

@@ -15,7 +15,7 @@ use crate::remembered::Remembered;
 /// Bounds of a [`TokenCache`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheLimits {
-    /// Tokens; fewer than 2 turn the cache off.
+    /// Tokens; fewer than 3 turn the cache off.
     pub max_entries: usize,
     /// Bytes of memory, estimated.
     pub max_bytes: usize,
@@ -53,9 +53,26 @@ pub struct CachedToken<T> {
 pub struct TokenCache<T> {
     epoch: u64,
     serial: u64,
-    tokens: Remembered<Box<str>, Arc<CachedToken<T>>>,
+    /// By the end of the text, which is the signature's: tokens of one agent are alike for hundreds of bytes before.
+    tokens: Remembered<Tail, Arc<Known<T>>>,
     hits: u64,
     misses: u64,
+}
+
+type Tail = [u8; 16];
+
+/// The whole text decides; two that end alike take turns.
+struct Known<T> {
+    text: Box<str>,
+    cached: Arc<CachedToken<T>>,
+}
+
+fn tail(text: &str) -> Tail {
+    let mut tail = [0; 16];
+    for (slot, byte) in tail.iter_mut().zip(text.bytes().rev()) {
+        *slot = byte;
+    }
+    tail
 }
 
 impl<T> TokenCache<T> {
@@ -69,14 +86,18 @@ impl<T> TokenCache<T> {
     /// The entry of this token, if its times hold at `now`. One whose times do not is dropped, so that verifying again
     /// gives the exact reason.
     pub fn lookup(&mut self, token: &str, now: Now) -> Option<Arc<CachedToken<T>>> {
-        let held = self.tokens.find(token).filter(|cached| cached.token.times_hold(now).is_ok());
-        match held {
-            Some(_) => self.hits = self.hits.saturating_add(1),
-            None => {
-                self.misses = self.misses.saturating_add(1);
-                self.tokens.forget(token);
+        let tail = tail(token);
+        let known = self.tokens.find(&tail).filter(|known| &*known.text == token);
+        let held = match known {
+            Some(known) if known.cached.token.times_hold(now).is_ok() => Some(Arc::clone(&known.cached)),
+            Some(_) => {
+                self.tokens.forget(&tail);
+                None
             }
-        }
+            None => None,
+        };
+        let count = if held.is_some() { &mut self.hits } else { &mut self.misses };
+        *count = count.saturating_add(1);
         held
     }
 
@@ -98,7 +119,8 @@ impl<T> TokenCache<T> {
         self.serial = self.serial.saturating_add(1);
         let cached = Arc::new(CachedToken { serial: self.serial, token, derived });
         if epoch == self.epoch {
-            self.tokens.keep(text.into(), Arc::clone(&cached), bytes);
+            let known = Known { text: text.into(), cached: Arc::clone(&cached) };
+            self.tokens.keep(tail(text), Arc::new(known), bytes);
         }
         cached
     }
