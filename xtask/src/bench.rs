@@ -71,9 +71,10 @@ pub fn run(only_floor: bool) -> Result<()> {
     println!(
         "\n\nCPU time that the proxy adds to a POST of {BODY} bytes, one worker, {CONNECTIONS} connections; medians \
          of {ROUNDS} rounds\nof {PER_ROUND} requests ({PER_ROUND_UNCACHED} with a new token each), against no filter \
-         in the same round. On, in all of them: an access log in\nJSON to a stream; in Remit besides: audit records \
-         in the access log and in the proxy's log (level info), metrics; in\nopa-envoy-plugin: decision logs to the \
-         console.\n"
+         in the same round. Remit decides by a policy of\ntwenty rules, evaluated for each request unless its row says \
+         that the decision is known. On, in all of them: an access\nlog in JSON to a stream; in Remit besides: audit \
+         records in the access log and in the proxy's log (level info), metrics;\nin opa-envoy-plugin: decision logs \
+         to the console.\n"
     );
     print!("{}\n{}", table::render(&rows, &subjects.skipped), budget::render(&rows));
     Ok(())

@@ -76,8 +76,8 @@ pub fn remit() -> Result<Command> {
 ///
 /// # Errors
 /// When `remit` does not build, or cannot prepare the scenario.
-pub fn scenario_setup(algorithm: &str, tokens: usize) -> Result<Setup> {
-    prepare(&["--algorithm", algorithm, "--tokens", &tokens.to_string()])
+pub fn scenario_setup(bundle: &str, algorithm: &str, tokens: usize) -> Result<Setup> {
+    prepare(bundle, &["--algorithm", algorithm, "--tokens", &tokens.to_string()])
 }
 
 /// The forum post with tokens from now on, and its issuers' private keys in `folder`, to sign approvals with.
@@ -85,12 +85,12 @@ pub fn scenario_setup(algorithm: &str, tokens: usize) -> Result<Setup> {
 /// # Errors
 /// As [`scenario_setup`], and when the keys cannot be written or are there already.
 pub fn scenario_with_keys(folder: &Path) -> Result<Setup> {
-    prepare(&["--keys", &folder.to_string_lossy()])
+    prepare(BUNDLE, &["--keys", &folder.to_string_lossy()])
 }
 
-fn prepare(options: &[&str]) -> Result<Setup> {
+fn prepare(bundle: &str, options: &[&str]) -> Result<Setup> {
     let mut command = remit()?;
-    command.args(["scenario", SCENARIO, "--bundle", BUNDLE]).args(options);
+    command.args(["scenario", SCENARIO, "--bundle", bundle]).args(options);
     let json = workspace::output(&mut command).context("failed to prepare the scenario")?;
     parse(&json).context("`remit scenario` printed something unexpected")
 }

@@ -1,13 +1,13 @@
 //! The subjects: the floor of any filter, what Envoy can do without Remit, and Remit.
 
 use anyhow::{Context, Result};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::filter::Filter;
 use super::load::Requests;
 use super::opa;
 use super::subject::Subject;
-use super::table::{CACHED, EMPTY_ASK, JWT_CACHED, JWT_NEW, NEW, NO_FILTER, UNIT};
+use super::table::{CACHED, EMPTY_ASK, JWT_CACHED, JWT_NEW, KNOWN, NEW, NO_FILTER, SHIPPED, UNIT};
 use crate::playground::Folder;
 use crate::scenario::{self, Call, Setup};
 use crate::{build_wasm, upstream};
@@ -24,8 +24,12 @@ pub(super) const PER_ROUND_UNCACHED: usize = 100;
 /// Requests a round where a sidecar decides: each takes milliseconds.
 const PER_ROUND_SIDECAR: usize = 300;
 
+/// What the budgets speak of: a policy of twenty rules.
+const POLICY: &str = "tests/policies/twenty-rules";
+
 /// The algorithms, the one of the cached token first.
-const ALGORITHMS: [&str; 3] = ["ES256", "EdDSA", "RS256"];
+const ALGORITHMS: [&str; 3] = [FIRST_ALGORITHM, "EdDSA", "RS256"];
+const FIRST_ALGORITHM: &str = "ES256";
 
 /// What is measured, and what could not be.
 pub(super) struct Subjects {
@@ -62,7 +66,7 @@ pub(super) fn all(folder: &Folder, tokens: usize) -> Result<Subjects> {
     let mut setups = Vec::new();
     for algorithm in ALGORITHMS {
         println!("Minting {tokens} tokens with {algorithm}.");
-        setups.push((algorithm, scenario::scenario_setup(algorithm, tokens)?));
+        setups.push((algorithm, scenario::scenario_setup(POLICY, algorithm, tokens)?));
     }
     let (_, first) = setups.first().context("no algorithm")?;
     let call = measured_call(first)?;
@@ -73,7 +77,7 @@ pub(super) fn all(folder: &Folder, tokens: usize) -> Result<Subjects> {
     measured.push(repeated(JWT_CACHED, jwt(first, true)?, &request));
     let server = upstream::start()?;
     measured.push(repeated(EMPTY_ASK, Filter::AskHttp { port: server.port }, &request));
-    let name = "opa-envoy-plugin, same rules";
+    let name = "opa-envoy-plugin, agent-baseline";
     match opa::binary() {
         opa::Binary::Found(binary) => {
             let (sidecar, port) = opa::start(&binary, &folder.0, &call.id)?;
@@ -84,12 +88,29 @@ pub(super) fn all(folder: &Folder, tokens: usize) -> Result<Subjects> {
     }
     let remit =
         |setup: &Setup| Filter::Wasm { module: module.clone(), configuration: setup.configuration.clone() };
-    measured.push(repeated(CACHED, remit(first), &request));
+    let evaluating = |setup: &Setup| -> Result<Filter> {
+        Ok(Filter::Wasm { module: module.clone(), configuration: evaluating(&setup.configuration)? })
+    };
+    measured.push(repeated(CACHED, evaluating(first)?, &request));
+    measured.push(repeated(KNOWN, remit(first), &request));
+    let shipped = scenario::scenario_setup(scenario::BUNDLE, FIRST_ALGORITHM, 0)?;
+    let call = measured_call(&shipped)?;
+    measured.push(repeated(SHIPPED, evaluating(&shipped)?, &call.bytes(BODY, None)));
     for (algorithm, setup) in &setups {
         measured.push(new_tokens(&format!("{JWT_NEW}{algorithm}"), setup, jwt(setup, false)?)?);
         measured.push(new_tokens(&format!("{NEW}{algorithm}"), setup, remit(setup))?);
     }
     Ok(Subjects { measured, skipped })
+}
+
+/// The configuration with the memory of decisions turned off: every call is evaluated.
+fn evaluating(configuration: &str) -> Result<String> {
+    let mut configuration: Value = serde_json::from_str(configuration)?;
+    let document = configuration.as_object_mut().context("the configuration is no object")?;
+    let limits = document.entry("limits").or_insert_with(|| Value::Object(Map::new()));
+    let limits = limits.as_object_mut().context("/limits is no object")?;
+    limits.insert("decision_cache_entries".to_owned(), 0.into());
+    Ok(configuration.to_string())
 }
 
 fn repeated(name: &str, filter: Filter, request: &[u8]) -> Subject {

@@ -8,6 +8,8 @@ pub(super) const UNIT: &str = "empty filter";
 
 /// The rows that the budgets speak of; those for new tokens end in the algorithm.
 pub(super) const CACHED: &str = "Remit, cached token";
+pub(super) const KNOWN: &str = "Remit, decision known as well";
+pub(super) const SHIPPED: &str = "Remit, cached, agent-baseline";
 pub(super) const NEW: &str = "Remit, new token, ";
 pub(super) const JWT_CACHED: &str = "jwt_authn + rbac, cached token";
 pub(super) const JWT_NEW: &str = "jwt_authn + rbac, new, ";
@@ -54,10 +56,10 @@ pub(super) fn render(rows: &[Row], skipped: &[(String, String)]) -> String {
         "module MB",
     ];
     let [a, b, c, d, e, f, g, h, i] = columns;
-    let mut table = format!("{:31}{a:>9}{b:>6}{c:>9}{d:>14}{e:>12}{f:>9}{g:>8}{h:>11}{i:>11}\n", "");
+    let mut table = format!("{:33}{a:>9}{b:>6}{c:>9}{d:>14}{e:>12}{f:>9}{g:>8}{h:>11}{i:>11}\n", "");
     for row in rows {
         table.push_str(&format!(
-            "{:31}{:>9.1}{:>6.1}{:>9.1}{:>14.2}{:>12}{:>9.2}{:>8.1}{:>11.1}{:>11}\n",
+            "{:33}{:>9.1}{:>6.1}{:>9.1}{:>14.2}{:>12}{:>9.2}{:>8.1}{:>11.1}{:>11}\n",
             row.name,
             row.added_micros,
             row.spread_micros,

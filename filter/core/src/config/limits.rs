@@ -64,7 +64,7 @@ impl Default for Limits {
             instructions: 100_000,
             evaluation_ms: 10,
             token_cache_entries: 4096,
-            token_cache_bytes: 4 * 1024 * 1024,
+            token_cache_bytes: 16 * 1024 * 1024,
             decision_cache_entries: 1024,
             decision_cache_bytes: 2 * 1024 * 1024,
             challenge_slots: 256,
