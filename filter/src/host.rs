@@ -7,7 +7,7 @@ use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, Status};
 use remit_core::exchange::{SignatureQuestion, Stored};
 use remit_core::ids::Now;
 use remit_core::request::Peer;
-use remit_core::source::{Answer, Fetch};
+use remit_core::source::{Answer, Fetch, freshness};
 
 /// The present.
 pub(crate) fn now() -> Now {
@@ -122,9 +122,15 @@ pub(crate) fn verify_signature(question: &SignatureQuestion) -> Option<bool> {
         message.push(u8::try_from(length).unwrap_or(0));
         message.extend_from_slice(field);
     }
-    let answer = hostcalls::call_foreign_function("verify_signature", Some(&message)).ok()?;
-    // VerifySignatureResult: field 1 is `result`; proto3 leaves `false` out.
-    Some(answer.is_some_and(|bytes| bytes.starts_with(&[0x08, 0x01])))
+    let answer =
+        hostcalls::call_foreign_function("verify_signature", Some(&message)).ok()?.unwrap_or_default();
+    // VerifySignatureResult: field 1 is `result`, which proto3 leaves out where it is false; field 2 is `error`.
+    if answer.starts_with(&[0x08, 0x01]) {
+        return Some(true);
+    }
+    // Any other error says that this host cannot tell: it does not know the digest or the key's type.
+    const FAILED: &[u8] = b"Failed to verify";
+    answer.windows(FAILED.len()).any(|text| text == FAILED).then_some(false)
 }
 
 /// Sends a fetch on its way; the token comes back with the answer.
@@ -132,15 +138,15 @@ pub(crate) fn dispatch(fetch: &Fetch) -> Option<u32> {
     let mut headers = vec![
         (":method", "GET"),
         (":scheme", "https"),
-        (":authority", fetch.authority.as_str()),
-        (":path", fetch.path.as_str()),
+        (":authority", fetch.place.authority.as_str()),
+        (":path", fetch.place.path.as_str()),
         ("accept", "application/json, application/gzip, application/octet-stream"),
     ];
     if let Some(etag) = &fetch.etag {
         headers.push(("if-none-match", etag));
     }
     let timeout = Duration::from_millis(fetch.timeout_ms);
-    hostcalls::dispatch_http_call(&fetch.cluster, headers, None, Vec::new(), timeout).ok()
+    hostcalls::dispatch_http_call(&fetch.place.cluster, headers, None, Vec::new(), timeout).ok()
 }
 
 /// The answer to a fetch, with at most `limit` and one bytes of its body.
@@ -155,7 +161,8 @@ pub(crate) fn answer(num_headers: usize, body_size: usize, limit: usize) -> Answ
     let size = body_size.min(limit.saturating_add(1));
     let body =
         hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size).ok().flatten().unwrap_or_default();
-    Answer::Response { status, etag: value("etag"), body }
+    let fresh_seconds = freshness(value("cache-control").as_deref(), value("age").as_deref());
+    Answer::Response { status, etag: value("etag"), fresh_seconds, body }
 }
 
 /// Makes the stream with this id the one that the next calls are about.

@@ -41,11 +41,19 @@ impl Metrics {
             Some(false) => self.count("remit.decision_cache.result.miss"),
             None => {}
         }
+        if let Some(wait) = conclusion.counted.key_wait {
+            self.count(&format!("remit.key_waits.result.{}", wait.as_str()));
+        }
         if conclusion.counted.evaluated
             && let Some(id) = self.id(MetricType::Histogram, "remit.evaluation_us")
         {
             host::record(id, microseconds);
         }
+    }
+
+    /// Counts a signature that the host could have checked, by who did.
+    pub(crate) fn signature(&self, by_host: bool) {
+        self.count(if by_host { "remit.signatures.by.host" } else { "remit.signatures.by.module" });
     }
 
     /// Counts a request that nothing could decide.

@@ -1,6 +1,6 @@
-//! Configure, tick, fetch, swap. No request state beyond the list of streams that wait for their bodies.
+//! Configure, tick, fetch, swap. No request state beyond the list of streams that wait.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
@@ -8,8 +8,9 @@ use std::time::Duration;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, LogLevel};
 use remit_core::engine::{Engine, Installed, SourceId};
-use remit_core::ids::UnixSeconds;
+use remit_core::ids::{Now, UnixSeconds};
 use remit_core::policy::EngineKind;
+use remit_core::source::Answer;
 
 use crate::host;
 use crate::metrics::Metrics;
@@ -17,28 +18,53 @@ use crate::stream::{Stream, Waiting};
 
 /// How often something is looked after.
 const TICK: Duration = Duration::from_secs(1);
-/// How often, until everything that is fetched has been fetched once.
+/// How often, until everything that is fetched has been fetched once, and while requests wait for keys.
 const FIRST_TICK: Duration = Duration::from_millis(50);
+/// The next tick after a request has begun to wait for keys: as good as at once.
+pub(crate) const SOON: Duration = Duration::from_millis(1);
 
 /// What the streams of one root share.
 pub(crate) struct Shared {
     pub(crate) engine: RefCell<Option<Engine>>,
     pub(crate) metrics: Metrics,
-    /// Streams that wait for their bodies, by context id.
+    /// Streams that wait, by context id.
     pub(crate) waiting: RefCell<BTreeMap<u32, Wait>>,
+    /// A stream has called for a tick out of turn.
+    pub(crate) called: Cell<bool>,
 }
 
-/// A stream that waits for its body.
+/// A stream that waits.
 pub(crate) struct Wait {
-    pub(crate) since: UnixSeconds,
+    pub(crate) since: Now,
+    pub(crate) what: Awaited,
     pub(crate) stream: Weak<RefCell<Waiting>>,
+}
+
+/// What a stream waits for.
+pub(crate) enum Awaited {
+    /// Its body.
+    Body,
+    /// The next answer of a source of keys.
+    Keys { source: SourceId, timeout_ms: u64 },
+}
+
+impl Wait {
+    fn is_over(&self, now: Now, body_seconds: u64) -> bool {
+        match &self.what {
+            Awaited::Body => now.seconds().since(self.since.seconds()) >= body_seconds,
+            Awaited::Keys { timeout_ms, .. } => {
+                now.0.saturating_sub(self.since.0) >= timeout_ms.saturating_mul(1_000_000)
+            }
+        }
+    }
 }
 
 pub(crate) struct Root {
     id: u32,
     shared: Rc<Shared>,
     fetches: BTreeMap<u32, SourceId>,
-    ticks_slowly: bool,
+    /// The period of its ticks, but for the one that a stream calls for.
+    period: Duration,
 }
 
 impl Root {
@@ -47,8 +73,9 @@ impl Root {
             engine: RefCell::new(None),
             metrics: Metrics::default(),
             waiting: RefCell::new(BTreeMap::new()),
+            called: Cell::new(false),
         };
-        Self { id, shared: Rc::new(shared), fetches: BTreeMap::new(), ticks_slowly: false }
+        Self { id, shared: Rc::new(shared), fetches: BTreeMap::new(), period: TICK }
     }
 
     fn fetch_what_is_due(&mut self, now: UnixSeconds) {
@@ -56,32 +83,47 @@ impl Root {
         for (source, fetch) in due {
             match host::dispatch(&fetch) {
                 Some(token) => {
+                    // An answer that was given up on is of no use any more.
+                    self.fetches.retain(|_, other| *other != source);
                     self.fetches.insert(token, source);
                 }
                 None => {
-                    let problem = format!("cluster {:?} is unknown or cannot be called", fetch.cluster);
-                    self.take(&source, remit_core::source::Answer::Nothing, Some(&problem));
+                    let problem = format!("cluster {:?} is unknown or cannot be called", fetch.place.cluster);
+                    self.take(&source, Answer::Nothing, Some(&problem));
                 }
             }
         }
     }
 
-    fn take(&mut self, source: &SourceId, answer: remit_core::source::Answer, problem: Option<&str>) {
+    /// Takes the answer to a fetch to the engine, and those on who wait for it.
+    fn take(&mut self, source: &SourceId, answer: Answer, problem: Option<&str>) {
+        if self.install(source, answer, problem) {
+            self.end_waits(|wait| matches!(&wait.what, Awaited::Keys { source: of, .. } if of == source));
+        } else {
+            self.fetch_what_is_due(host::now().seconds());
+        }
+    }
+
+    /// Whether that was all; else there is something to fetch at once.
+    fn install(&self, source: &SourceId, answer: Answer, problem: Option<&str>) -> bool {
         let now = host::now().seconds();
         let mut engine = self.shared.engine.borrow_mut();
-        let Some(engine) = engine.as_mut() else { return };
+        let Some(engine) = engine.as_mut() else { return true };
         let (what, name) = match source {
             SourceId::Bundle => ("bundle", String::new()),
             SourceId::Keys(iss) => ("keys", format!(" of {iss}")),
             SourceId::ApprovalKeys(iss) => ("approval_keys", format!(" of {iss}")),
         };
-        let result = match engine.answered(source, answer, now) {
+        let installed = engine.answered(source, answer, now);
+        let is_all = !matches!(installed, Ok(Installed::Located));
+        let result = match installed {
             Ok(Installed::Bundle(active)) => {
                 announce(&active);
                 "ok"
             }
             Ok(Installed::Keys) => "ok",
             Ok(Installed::Unchanged) => "unchanged",
+            Ok(Installed::Located) => "located",
             Err(error) => {
                 let problem = problem.map_or_else(|| error.to_string(), str::to_owned);
                 host::log(
@@ -92,6 +134,7 @@ impl Root {
             }
         };
         self.shared.metrics.fetched(what, result);
+        is_all
     }
 
     fn show_ages(&self, now: UnixSeconds) {
@@ -107,21 +150,45 @@ impl Root {
         }
     }
 
-    /// A body that does not come would hold its request for ever.
-    fn end_long_waits(&self, now: UnixSeconds) {
+    /// What does not come would hold its request for ever.
+    fn end_long_waits(&self, now: Now) {
         let patience =
             self.shared.engine.borrow().as_ref().map_or(0, |engine| engine.config.limits.body_seconds);
+        self.end_waits(|wait| wait.is_over(now, patience));
+    }
+
+    fn end_waits(&self, ends: impl Fn(&Wait) -> bool) {
         let mut waiting = self.shared.waiting.borrow_mut();
-        let late: Vec<u32> =
-            waiting.iter().filter(|(_, wait)| now.since(wait.since) >= patience).map(|(id, _)| *id).collect();
-        let late: Vec<_> = late.into_iter().filter_map(|id| Some((id, waiting.remove(&id)?))).collect();
+        let over: Vec<u32> = waiting.iter().filter(|(_, wait)| ends(wait)).map(|(id, _)| *id).collect();
+        let over: Vec<_> = over.into_iter().filter_map(|id| Some((id, waiting.remove(&id)?))).collect();
         drop(waiting);
-        for (id, wait) in late {
-            if let Some(stream) = wait.stream.upgrade() {
-                host::turn_to(id);
-                Stream::give_up_waiting(&self.shared, &stream);
-                host::turn_to(self.id);
+        for (id, wait) in over {
+            let Some(stream) = wait.stream.upgrade() else { continue };
+            host::turn_to(id);
+            let further = match wait.what {
+                Awaited::Body => {
+                    Stream::give_up_waiting(&self.shared, &stream);
+                    None
+                }
+                Awaited::Keys { .. } => Stream::keys_answered(&self.shared, &stream),
+            };
+            if let Some(wait) = further {
+                self.shared.waiting.borrow_mut().insert(id, wait);
             }
+            host::turn_to(self.id);
+        }
+    }
+
+    /// Ticks often while something has never been fetched or requests wait for keys, and else seldom.
+    fn keep_time(&mut self, was_called: bool) {
+        let fetched =
+            self.shared.engine.borrow().as_ref().is_none_or(|engine| engine.has_fetched_everything());
+        let keys =
+            self.shared.waiting.borrow().values().any(|wait| matches!(wait.what, Awaited::Keys { .. }));
+        let period = if fetched && !keys { TICK } else { FIRST_TICK };
+        if period != self.period || was_called {
+            self.period = period;
+            host::tick_every(period);
         }
     }
 }
@@ -162,8 +229,8 @@ impl RootContext for Root {
                 if let Some(active) = engine.bundle(host::now().seconds()) {
                     announce(active);
                 }
-                self.ticks_slowly = !engine.fetches();
-                host::tick_every(if engine.fetches() { FIRST_TICK } else { TICK });
+                self.period = if engine.fetches() { FIRST_TICK } else { TICK };
+                host::tick_every(self.period);
                 self.shared.engine.replace(Some(engine));
                 true
             }
@@ -175,16 +242,12 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        let now = host::now().seconds();
-        self.fetch_what_is_due(now);
-        self.show_ages(now);
+        let now = host::now();
+        self.fetch_what_is_due(now.seconds());
+        self.show_ages(now.seconds());
         self.end_long_waits(now);
-        let ready =
-            self.shared.engine.borrow().as_ref().is_some_and(|engine| engine.has_fetched_everything());
-        if ready && !self.ticks_slowly {
-            self.ticks_slowly = true;
-            host::tick_every(TICK);
-        }
+        let was_called = self.shared.called.replace(false);
+        self.keep_time(was_called);
     }
 
     fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {

@@ -9,17 +9,20 @@ use remit_core::audit::AuditRecord;
 use remit_core::config::Mode;
 use remit_core::decision::Decision;
 use remit_core::effect::{Effect, Forward};
+use remit_core::engine::SourceId;
 use remit_core::exchange::{Body, Conclusion, Event, Exchange, Need, Nonce, Step};
 use remit_core::reason;
 
 use crate::host;
-use crate::root::{Shared, Wait};
+use crate::root::{Awaited, SOON, Shared, Wait};
 
 /// What a stream waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// Its headers.
     Headers,
+    /// Its issuer's keys.
+    Keys,
     /// Its body, up to this many bytes.
     Body { limit: usize },
     /// Nothing: it was forwarded.
@@ -33,6 +36,10 @@ pub(crate) struct Waiting {
     exchange: Option<Exchange>,
     stage: Stage,
     body_size: usize,
+    /// The body is here to its end.
+    body_whole: bool,
+    /// Whose keys it waits for, and for how many milliseconds at most.
+    keys: Option<(SourceId, u64)>,
     response_headers: Vec<(String, String)>,
 }
 
@@ -48,6 +55,8 @@ impl Stream {
             exchange: host::random().map(|random| Exchange::new(Nonce::new(&random))),
             stage: Stage::Headers,
             body_size: 0,
+            body_whole: false,
+            keys: None,
             response_headers: Vec::new(),
         };
         Self { id, shared, waiting: Rc::new(RefCell::new(waiting)) }
@@ -62,32 +71,81 @@ impl Stream {
                 "remit: a body did not arrive in time; if none ever does, set allow_on_headers_stop_iteration: true",
             );
             waiting.run(shared, Event::Body(Body::Late));
-            if waiting.stage == Stage::Forwarded {
-                // Observe mode: nobody calls back for this request, so it is let go from here.
-                host::resume_request();
-            }
+            waiting.let_go();
         }
+    }
+
+    /// Ends the wait for keys, with or without them; says what the stream waits for now.
+    pub(crate) fn keys_answered(shared: &Shared, stream: &Rc<RefCell<Waiting>>) -> Option<Wait> {
+        let mut waiting = stream.borrow_mut();
+        if waiting.stage != Stage::Keys {
+            return None;
+        }
+        waiting.run(shared, Event::Keys);
+        waiting.take_body(shared);
+        waiting.let_go();
+        waiting.wait(stream)
     }
 
     fn body_arrived(&self, size: usize, whole: bool) -> Action {
         let mut waiting = self.waiting.borrow_mut();
-        let Stage::Body { limit } = waiting.stage else { return waiting.action() };
-        waiting.body_size = size;
-        let body = if size > limit {
-            Body::TooLarge
-        } else if whole {
-            Body::Whole(host::request_body(size))
-        } else {
-            return Action::Pause;
-        };
-        self.shared.waiting.borrow_mut().remove(&self.id);
-        waiting.run(&self.shared, Event::Body(body));
+        (waiting.body_size, waiting.body_whole) = (size, whole);
+        let before = waiting.stage;
+        waiting.take_body(&self.shared);
+        if waiting.stage != before {
+            self.await_what_is_needed(&waiting);
+        }
         waiting.action()
+    }
+
+    /// Has the root look after this stream while it waits.
+    fn await_what_is_needed(&self, waiting: &Waiting) {
+        let mut list = self.shared.waiting.borrow_mut();
+        match waiting.wait(&self.waiting) {
+            Some(wait) => {
+                if matches!(wait.what, Awaited::Keys { .. }) {
+                    // Fetches are the root's: a stream's own would end with it.
+                    host::tick_every(SOON);
+                    self.shared.called.set(true);
+                }
+                list.insert(self.id, wait);
+            }
+            None => drop(list.remove(&self.id)),
+        }
     }
 }
 
 impl Waiting {
-    /// Feeds an event, and everything that the pipeline asks for on the way, until it is over or needs the body.
+    /// Goes on with the body, if that is what is needed and it is here, or is too large already.
+    fn take_body(&mut self, shared: &Shared) {
+        let Stage::Body { limit } = self.stage else { return };
+        if self.body_size > limit {
+            self.run(shared, Event::Body(Body::TooLarge));
+        } else if self.body_whole {
+            self.run(shared, Event::Body(Body::Whole(host::request_body(self.body_size))));
+        }
+    }
+
+    /// What the root is to look after, if the stream waits.
+    fn wait(&self, stream: &Rc<RefCell<Self>>) -> Option<Wait> {
+        let what = match (self.stage, &self.keys) {
+            (Stage::Keys, Some((source, timeout_ms))) => {
+                Awaited::Keys { source: source.clone(), timeout_ms: *timeout_ms }
+            }
+            (Stage::Body { .. }, _) => Awaited::Body,
+            _ => return None,
+        };
+        Some(Wait { since: host::now(), what, stream: Rc::downgrade(stream) })
+    }
+
+    /// Outside the request's own callbacks nobody else lets a forwarded request go.
+    fn let_go(&self) {
+        if self.stage == Stage::Forwarded {
+            host::resume_request();
+        }
+    }
+
+    /// Feeds an event, and everything that the pipeline asks for on the way, until it is over or has to wait.
     fn run(&mut self, shared: &Shared, mut event: Event) {
         let mut engine = shared.engine.borrow_mut();
         let (Some(exchange), Some(engine)) = (self.exchange.as_mut(), engine.as_mut()) else {
@@ -111,7 +169,16 @@ impl Waiting {
                     self.stage = Stage::Body { limit };
                     return;
                 }
-                Step::Need(Need::Signature(question)) => Event::Signature(host::verify_signature(&question)),
+                Step::Need(Need::Keys { source, timeout_ms }) => {
+                    self.keys = Some((source, timeout_ms));
+                    self.stage = Stage::Keys;
+                    return;
+                }
+                Step::Need(Need::Signature(question)) => {
+                    let answer = host::verify_signature(&question);
+                    shared.metrics.signature(answer.is_some());
+                    Event::Signature(answer)
+                }
                 Step::Need(Need::State { key }) => Event::State(host::shared(&key)),
                 Step::Need(Need::Store { key, value, version }) => {
                     Event::Stored(host::store_shared(&key, &value, version))
@@ -181,9 +248,8 @@ impl HttpContext for Stream {
         };
         let mut waiting = self.waiting.borrow_mut();
         waiting.run(&self.shared, event);
-        if matches!(waiting.stage, Stage::Body { .. }) {
-            let wait = Wait { since: host::now().seconds(), stream: Rc::downgrade(&self.waiting) };
-            self.shared.waiting.borrow_mut().insert(self.id, wait);
+        if matches!(waiting.stage, Stage::Keys | Stage::Body { .. }) {
+            self.await_what_is_needed(&waiting);
         }
         waiting.action()
     }

@@ -167,7 +167,10 @@ fn keys(source: &KeySource) -> String {
             let count = set.get("keys").and_then(Value::as_array).map_or(0, Vec::len);
             counted(count, "inline key")
         }
-        KeySource::Http(http) => format!("keys fetched from {}{}", http.authority, http.path),
+        KeySource::Http(fetch) => {
+            format!("keys fetched from {}{}", fetch.authority, fetch.path.as_deref().unwrap_or_default())
+        }
+        KeySource::Discovery(fetch) => format!("keys by the metadata of {}", fetch.authority),
         KeySource::Secret(_) => "a shared secret".to_owned(),
     }
 }

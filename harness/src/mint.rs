@@ -61,7 +61,7 @@ impl Minter {
     ) -> Result<String, MintError> {
         self.remembered(format!("token {name}"), now, || {
             let iss = template.claims.get("iss").and_then(Value::as_str).unwrap_or_default();
-            let key = key_of(keys, iss)?;
+            let key = key_of(keys, template.signed_by.as_deref().unwrap_or(iss))?;
             let claims = token_claims(name, template, now);
             Ok((key.sign(&template.typ, &claims), claims))
         })

@@ -14,6 +14,7 @@ use crate::capture::{ApprovalTemplate, Capture, CaptureError, CaptureLimits};
 use crate::keyring::Keyring;
 use crate::mint::{MintError, Minter};
 use crate::pack::{Files, PackError, PackOptions};
+use crate::replay::Document;
 use crate::signing::KeyError;
 use remit_core::config::pointer_of;
 
@@ -142,7 +143,7 @@ impl Scenario {
             None => return Err(ScenarioError::NoConfig { capture: file }),
         };
         let keys = Keyring::generate(&capture.issuers)?;
-        let config = configuration(&config, &keys, overrides.algorithm)?;
+        let config = configuration(&config, &keys, overrides.algorithm, !capture.fetched.is_empty())?;
         let bundle = bundle(&folder, overrides, config.contains_key("bundle"))?;
         Ok(Self { capture, config, bundle, keys, minter: Minter::default() })
     }
@@ -181,6 +182,30 @@ impl Scenario {
     #[must_use]
     pub fn keys(&self) -> &Keyring {
         &self.keys
+    }
+
+    /// What the filter gets at a time where it fetches.
+    #[must_use]
+    pub fn served(&self, now: Now) -> Vec<Document> {
+        let mut served: Vec<Document> = Vec::new();
+        for fetched in self.capture.fetched.iter().filter(|fetched| self.capture.after(fetched.at) <= now) {
+            let keys = fetched.keys_of.as_ref().map(|names| {
+                let keys: Vec<_> =
+                    names.iter().filter_map(|name| self.keys.key(name)?.public_jwk()).collect();
+                json!({ "keys": keys }).to_string().into_bytes()
+            });
+            let body = || fetched.body.as_ref().map(crate::capture::Body::to_bytes).unwrap_or_default();
+            let document = Document {
+                cluster: fetched.cluster.clone(),
+                path: fetched.path.clone(),
+                status: fetched.status,
+                headers: fetched.headers.clone(),
+                body: keys.unwrap_or_else(body),
+            };
+            served.retain(|other| (&other.cluster, &other.path) != (&document.cluster, &document.path));
+            served.push(document);
+        }
+        served
     }
 
     /// A new token of a template with this `jti`, beside those that [`Scenario::mint`] remembers.
@@ -227,6 +252,7 @@ fn configuration(
     path: &Path,
     keys: &Keyring,
     algorithm: Option<Algorithm>,
+    fetches: bool,
 ) -> Result<Map<String, Value>, ScenarioError> {
     let mut config = object(path)?;
     let shape =
@@ -236,7 +262,14 @@ fn configuration(
         for (i, issuer) in issuers.iter_mut().enumerate() {
             let Some(issuer) = issuer.as_object_mut() else { continue };
             let iss = issuer.get("issuer").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let remote = |keys: &Value| keys.get("http").or_else(|| keys.get("discovery")).is_some();
+            let is_served = fetches && issuer.get("keys").is_some_and(remote);
             match keys.source(&iss) {
+                Some(_) if is_served => {
+                    if let Some(algorithm) = algorithm {
+                        issuer.insert("algorithms".to_owned(), json!([algorithm]));
+                    }
+                }
                 Some(source) => {
                     issuer.insert("keys".to_owned(), source);
                     if let Some(algorithm) = algorithm {

@@ -7,7 +7,7 @@ use p256::ecdsa::signature::Signer as _;
 use remit_core::keys::Algorithm;
 use rsa::pkcs1::DecodeRsaPrivateKey as _;
 use rsa::pkcs8::DecodePrivateKey as _;
-use rsa::sha2::Sha256;
+use rsa::sha2::{Sha256, Sha384, Sha512};
 use rsa::signature::{RandomizedSigner as _, SignatureEncoding as _, Signer as _};
 use serde_json::{Map, Value, json};
 
@@ -32,7 +32,7 @@ pub enum KeyError {
     #[error("the key does not say its `alg`: name it, as in ES256")]
     AlgorithmMissing,
     /// The `alg` is none that Remit verifies.
-    #[error("alg {name:?} is none of ES256, EdDSA, RS256, PS256, HS256")]
+    #[error("alg {name:?} is none of ES256, ES384, EdDSA, RS256 to RS512, PS256 to PS512, HS256")]
     AlgorithmUnknown {
         /// What the key says.
         name: String,
@@ -65,6 +65,7 @@ pub struct SigningKey {
 
 enum Material {
     Es256(ES256KeyPair),
+    Es384(ES384KeyPair),
     EdDsa(Ed25519KeyPair),
     /// RSA signs through the crate that can sign any bytes; jwt-simple reads and writes the key.
     Rsa(RS256KeyPair, Box<rsa::RsaPrivateKey>),
@@ -89,8 +90,14 @@ impl SigningKey {
     pub fn generate(algorithm: Algorithm, kid: Option<&str>) -> Result<Self, KeyError> {
         let material = match algorithm {
             Algorithm::Es256 => Material::Es256(ES256KeyPair::generate()),
+            Algorithm::Es384 => Material::Es384(ES384KeyPair::generate()),
             Algorithm::EdDsa => Material::EdDsa(Ed25519KeyPair::generate()),
-            Algorithm::Rs256 | Algorithm::Ps256 => {
+            Algorithm::Rs256
+            | Algorithm::Rs384
+            | Algorithm::Rs512
+            | Algorithm::Ps256
+            | Algorithm::Ps384
+            | Algorithm::Ps512 => {
                 let pair =
                     RS256KeyPair::generate(RSA_BITS).map_err(|_| KeyError::Generation { algorithm })?;
                 Material::rsa(pair).ok_or(KeyError::Generation { algorithm })?
@@ -164,6 +171,7 @@ impl SigningKey {
     pub fn public_jwk(&self) -> Option<Value> {
         let text = match &self.material {
             Material::Es256(pair) => pair.public_key().to_jwk(),
+            Material::Es384(pair) => pair.public_key().to_jwk(),
             Material::EdDsa(pair) => pair.public_key().to_jwk(),
             Material::Rsa(pair, _) => pair.public_key().to_jwk(),
             Material::Hs256(_) => return None,
@@ -186,6 +194,7 @@ impl SigningKey {
     pub fn private_jwk(&self) -> String {
         let text = match &self.material {
             Material::Es256(pair) => pair.to_jwk(),
+            Material::Es384(pair) => pair.to_jwk(),
             Material::EdDsa(pair) => pair.to_jwk(),
             Material::Rsa(pair, _) => pair.to_jwk(),
             Material::Hs256(key) => {
@@ -231,15 +240,26 @@ impl SigningKey {
                 signature.to_bytes().to_vec()
             }
             (Material::EdDsa(pair), _) => pair.key_pair().as_ref().sk.sign(signed, None).to_vec(),
-            (Material::Rsa(_, key), Algorithm::Ps256) => {
-                let key = rsa::pss::SigningKey::<Sha256>::new((**key).clone());
-                key.sign_with_rng(&mut rsa::rand_core::OsRng, signed).to_vec()
+            (Material::Es384(pair), _) => {
+                let signature: p384::ecdsa::Signature = pair.key_pair().as_ref().sign(signed);
+                signature.to_bytes().to_vec()
             }
-            (Material::Rsa(_, key), _) => {
-                rsa::pkcs1v15::SigningKey::<Sha256>::new((**key).clone()).sign(signed).to_vec()
-            }
+            (Material::Rsa(_, key), algorithm) => rsa_signature(key, algorithm, signed),
             (Material::Hs256(key), _) => key.authentication_tag(signed),
         }
+    }
+}
+
+fn rsa_signature(key: &rsa::RsaPrivateKey, algorithm: Algorithm, signed: &[u8]) -> Vec<u8> {
+    use rsa::{pkcs1v15, pss};
+    let (key, mut rng) = (key.clone(), rsa::rand_core::OsRng);
+    match algorithm {
+        Algorithm::Ps256 => pss::SigningKey::<Sha256>::new(key).sign_with_rng(&mut rng, signed).to_vec(),
+        Algorithm::Ps384 => pss::SigningKey::<Sha384>::new(key).sign_with_rng(&mut rng, signed).to_vec(),
+        Algorithm::Ps512 => pss::SigningKey::<Sha512>::new(key).sign_with_rng(&mut rng, signed).to_vec(),
+        Algorithm::Rs384 => pkcs1v15::SigningKey::<Sha384>::new(key).sign(signed).to_vec(),
+        Algorithm::Rs512 => pkcs1v15::SigningKey::<Sha512>::new(key).sign(signed).to_vec(),
+        _ => pkcs1v15::SigningKey::<Sha256>::new(key).sign(signed).to_vec(),
     }
 }
 
@@ -255,8 +275,9 @@ impl Material {
         match algorithm {
             Algorithm::Es256 => ES256KeyPair::from_pem(text).ok().map(Self::Es256),
             Algorithm::EdDsa => Ed25519KeyPair::from_pem(text).ok().map(Self::EdDsa),
-            Algorithm::Rs256 | Algorithm::Ps256 => RS256KeyPair::from_pem(text).ok().and_then(Self::rsa),
+            Algorithm::Es384 => ES384KeyPair::from_pem(text).ok().map(Self::Es384),
             Algorithm::Hs256 => None,
+            _ => RS256KeyPair::from_pem(text).ok().and_then(Self::rsa),
         }
     }
 
@@ -271,13 +292,14 @@ impl Material {
             }
             return Ok(Self::Hs256(HS256Key::from_bytes(&secret)));
         }
-        // What the key may be used for was settled by the caller; one RSA key serves both of its algorithms here.
+        // What the key may be used for was settled by the caller; one RSA key serves all of its algorithms here.
         for member in ["alg", "key_ops", "use"] {
             jwk.remove(member);
         }
         let text = Value::Object(jwk).to_string();
         match algorithm {
             Algorithm::Es256 => ES256KeyPair::from_jwk(&text).ok().map(Self::Es256),
+            Algorithm::Es384 => ES384KeyPair::from_jwk(&text).ok().map(Self::Es384),
             Algorithm::EdDsa => Ed25519KeyPair::from_jwk(&text).ok().map(Self::EdDsa),
             _ => RS256KeyPair::from_jwk(&text).ok().and_then(Self::rsa),
         }
@@ -287,6 +309,7 @@ impl Material {
     fn thumbprint(&self) -> String {
         match self {
             Self::Es256(pair) => pair.jwk_thumbprint(),
+            Self::Es384(pair) => pair.jwk_thumbprint(),
             Self::EdDsa(pair) => pair.jwk_thumbprint(),
             Self::Rsa(pair, _) => pair.jwk_thumbprint(),
             // A digest of a secret could be used to guess it; verification does not look at this name.
@@ -300,9 +323,6 @@ mod tests {
     use remit_core::keys::{KeyLimits, KeySet};
 
     use super::*;
-
-    const ALL: [Algorithm; 5] =
-        [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256, Algorithm::Ps256, Algorithm::Hs256];
 
     /// Whether the filter's own key set takes the token's signature.
     fn verifies(key: &SigningKey, token: &str) -> bool {
@@ -321,7 +341,7 @@ mod tests {
 
     #[test]
     fn every_algorithm_signs_what_the_filter_verifies() {
-        for algorithm in ALL {
+        for algorithm in Algorithm::ALL {
             let key = SigningKey::generate(algorithm, Some("k1")).unwrap();
             let token = key.sign("at+jwt", &json!({"iat": 1.5, "exp": -3}));
             assert!(verifies(&key, &token), "{algorithm}");

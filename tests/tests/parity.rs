@@ -100,3 +100,16 @@ fn hostile_traffic_is_decided_alike_everywhere() {
     assert_eq!(own(exchange(&all, "own-headers")), ANALYST);
     assert_eq!(own(exchange(&all, "last-good")), ANALYST);
 }
+
+/// What is fetched comes from the capture, so not through Envoy.
+#[test]
+fn rotating_keys_are_decided_alike_natively_and_in_the_module() {
+    let load = || Scenario::load(&scenario_folder("key-rotation")).unwrap();
+    let mut scenario = load();
+    let mut native = Native::new(&config(&scenario), 7).unwrap();
+    let reference = comparable(&replayed(&mut scenario, &mut native));
+    let mut scenario = load();
+    let options = WasmOptions { start: scenario.capture.start, ..WasmOptions::default() };
+    let mut wasm = Wasm::new(&compiled_module().unwrap(), &config(&scenario), &options).unwrap();
+    agree(&reference, &replayed(&mut scenario, &mut wasm));
+}

@@ -43,6 +43,10 @@ fn signed(algorithm: Algorithm) -> Result<(String, KeySet), Box<dyn std::error::
             let pair = ES256KeyPair::generate().with_key_id("k1");
             (pair.sign_with_options(claims(), &header)?, pair.public_key().to_jwk())
         }
+        Algorithm::Es384 => {
+            let pair = ES384KeyPair::generate().with_key_id("k1");
+            (pair.sign_with_options(claims(), &header)?, pair.public_key().to_jwk())
+        }
         Algorithm::EdDsa => {
             let pair = Ed25519KeyPair::generate().with_key_id("k1");
             (pair.sign_with_options(claims(), &header)?, pair.public_key().to_jwk())
@@ -54,6 +58,9 @@ fn signed(algorithm: Algorithm) -> Result<(String, KeySet), Box<dyn std::error::
         Algorithm::Ps256 => {
             let pair = PS256KeyPair::generate(2048)?.with_key_id("k1");
             (pair.sign_with_options(claims(), &header)?, pair.public_key().to_jwk())
+        }
+        Algorithm::Rs384 | Algorithm::Rs512 | Algorithm::Ps384 | Algorithm::Ps512 => {
+            return Err("measured with SHA-256".into());
         }
         Algorithm::Hs256 => {
             let key = HS256Key::generate();
@@ -70,9 +77,14 @@ fn tokens(criterion: &mut Criterion) {
     let limits = TokenLimits::default();
     let now = Now(SECONDS.saturating_mul(1_000_000_000));
     let mut cache = TokenCache::new(CacheLimits::default());
-    for algorithm in
-        [Algorithm::Hs256, Algorithm::EdDsa, Algorithm::Es256, Algorithm::Rs256, Algorithm::Ps256]
-    {
+    for algorithm in [
+        Algorithm::Hs256,
+        Algorithm::EdDsa,
+        Algorithm::Es256,
+        Algorithm::Es384,
+        Algorithm::Rs256,
+        Algorithm::Ps256,
+    ] {
         let (token, keys) = match signed(algorithm) {
             Ok(signed) => signed,
             Err(error) => return eprintln!("no {algorithm} token: {error}"),

@@ -1,26 +1,30 @@
 //! Everything that is worked out at configure time: issuers, keys, the policy in force. Requests only look things up.
 
+mod fetches;
+mod issuer;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest, Sha256};
 
 use crate::action::{Catalog, CatalogError};
 use crate::approval::{APPROVAL_TYPE, MAX_LIFETIME_SECONDS};
 use crate::bundle::{Bundle, BundleError, BundleLimits};
-use crate::config::{BundleSource, Config, ConfigError, KeySource, Limits};
+use crate::config::{BundleSource, Config, ConfigError, Limits};
 use crate::decision::Decision;
 use crate::ids::UnixSeconds;
 use crate::input::{Asked, Identity};
-use crate::keys::{KeyLimits, KeySet, KeySetError};
+use crate::keys::KeySetError;
 use crate::policy::{Policy, PolicyError, PolicyLimits};
 use crate::remembered::Remembered;
-use crate::source::{Answer, Fetch, Source};
+use crate::source::Source;
 use crate::token::{CacheLimits, IssuerRules, Subjects, TokenCache};
+
+pub use fetches::{FetchError, Installed, SourceId};
+pub use issuer::Issuer;
 
 /// Why a configuration cannot be put in force.
 #[derive(Debug, thiserror::Error)]
@@ -98,110 +102,6 @@ pub fn bundle_limits(limits: &Limits) -> BundleLimits {
     }
 }
 
-/// An issuer, of tokens or of approvals.
-#[derive(Debug)]
-pub struct Issuer {
-    /// What its tokens must be like.
-    pub rules: Arc<IssuerRules>,
-    keys: Option<KeySet>,
-    /// SHA-256 of the fetched key set in force.
-    digest: Option<[u8; 32]>,
-    source: Option<Source>,
-}
-
-impl Issuer {
-    fn new(rules: IssuerRules, keys: &KeySource, limits: &Limits) -> Result<Self, KeySetError> {
-        let (keys, source) = match keys {
-            KeySource::Inline(set) => {
-                // Parsed from text once more, so that key sets are read by one reader only.
-                let set = KeySet::parse(set.to_string().as_bytes(), &rules.algorithms, &key_limits(limits))?;
-                (Some(set), None)
-            }
-            KeySource::Secret(secret) => (Some(KeySet::from_secret(secret)?), None),
-            KeySource::Http(http) => (None, Some(Source::new(http.clone()))),
-        };
-        Ok(Self { rules: Arc::new(rules), keys, digest: None, source })
-    }
-
-    /// Puts a fetched key set in force. One that is the same to the byte changes nothing.
-    fn install(&mut self, body: &[u8], limits: &KeyLimits) -> Result<Installed, KeySetError> {
-        let digest: [u8; 32] = Sha256::digest(body).into();
-        if self.keys.is_some() && self.digest == Some(digest) {
-            return Ok(Installed::Unchanged);
-        }
-        self.keys = Some(KeySet::parse(body, &self.rules.algorithms, limits)?);
-        self.digest = Some(digest);
-        Ok(Installed::Keys)
-    }
-
-    /// The keys that may be used now: `None` before the first fetch, and after the last one has grown too old.
-    #[must_use]
-    pub fn keys(&self, now: UnixSeconds) -> Option<&KeySet> {
-        let stale = self.source.as_ref().is_some_and(|source| source.is_stale(now));
-        self.keys.as_ref().filter(|_| !stale)
-    }
-}
-
-fn key_limits(limits: &Limits) -> KeyLimits {
-    KeyLimits { max_bytes: limits.key_set_bytes, max_keys: limits.key_set_keys, ..KeyLimits::default() }
-}
-
-/// Something that is fetched.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SourceId {
-    /// The bundle.
-    Bundle,
-    /// The key set of an issuer of tokens.
-    Keys(String),
-    /// The key set of an issuer of approvals.
-    ApprovalKeys(String),
-}
-
-/// What became of an answer.
-#[derive(Debug)]
-pub enum Installed {
-    /// A new bundle is in force.
-    Bundle(Rc<ActiveBundle>),
-    /// A new key set is in force.
-    Keys,
-    /// The last good answer is still the right one (HTTP 304).
-    Unchanged,
-}
-
-/// Why an answer could not be used. What was in force stays in force.
-#[derive(Debug, thiserror::Error)]
-pub enum FetchError {
-    /// Nothing came back.
-    #[error("no answer")]
-    Nothing,
-    /// Another status than 200 or 304.
-    #[error("status {0}")]
-    Status(u16),
-    /// A bundle that does not load.
-    #[error(transparent)]
-    Bundle(#[from] LoadError),
-    /// A key set that does not load.
-    #[error(transparent)]
-    Keys(#[from] KeySetError),
-    /// The configuration names no such source.
-    #[error("nobody asked for it")]
-    Unknown,
-}
-
-impl FetchError {
-    /// The kind, for a metric.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Nothing => "no_answer",
-            Self::Status(_) => "status",
-            Self::Bundle(_) => "bundle_refused",
-            Self::Keys(_) => "key_set_refused",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
 /// A configuration in force.
 #[derive(Debug)]
 pub struct Engine {
@@ -273,7 +173,7 @@ impl Engine {
                 let active = load(&bytes, &config)?;
                 (Some(Rc::new(active)), None)
             }
-            BundleSource::Http(http) => (None, Some(Source::new(http.clone()))),
+            BundleSource::Http(http) => (None, Some(Source::new(http.target(), http.plan()))),
         };
         let tokens = TokenCache::new(CacheLimits {
             max_entries: limits.token_cache_entries,
@@ -325,107 +225,6 @@ impl Engine {
     #[must_use]
     pub fn reads_peer(&self) -> bool {
         self.bundle.as_ref().is_some_and(|bundle| bundle.policy.reads().peer)
-    }
-
-    /// The fetches that are due. Each has to be answered with [`Engine::answered`].
-    pub fn due(&mut self, now: UnixSeconds) -> Vec<(SourceId, Fetch)> {
-        let mut due = Vec::new();
-        if let Some(fetch) = self.bundle_source.as_mut().and_then(|source| source.due(now)) {
-            due.push((SourceId::Bundle, fetch));
-        }
-        for (iss, issuer) in &mut self.issuers {
-            if let Some(fetch) = issuer.source.as_mut().and_then(|source| source.due(now)) {
-                due.push((SourceId::Keys(iss.clone()), fetch));
-            }
-        }
-        for (iss, issuer) in &mut self.approvers {
-            if let Some(fetch) = issuer.source.as_mut().and_then(|source| source.due(now)) {
-                due.push((SourceId::ApprovalKeys(iss.clone()), fetch));
-            }
-        }
-        due
-    }
-
-    /// Takes the answer to a fetch. What was in force stays in force unless the answer is good as a whole.
-    ///
-    /// # Errors
-    ///
-    /// See [`FetchError`].
-    pub fn answered(
-        &mut self,
-        id: &SourceId,
-        answer: Answer,
-        now: UnixSeconds,
-    ) -> Result<Installed, FetchError> {
-        let installed = self.install(id, answer);
-        let Some(source) = self.source_mut(id) else { return Err(FetchError::Unknown) };
-        match installed {
-            Ok((installed, etag)) => {
-                match etag {
-                    Some(etag) => source.succeeded(now, etag),
-                    None => source.confirmed(now),
-                }
-                if matches!(installed, Installed::Keys) {
-                    // A token that the old keys verified may have been signed by a key that is gone.
-                    self.tokens.invalidate();
-                }
-                Ok(installed)
-            }
-            Err(error) => {
-                source.failed(now);
-                Err(error)
-            }
-        }
-    }
-
-    /// What is installed, and the ETag of what replaces the last good answer, if something does.
-    fn install(
-        &mut self,
-        id: &SourceId,
-        answer: Answer,
-    ) -> Result<(Installed, Option<Option<String>>), FetchError> {
-        let (etag, body) = match answer {
-            Answer::Nothing => return Err(FetchError::Nothing),
-            Answer::Response { status: 304, .. } if self.holds(id) => {
-                return Ok((Installed::Unchanged, None));
-            }
-            Answer::Response { status: 200, etag, body } => (etag, body),
-            Answer::Response { status, .. } => return Err(FetchError::Status(status)),
-        };
-        let limits = key_limits(&self.config.limits);
-        let installed = match id {
-            SourceId::Bundle => {
-                let active = load(&body, &self.config)?;
-                Installed::Bundle(Rc::clone(self.activate(active)))
-            }
-            SourceId::Keys(iss) => {
-                let issuer = self.issuers.get_mut(iss).ok_or(FetchError::Unknown)?;
-                issuer.install(&body, &limits)?
-            }
-            SourceId::ApprovalKeys(iss) => {
-                let issuer = self.approvers.get_mut(iss).ok_or(FetchError::Unknown)?;
-                issuer.install(&body, &limits)?
-            }
-        };
-        Ok((installed, Some(etag)))
-    }
-
-    fn holds(&self, id: &SourceId) -> bool {
-        match id {
-            SourceId::Bundle => self.bundle.is_some(),
-            SourceId::Keys(iss) => self.issuers.get(iss).is_some_and(|issuer| issuer.keys.is_some()),
-            SourceId::ApprovalKeys(iss) => {
-                self.approvers.get(iss).is_some_and(|issuer| issuer.keys.is_some())
-            }
-        }
-    }
-
-    fn source_mut(&mut self, id: &SourceId) -> Option<&mut Source> {
-        match id {
-            SourceId::Bundle => self.bundle_source.as_mut(),
-            SourceId::Keys(iss) => self.issuers.get_mut(iss)?.source.as_mut(),
-            SourceId::ApprovalKeys(iss) => self.approvers.get_mut(iss)?.source.as_mut(),
-        }
     }
 
     /// Seconds since the bundle was fetched or confirmed; `None` for an inline one, and before the first fetch.

@@ -32,27 +32,54 @@ pub enum Algorithm {
     /// ECDSA on P-256 with SHA-256.
     #[serde(rename = "ES256")]
     Es256,
+    /// ECDSA on P-384 with SHA-384.
+    #[serde(rename = "ES384")]
+    Es384,
     /// Ed25519.
     #[serde(rename = "EdDSA")]
     EdDsa,
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     #[serde(rename = "RS256")]
     Rs256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    #[serde(rename = "RS384")]
+    Rs384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    #[serde(rename = "RS512")]
+    Rs512,
     /// RSASSA-PSS with SHA-256.
     #[serde(rename = "PS256")]
     Ps256,
+    /// RSASSA-PSS with SHA-384.
+    #[serde(rename = "PS384")]
+    Ps384,
+    /// RSASSA-PSS with SHA-512.
+    #[serde(rename = "PS512")]
+    Ps512,
     /// HMAC with SHA-256; only for an issuer that is configured with a secret.
     #[serde(rename = "HS256")]
     Hs256,
 }
 
 impl Algorithm {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Es256,
+        Self::Es384,
+        Self::EdDsa,
+        Self::Rs256,
+        Self::Rs384,
+        Self::Rs512,
+        Self::Ps256,
+        Self::Ps384,
+        Self::Ps512,
+        Self::Hs256,
+    ];
+
     /// The algorithm of this `alg` value, compared exactly.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Es256, Self::EdDsa, Self::Rs256, Self::Ps256, Self::Hs256]
-            .into_iter()
-            .find(|a| a.name() == name)
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
     /// The `alg` value.
@@ -60,9 +87,14 @@ impl Algorithm {
     pub fn name(self) -> &'static str {
         match self {
             Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
             Self::EdDsa => "EdDSA",
             Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
             Self::Ps256 => "PS256",
+            Self::Ps384 => "PS384",
+            Self::Ps512 => "PS512",
             Self::Hs256 => "HS256",
         }
     }
@@ -124,7 +156,8 @@ impl KeySet {
         let mut keys = Vec::new();
         let mut skipped = 0_usize;
         for (index, jwk) in listed.iter().enumerate() {
-            match jwk::read(jwk, algorithms, limits).map_err(|fault| KeySetError::Key { index, fault })? {
+            let at = |fault| KeySetError::Key { index, kid: jwk::named(jwk, limits), fault };
+            match jwk::read(jwk, algorithms, limits).map_err(at)? {
                 Some(key) => keys.push((index, Arc::new(key))),
                 None => skipped = skipped.saturating_add(1),
             }
@@ -179,7 +212,7 @@ fn check_kids(keys: &[(usize, Arc<Key>)]) -> Result<(), KeySetError> {
             Some(kid) if !seen.insert(kid) => KeyFault::KidDuplicate,
             _ => continue,
         };
-        return Err(KeySetError::Key { index: *index, fault });
+        return Err(KeySetError::Key { index: *index, kid: key.kid.clone(), fault });
     }
     Ok(())
 }

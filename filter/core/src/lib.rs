@@ -8,6 +8,7 @@ pub mod bundle;
 pub mod config;
 pub mod decision;
 pub mod delegation;
+mod der;
 pub mod effect;
 pub mod engine;
 pub mod exchange;

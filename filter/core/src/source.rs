@@ -1,17 +1,39 @@
-//! Something that is fetched over HTTP again and again: when the next fetch is due, and how old the last good answer is.
+//! Something that is fetched over HTTP again and again: when the next fetch is due, who waits for it, and how old the
+//! last good answer is.
 
-use crate::config::HttpSource;
+mod discovery;
+mod freshness;
+#[cfg(test)]
+mod tests;
+
+use std::rc::Rc;
+
 use crate::ids::UnixSeconds;
 
-/// A fetch for the shell to make.
+pub use discovery::{Discovery, DiscoveryError, well_known};
+pub use freshness::freshness;
+
+/// An answer that a host has not given this long after the time limit will not come, in seconds.
+const LOST_SECONDS: u64 = 5;
+/// The longest that an answer may be good for where `max_age_seconds` sets no limit, in seconds.
+const LONGEST_REFRESH_SECONDS: u64 = 86_400;
+
+/// Where something is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fetch {
+pub struct Place {
     /// Cluster of the proxy.
     pub cluster: String,
     /// `:authority`.
     pub authority: String,
     /// `:path`.
     pub path: String,
+}
+
+/// A fetch for the shell to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetch {
+    /// Where from.
+    pub place: Place,
     /// `if-none-match`.
     pub etag: Option<String>,
     /// How long it may take.
@@ -29,61 +51,211 @@ pub enum Answer {
         status: u16,
         /// `etag`.
         etag: Option<String>,
+        /// How long it is good for, in seconds, if it says so: see [`freshness`].
+        fresh_seconds: Option<u64>,
         /// The body.
         body: Vec<u8>,
     },
 }
 
+/// How often, how long, how old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// How long one fetch, and a request's wait for it, may take, in milliseconds.
+    pub timeout_ms: u64,
+    /// How often it is fetched where the answer does not say, in seconds.
+    pub refresh_seconds: u64,
+    /// The shortest time that an answer may ask for, in seconds; `None`: answers are not asked.
+    pub min_refresh_seconds: Option<u64>,
+    /// How long the last good answer may be used, in seconds; 0: for ever.
+    pub max_age_seconds: u64,
+    /// How often requests may ask for a fetch out of turn: once in this many seconds.
+    pub refetch_seconds: u64,
+}
+
+/// What is to be fetched.
+#[derive(Debug)]
+pub enum Target {
+    /// Something at a known place.
+    Fixed(Place),
+    /// Something whose place a metadata document tells.
+    Discovered(Discovery),
+}
+
+/// Which of two documents is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leg {
+    Metadata,
+    Content,
+}
+
+/// What a request misses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// Something that a newer answer may have.
+    Newer,
+    /// Any answer that may be used.
+    Any,
+}
+
+/// Why a request need not wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoWait {
+    /// Nothing is fetched.
+    NotFetched,
+    /// The last fetch out of turn, or the last failure, was a moment ago.
+    TooSoon,
+    /// Enough others wait.
+    Full,
+}
+
+/// A place among those who wait for a source; given up when dropped.
+#[derive(Debug)]
+pub struct Ticket {
+    _held: Rc<()>,
+    /// How long the wait may take, in milliseconds.
+    pub timeout_ms: u64,
+}
+
 /// The schedule of one source.
 #[derive(Debug)]
 pub struct Source {
-    http: HttpSource,
+    plan: Plan,
+    target: Target,
+    /// Where the content was found to be, and when; of a discovered target.
+    found: Option<(Place, UnixSeconds)>,
     etag: Option<String>,
     last_good: Option<UnixSeconds>,
     next: UnixSeconds,
     failures: u32,
-    in_flight: bool,
+    in_flight: Option<(Leg, UnixSeconds)>,
+    /// A fetch out of turn is asked for.
+    wanted: bool,
+    last_wanted: Option<UnixSeconds>,
+    gate: Rc<()>,
 }
 
 impl Source {
     /// A source that was never fetched: due at once.
     #[must_use]
-    pub fn new(http: HttpSource) -> Self {
-        Self { http, etag: None, last_good: None, next: UnixSeconds(0), failures: 0, in_flight: false }
+    pub fn new(target: Target, plan: Plan) -> Self {
+        Self {
+            plan,
+            target,
+            found: None,
+            etag: None,
+            last_good: None,
+            next: UnixSeconds(0),
+            failures: 0,
+            in_flight: None,
+            wanted: false,
+            last_wanted: None,
+            gate: Rc::new(()),
+        }
     }
 
-    /// The fetch that is due, if one is. The caller answers it with [`Source::succeeded`] or [`Source::failed`].
+    /// The fetch that is due, if one is. The caller answers it with [`Source::succeeded`], [`Source::confirmed`],
+    /// [`Source::located`] or [`Source::failed`].
     pub fn due(&mut self, now: UnixSeconds) -> Option<Fetch> {
-        if self.in_flight || now < self.next {
+        if self.is_under_way(now) || !(self.wanted || now >= self.next) {
             return None;
         }
-        self.in_flight = true;
-        let HttpSource { cluster, authority, path, timeout_ms, .. } = self.http.clone();
-        Some(Fetch { cluster, authority, path, etag: self.etag.clone(), timeout_ms })
+        self.wanted = false;
+        let (leg, place) = match (&self.target, &self.found) {
+            (Target::Fixed(place), _) => (Leg::Content, place),
+            (Target::Discovered(_), Some((place, then))) if !self.is_older(*then, now) => {
+                (Leg::Content, place)
+            }
+            (Target::Discovered(discovery), _) => (Leg::Metadata, &discovery.metadata),
+        };
+        let etag = self.etag.clone().filter(|_| leg == Leg::Content);
+        let fetch = Fetch { place: place.clone(), etag, timeout_ms: self.plan.timeout_ms };
+        self.in_flight = Some((leg, now));
+        Some(fetch)
+    }
+
+    fn is_under_way(&self, now: UnixSeconds) -> bool {
+        let patience = (self.plan.timeout_ms / 1000).saturating_add(LOST_SECONDS);
+        self.in_flight.is_some_and(|(_, since)| now.since(since) <= patience)
+    }
+
+    /// A place among those who wait for the next answer. A fetch is asked for if none is due anyway: once in
+    /// `refetch_seconds`, and none for whoever misses an answer of any age while failures are backed off from.
+    ///
+    /// # Errors
+    ///
+    /// See [`NoWait`].
+    pub fn wait(&mut self, missing: Missing, room: usize, now: UnixSeconds) -> Result<Ticket, NoWait> {
+        let comes = self.is_under_way(now) || self.wanted || now >= self.next;
+        if !comes {
+            let limited = self.last_wanted.is_some_and(|then| now.since(then) < self.plan.refetch_seconds);
+            if limited || missing == Missing::Any {
+                return Err(NoWait::TooSoon);
+            }
+            self.wanted = true;
+            self.last_wanted = Some(now);
+        }
+        // One reference is the source's own.
+        if Rc::strong_count(&self.gate) > room {
+            return Err(NoWait::Full);
+        }
+        Ok(Ticket { _held: Rc::clone(&self.gate), timeout_ms: self.plan.timeout_ms })
+    }
+
+    /// The discovery whose metadata is under way, if that is what is.
+    #[must_use]
+    pub fn discovering(&self) -> Option<&Discovery> {
+        match (&self.target, self.in_flight) {
+            (Target::Discovered(discovery), Some((Leg::Metadata, _))) => Some(discovery),
+            _ => None,
+        }
+    }
+
+    /// The metadata said where the content is: that is due at once.
+    pub fn located(&mut self, now: UnixSeconds, place: Place) {
+        if self.found.as_ref().is_none_or(|(known, _)| *known != place) {
+            self.etag = None;
+        }
+        self.found = Some((place, now));
+        self.in_flight = None;
+        self.next = now;
     }
 
     /// A good answer was installed. Without an ETag the next fetch asks for the whole again.
-    pub fn succeeded(&mut self, now: UnixSeconds, etag: Option<String>) {
+    pub fn succeeded(&mut self, now: UnixSeconds, etag: Option<String>, fresh_seconds: Option<u64>) {
         self.etag = etag;
-        self.confirmed(now);
+        self.confirmed(now, fresh_seconds);
     }
 
     /// The last good answer is still the right one.
-    pub fn confirmed(&mut self, now: UnixSeconds) {
-        self.in_flight = false;
+    pub fn confirmed(&mut self, now: UnixSeconds, fresh_seconds: Option<u64>) {
+        self.in_flight = None;
         self.failures = 0;
         self.last_good = Some(now);
-        self.next = now.plus(self.http.refresh_seconds);
+        self.next = now.plus(self.refresh_after(fresh_seconds));
     }
 
-    /// No answer, or one that could not be used. The next try comes after 1, 2, 4 … seconds, at most the refresh time.
+    /// What the answer asks for, within what the configuration allows.
+    fn refresh_after(&self, fresh_seconds: Option<u64>) -> u64 {
+        let Plan { refresh_seconds, max_age_seconds, .. } = self.plan;
+        let (Some(least), Some(asked)) = (self.plan.min_refresh_seconds, fresh_seconds) else {
+            return refresh_seconds;
+        };
+        // Half the age leaves time for further tries before the answer may no longer be used.
+        let most = if max_age_seconds == 0 { LONGEST_REFRESH_SECONDS } else { max_age_seconds / 2 };
+        asked.min(most.max(refresh_seconds)).max(least.min(refresh_seconds))
+    }
+
+    /// No answer, or one that could not be used. The next try comes after 1, 2, 4 … seconds, at most the refresh time,
+    /// and asks again where the content is.
     pub fn failed(&mut self, now: UnixSeconds) {
-        self.in_flight = false;
-        let wait = 1_u64.checked_shl(self.failures).unwrap_or(u64::MAX).min(self.http.refresh_seconds);
+        self.in_flight = None;
+        let wait = 1_u64.checked_shl(self.failures).unwrap_or(u64::MAX).min(self.plan.refresh_seconds);
         self.failures = self.failures.saturating_add(1).min(32);
         self.next = now.plus(wait);
         // What could not be used must be sent again in full.
         self.etag = None;
+        self.found = None;
     }
 
     /// When the last good answer came.
@@ -95,52 +267,10 @@ impl Source {
     /// Whether the last good answer is older than it may be.
     #[must_use]
     pub fn is_stale(&self, now: UnixSeconds) -> bool {
-        let max_age = self.http.max_age_seconds;
-        max_age > 0 && self.last_good.is_some_and(|then| now.since(then) > max_age)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn source() -> Source {
-        Source::new(HttpSource {
-            cluster: "c".into(),
-            authority: "a".into(),
-            path: "/p".into(),
-            timeout_ms: 1000,
-            refresh_seconds: 60,
-            max_age_seconds: 100,
-        })
+        self.last_good.is_some_and(|then| self.is_older(then, now))
     }
 
-    #[test]
-    fn one_fetch_at_a_time_then_every_refresh() {
-        let mut source = source();
-        let t = UnixSeconds;
-        assert!(source.due(t(1000)).is_some());
-        assert!(source.due(t(1000)).is_none());
-        source.succeeded(t(1001), Some("\"1\"".into()));
-        assert!(source.due(t(1060)).is_none());
-        assert_eq!(source.due(t(1061)).unwrap().etag.as_deref(), Some("\"1\""));
-        source.confirmed(t(1061));
-        assert!(!source.is_stale(t(1161)));
-        assert!(source.is_stale(t(1162)));
-    }
-
-    #[test]
-    fn failures_back_off_and_keep_the_last_good_time() {
-        let mut source = source();
-        let mut now = UnixSeconds(1000);
-        source.succeeded(now, Some("\"1\"".into()));
-        for wait in [60, 1, 2, 4, 8, 16, 32, 60, 60] {
-            assert!(source.due(now.plus(wait - 1)).is_none(), "{wait}");
-            now = now.plus(wait);
-            assert!(source.due(now).is_some());
-            source.failed(now);
-        }
-        assert_eq!(source.last_good(), Some(UnixSeconds(1000)));
-        assert!(source.is_stale(now));
+    fn is_older(&self, then: UnixSeconds, now: UnixSeconds) -> bool {
+        self.plan.max_age_seconds > 0 && now.since(then) > self.plan.max_age_seconds
     }
 }

@@ -7,7 +7,6 @@ mod cache;
 mod claims;
 mod compact;
 mod date;
-mod der;
 mod error;
 mod rules;
 #[cfg(test)]

@@ -37,6 +37,8 @@ pub struct Capture {
     pub issuers: BTreeMap<String, IssuerKey>,
     /// What tokens say, by the name that exchanges use.
     pub tokens: BTreeMap<String, Template>,
+    /// What the filter gets where it fetches, in the order of their times.
+    pub fetched: Vec<Fetched>,
     /// The exchanges, in the order of their times.
     pub exchanges: Vec<Exchange>,
 }
@@ -51,6 +53,32 @@ pub struct IssuerKey {
     pub kid: String,
 }
 
+/// What a server that the filter fetches from answers, from some time on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fetched {
+    /// Seconds after the start. The last one of the same cluster and path whose time has come counts; without any, there
+    /// is no answer.
+    #[serde(default)]
+    pub at: f64,
+    /// The cluster that is asked.
+    pub cluster: String,
+    /// The path that is asked for.
+    pub path: String,
+    /// HTTP status.
+    #[serde(default = "default_status")]
+    pub status: u16,
+    /// Headers in order.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+    /// A JWK Set of the public keys of these entries of `issuers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys_of: Option<Vec<String>>,
+    /// Else this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Body>,
+}
+
 /// What a token says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,6 +86,9 @@ pub struct Template {
     /// `typ` of its header.
     #[serde(default = "default_type")]
     pub typ: String,
+    /// Who of `issuers` signs it; absent: the claim `iss`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
     /// `exp` − `iat` where the claims do not give `exp`.
     #[serde(default = "default_lifetime")]
     pub lifetime_seconds: u64,
@@ -184,8 +215,14 @@ impl Capture {
     /// When an exchange happens.
     #[must_use]
     pub fn time_of(&self, exchange: &Exchange) -> Now {
+        self.after(exchange.at)
+    }
+
+    /// So many seconds after the start.
+    #[must_use]
+    pub fn after(&self, seconds: f64) -> Now {
         // Saturates; the reader lets no negative or immense `at` pass.
-        let nanos = (exchange.at * 1e9).round() as u64;
+        let nanos = (seconds * 1e9).round() as u64;
         Now(self.start.0.saturating_add(nanos))
     }
 

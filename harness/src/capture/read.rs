@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Capture, CaptureError, CaptureFault, Exchange, IssuerKey, Template, VERSION};
+use super::{Capture, CaptureError, CaptureFault, Exchange, Fetched, IssuerKey, Template, VERSION};
 use crate::time;
 use remit_core::config::pointer_of;
 
@@ -47,6 +47,8 @@ struct Header {
     issuers: BTreeMap<String, IssuerKey>,
     #[serde(default)]
     tokens: BTreeMap<String, Template>,
+    #[serde(default)]
+    fetched: Vec<Fetched>,
 }
 
 /// Where the reader is, for errors.
@@ -156,8 +158,24 @@ fn header(line: &Line<'_>, value: Value) -> Result<Capture, CaptureError> {
             line.that(false, &format!("{at}/claims/iss"), "needed: it says whose key signs the token")?;
         }
     }
-    let Header { name, issuers, tokens, .. } = header;
-    Ok(Capture { name, start, issuers, tokens, exchanges: Vec::new() })
+    for (name, template) in &header.tokens {
+        if let Some(signer) = &template.signed_by {
+            let known = header.issuers.contains_key(signer);
+            line.known(known, &format!("/tokens/{name}/signed_by"), signer, "one of the capture's issuers")?;
+        }
+    }
+    for (i, fetched) in header.fetched.iter().enumerate() {
+        let at = format!("/fetched/{i}");
+        line.that((0.0..=MAX_AT).contains(&fetched.at), &format!("{at}/at"), "0 to 1e9")?;
+        line.that((100..=599).contains(&fetched.status), &format!("{at}/status"), "100 to 599")?;
+        check_headers(line, &format!("{at}/headers"), &fetched.headers)?;
+        for issuer in fetched.keys_of.iter().flatten() {
+            let known = header.issuers.contains_key(issuer);
+            line.known(known, &format!("{at}/keys_of"), issuer, "one of the capture's issuers")?;
+        }
+    }
+    let Header { name, issuers, tokens, fetched, .. } = header;
+    Ok(Capture { name, start, issuers, tokens, fetched, exchanges: Vec::new() })
 }
 
 fn check(

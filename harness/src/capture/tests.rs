@@ -29,6 +29,33 @@ fn a_capture_survives_being_written() {
 }
 
 #[test]
+fn what_is_fetched_is_read_and_checked() {
+    let header = |fetched: &str, token: &str| {
+        let fetched = format!(r#""fetched":[{fetched}],"tokens""#);
+        HEADER.replace(r#""tokens""#, &fetched).replace(r#"{"claims""#, &format!(r#"{{{token}"claims""#))
+    };
+    let good = header(
+        r#"{"cluster":"c","path":"/k","keys_of":["i"]},{"at":9,"cluster":"c","path":"/k","status":503}"#,
+        r#""signed_by":"i","#,
+    );
+    let capture = parse(&[&good]).unwrap();
+    assert_eq!((capture.fetched[0].status, capture.fetched[1].status), (200, 503));
+    let mut bytes = Vec::new();
+    capture.write(&mut bytes).unwrap();
+    assert_eq!(Capture::parse("again", &bytes, &CaptureLimits::default()).unwrap(), capture);
+    for (fetched, token, expected) in [
+        (r#"{"cluster":"c","path":"/k","keys_of":["j"]}"#, "", "/fetched/0/keys_of"),
+        (r#"{"cluster":"c","path":"/k","status":99}"#, "", "/fetched/0/status: 100 to 599"),
+        (r#"{"cluster":"c","path":"/k","at":-1}"#, "", "/fetched/0/at"),
+        (r#"{"cluster":"c"}"#, "", "missing field `path`"),
+        ("", r#""signed_by":"j","#, "/tokens/t/signed_by"),
+    ] {
+        let error = parse(&[&header(fetched, token)]).unwrap_err().to_string();
+        assert!(error.contains(expected), "{expected}: {error}");
+    }
+}
+
+#[test]
 fn errors_name_line_exchange_and_member() {
     let first = r#"{"id":"a","at":2,"request":{"authority":"x","path":"/"}}"#;
     for (line, expected) in [

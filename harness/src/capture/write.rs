@@ -14,13 +14,18 @@ impl Capture {
     ///
     /// Those of the writer.
     pub fn write(&self, mut to: impl Write) -> io::Result<()> {
-        let header = json!({
+        let mut header = json!({
             "remit_capture": VERSION,
             "name": self.name,
             "start": time::rfc3339(self.start),
             "issuers": self.issuers,
             "tokens": self.tokens,
         });
+        if !self.fetched.is_empty()
+            && let Some(header) = header.as_object_mut()
+        {
+            header.insert("fetched".to_owned(), json!(self.fetched));
+        }
         line(&mut to, &header)?;
         for exchange in &self.exchanges {
             line(&mut to, &serde_json::to_value(exchange)?)?;

@@ -49,7 +49,7 @@ struct Token {
     /// Make a private key and keep it in this file (mode 0600)
     #[arg(long, value_name = "FILE", requires = "alg")]
     new_key: Option<PathBuf>,
-    /// Algorithm: ES256, EdDSA, RS256, PS256 or HS256
+    /// Algorithm: ES256, ES384, EdDSA, RS256 to RS512, PS256 to PS512 or HS256
     #[arg(long, value_parser = algorithm)]
     alg: Option<Algorithm>,
     /// Name of the key (`kid`) [default: what its file says, else its thumbprint]
@@ -108,7 +108,7 @@ struct Approval {
 }
 
 pub(super) fn algorithm(name: &str) -> Result<Algorithm, String> {
-    Algorithm::parse(name).ok_or_else(|| "one of ES256, EdDSA, RS256, PS256, HS256".to_owned())
+    Algorithm::parse(name).ok_or_else(|| format!("one of {}", Algorithm::ALL.map(Algorithm::name).join(", ")))
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Ending> {
@@ -138,7 +138,8 @@ fn mint(token: &Token) -> Result<String> {
         claims.insert("act".to_owned(), act);
     }
     claims.extend(object(&token.claims)?);
-    let template = Template { typ: token.typ.clone(), lifetime_seconds: token.lifetime, claims };
+    let template =
+        Template { typ: token.typ.clone(), signed_by: None, lifetime_seconds: token.lifetime, claims };
     let now = now()?;
     Ok(key.sign(&token.typ, &token_claims(&format!("dev-{}", now.0), &template, now)))
 }

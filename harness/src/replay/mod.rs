@@ -1,5 +1,6 @@
 //! Replays recorded traffic through a subject: the core itself, the module in wasmtime, or a real proxy.
 
+mod document;
 mod expect;
 mod native;
 mod observed;
@@ -9,6 +10,7 @@ mod run;
 mod tests;
 mod wasm;
 
+pub use document::Document;
 pub use expect::Mismatch;
 pub use native::Native;
 pub use observed::{Audit, Forwarded, Observed, Reply};
@@ -30,6 +32,9 @@ pub trait Subject {
     fn clock(&self, captured: Now) -> Now {
         captured
     }
+
+    /// Answers from now on what the filter fetches with these. A subject that fetches from servers of its own need not.
+    fn serve(&mut self, _documents: Vec<Document>) {}
 
     /// Brings a request to the subject, answers it as the upstream did, and says what came of it.
     ///

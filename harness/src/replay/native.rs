@@ -7,12 +7,12 @@ use anyhow::{Context, Result};
 use remit_core::effect::{Effect, Forward};
 use remit_core::engine::Engine;
 use remit_core::exchange::{Body, Conclusion, Event, Exchange, Need, Nonce, Step, Stored};
-use remit_core::ids::Now;
+use remit_core::ids::{Now, UnixSeconds};
 use remit_core::request::Peer;
 use sha2::{Digest, Sha256};
 
 use super::run::response_seen;
-use super::{Audit, Forwarded, Observed, Reply, Subject, WireRequest};
+use super::{Audit, Document, Forwarded, Observed, Reply, Subject, WireRequest};
 use crate::capture::Response;
 
 /// The other end of every connection.
@@ -29,6 +29,7 @@ pub struct Native {
     shared: BTreeMap<String, (Vec<u8>, u32)>,
     seed: u64,
     exchanges: u64,
+    documents: Vec<Document>,
 }
 
 impl Native {
@@ -41,7 +42,7 @@ impl Native {
         let mut engine =
             Engine::configure(plugin_config.as_bytes()).context("the filter refuses its configuration")?;
         engine.config.limits.evaluation_ms = EVALUATION_MS;
-        Ok(Self { engine, shared: BTreeMap::new(), seed, exchanges: 0 })
+        Ok(Self { engine, shared: BTreeMap::new(), seed, exchanges: 0, documents: Vec::new() })
     }
 
     fn nonce(&mut self) -> Nonce {
@@ -50,6 +51,20 @@ impl Native {
         hash.update(self.seed.to_be_bytes());
         hash.update(self.exchanges.to_be_bytes());
         Nonce::new(&hash.finalize().into())
+    }
+
+    /// Fetches what is due.
+    fn fetch(&mut self, now: UnixSeconds) {
+        loop {
+            let due = self.engine.due(now);
+            if due.is_empty() {
+                return;
+            }
+            for (source, fetch) in due {
+                // What is refused shows in the decisions.
+                let _ = self.engine.answered(&source, Document::answer(&self.documents, &fetch), now);
+            }
+        }
     }
 
     /// What the shell of the filter does, without a proxy.
@@ -68,13 +83,17 @@ impl Native {
             added = added.saturating_add(began.elapsed());
             event = match step {
                 Step::Done(conclusion) => return (*conclusion, added),
-                Step::Need(need) => self.provide(need, request),
+                Step::Need(need) => self.provide(need, request, now),
             };
         }
     }
 
-    fn provide(&mut self, need: Need, request: &WireRequest) -> Event {
+    fn provide(&mut self, need: Need, request: &WireRequest, now: Now) -> Event {
         match need {
+            Need::Keys { .. } => {
+                self.fetch(now.seconds());
+                Event::Keys
+            }
             Need::Body { limit } if request.body.len() > limit => Event::Body(Body::TooLarge),
             Need::Body { .. } => Event::Body(Body::Whole(request.body.clone())),
             Need::Signature(_) => Event::Signature(None),
@@ -100,7 +119,12 @@ impl Subject for Native {
         "native"
     }
 
+    fn serve(&mut self, documents: Vec<Document>) {
+        self.documents = documents;
+    }
+
     fn carry(&mut self, request: &WireRequest, response: &Response, now: Now) -> Result<Observed> {
+        self.fetch(now.seconds());
         let (conclusion, added) = self.conclude(request, now);
         let audit = Audit::of(&conclusion.record.to_line());
         let observed = Observed { audit, added, ..Observed::default() };

@@ -104,6 +104,7 @@ pub fn replay(scenario: &mut Scenario, subject: &mut dyn Subject) -> Result<Repl
         let observed = match approval(scenario, &exchange, &replies, time) {
             Ok(approval) => {
                 request.headers.extend(approval);
+                subject.serve(scenario.served(time));
                 subject.carry(&request, &response, time).with_context(at)?
             }
             Err(fault) => Observed { fault: Some(format!("not sent: {fault:#}")), ..Observed::default() },

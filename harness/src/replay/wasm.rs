@@ -6,11 +6,14 @@ use anyhow::{Context, Result, bail};
 use remit_core::ids::Now;
 
 use super::native::PEER;
-use super::{Audit, Forwarded, Observed, Reply, Subject, WireRequest};
+use super::{Audit, Document, Forwarded, Observed, Reply, Subject, WireRequest};
 use crate::capture::Response;
 use crate::host::{
-    HeaderMap, HostError, HostLimits, LogLevel, Module, Properties, SharedWorld, Vm, VmOptions,
+    HeaderMap, HostError, HostLimits, LogLevel, Module, Properties, SharedWorld, Verdict, Vm, VmOptions,
 };
+
+/// How often a request that waits may need a tick and answers: for its token's keys, and its approval's.
+const ROUNDS: usize = 4;
 
 /// How a module is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +41,7 @@ pub struct Wasm {
     world: SharedWorld,
     vm: Vm,
     chunk_bytes: usize,
+    documents: Vec<Document>,
 }
 
 impl Wasm {
@@ -64,7 +68,7 @@ impl Wasm {
                 _ => return Err(error).context("the module fails while it is configured"),
             }
         }
-        Ok(Self { world, vm, chunk_bytes: options.chunk_bytes.max(1) })
+        Ok(Self { world, vm, chunk_bytes: options.chunk_bytes.max(1), documents: Vec::new() })
     }
 
     /// The instance, for what a replay does not show.
@@ -89,7 +93,16 @@ impl Wasm {
             let last = i.saturating_add(1) == pieces;
             result = result.and_then(|_| clock.time(|| stream.request_body(piece, last)));
         }
-        let is_forwarded = matches!(stream.request_verdict(), crate::host::Verdict::Forwarded(_));
+        let id = stream.id();
+        for _ in 0..ROUNDS {
+            if result.is_err() || !matches!(self.vm.stream(id)?.request_verdict(), Verdict::Paused(_)) {
+                break;
+            }
+            clock.time(|| self.vm.tick())?;
+            answer_fetches(&mut self.vm, &self.documents)?;
+        }
+        let mut stream = self.vm.stream(id)?;
+        let is_forwarded = matches!(stream.request_verdict(), Verdict::Forwarded(_));
         if is_forwarded && result.is_ok() {
             result = answer(&mut stream, response, &mut clock);
         }
@@ -118,9 +131,14 @@ impl Subject for Wasm {
         "wasm"
     }
 
+    fn serve(&mut self, documents: Vec<Document>) {
+        self.documents = documents;
+    }
+
     fn carry(&mut self, request: &WireRequest, response: &Response, now: Now) -> Result<Observed> {
         self.world.set_now(now.0);
         self.vm.tick_if_due().context("the module fails in a tick")?;
+        answer_fetches(&mut self.vm, &self.documents).context("the module fails on an answer")?;
         let mut observed = Observed::default();
         if let Err(error) = self.run(request, response, &mut observed) {
             observed.fault = Some(error.to_string());
@@ -130,6 +148,21 @@ impl Subject for Wasm {
             logs.iter().filter(|line| line.level == LogLevel::Info).find_map(|line| Audit::of(&line.text));
         Ok(observed)
     }
+}
+
+/// Answers what the module has asked for, and what it asks for then.
+fn answer_fetches(vm: &mut Vm, documents: &[Document]) -> Result<(), HostError> {
+    for _ in 0..ROUNDS {
+        let calls: Vec<_> =
+            vm.callouts().map(|call| (call.token, Document::response(documents, call))).collect();
+        if calls.is_empty() {
+            break;
+        }
+        for (token, response) in calls {
+            vm.answer_http(token, response)?;
+        }
+    }
+    Ok(())
 }
 
 fn answer(

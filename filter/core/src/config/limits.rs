@@ -50,6 +50,8 @@ pub struct Limits {
     pub key_set_bytes: usize,
     /// Keys in a key set.
     pub key_set_keys: usize,
+    /// Requests that wait for one issuer's keys, for each worker; 0: none waits.
+    pub key_waits: usize,
 }
 
 impl Default for Limits {
@@ -74,6 +76,7 @@ impl Default for Limits {
             bundle_files: 512,
             key_set_bytes: 64 * 1024,
             key_set_keys: 32,
+            key_waits: 64,
         }
     }
 }
@@ -113,5 +116,6 @@ impl Limits {
         within("bundle_files", self.bundle_files, 1, 65_536, "1 to 65536");
         within("key_set_bytes", self.key_set_bytes, 64, 1 << 20, "64 to 1048576");
         within("key_set_keys", self.key_set_keys, 1, 256, "1 to 256");
+        within("key_waits", self.key_waits, 0, 65_536, "at most 65536");
     }
 }

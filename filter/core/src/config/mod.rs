@@ -1,15 +1,16 @@
 //! The one configuration document: parsed strictly, checked once, never read again on the request path.
 
+mod keys;
 mod limits;
-
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use keys::{KeyFetch, KeySource};
 pub use limits::Limits;
 
 use crate::json::{self, JsonError};
 use crate::keys::Algorithm;
+use crate::source::{Place, Plan, Target};
 use crate::token::{
     DEFAULT_CLOCK_SKEW_SECONDS, DEFAULT_MAX_CHAIN_DEPTH, DEFAULT_MAX_LIFETIME_SECONDS,
     MAX_CLOCK_SKEW_SECONDS, Subjects,
@@ -138,30 +139,6 @@ pub struct Issuer {
     pub subjects: Subjects,
 }
 
-/// Where keys come from.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum KeySource {
-    /// A JWK Set (RFC 7517) in the configuration.
-    Inline(#[cfg_attr(feature = "schema", schemars(with = "serde_json::Value"))] serde_json::Value),
-    /// A JWK Set fetched through a cluster of the proxy.
-    Http(HttpSource),
-    /// A shared secret for HS256, base64url, at least 32 bytes.
-    Secret(String),
-}
-
-impl fmt::Debug for KeySource {
-    /// Without the keys, one of which may be a secret.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Inline(_) => "Inline",
-            Self::Http(_) => "Http",
-            Self::Secret(_) => "Secret",
-        })
-    }
-}
-
 /// Something fetched through a cluster of the proxy, again and again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -182,6 +159,27 @@ pub struct HttpSource {
     /// How long the last good answer may be used, in seconds; 0: for ever.
     #[serde(default = "default_max_age")]
     pub max_age_seconds: u64,
+}
+
+impl HttpSource {
+    /// When to fetch. Nobody waits for it.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        Plan {
+            timeout_ms: self.timeout_ms,
+            refresh_seconds: self.refresh_seconds,
+            min_refresh_seconds: None,
+            max_age_seconds: self.max_age_seconds,
+            refetch_seconds: u64::MAX,
+        }
+    }
+
+    /// What to fetch.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        let Self { cluster, authority, path, .. } = self.clone();
+        Target::Fixed(Place { cluster, authority, path })
+    }
 }
 
 /// Where the policy bundle comes from.
@@ -273,7 +271,7 @@ pub enum BodyTooLarge {
 #[serde(default, deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Signatures {
-    /// Let the proxy's foreign function `verify_signature` do RS256 and ES256 where it exists.
+    /// Let the proxy's foreign function `verify_signature` do ES256, ES384, RS256, RS384 and RS512 where it exists.
     pub host: bool,
 }
 
@@ -397,8 +395,9 @@ impl Config {
                 checks.that(!symmetric, &at, "approvals are signed with a private key: no secret, no HS256");
             }
         }
-        if let BundleSource::Http(source) = &self.bundle {
-            checks.source("/bundle/http", source);
+        if let BundleSource::Http(http) = &self.bundle {
+            let (timeout, refresh, age) = (http.timeout_ms, http.refresh_seconds, http.max_age_seconds);
+            checks.fetch("/bundle/http", &http.cluster, &http.path, timeout, refresh, age);
         }
         self.limits.check(&mut checks);
         checks.failed.map_or(Ok(()), Err)
@@ -421,25 +420,14 @@ impl Checks {
         self.that(!issuer.is_empty(), at, "issuer: the exact value of `iss`");
         self.that(!algorithms.is_empty(), at, "algorithms: name at least one, such as ES256");
         self.that(skew <= MAX_CLOCK_SKEW_SECONDS, at, "clock_skew_seconds: at most 300");
-        let symmetric = algorithms.contains(&Algorithm::Hs256);
-        match keys {
-            KeySource::Secret(_) => {
-                self.that(algorithms == [Algorithm::Hs256], at, "a secret goes with algorithms [\"HS256\"]");
-            }
-            KeySource::Inline(_) => self.that(!symmetric, at, "HS256 needs keys of the form {\"secret\": …}"),
-            KeySource::Http(source) => {
-                self.that(!symmetric, at, "HS256 needs keys of the form {\"secret\": …}");
-                self.source(&format!("{at}/keys/http"), source);
-            }
-        }
+        self.keys(at, issuer, algorithms, keys);
     }
 
-    fn source(&mut self, at: &str, source: &HttpSource) {
-        self.that(!source.cluster.is_empty(), at, "cluster: the name of a cluster of the proxy");
-        self.that(source.path.starts_with('/'), at, "path: begins with `/`");
-        self.that((1..=60_000).contains(&source.timeout_ms), at, "timeout_ms: 1 to 60000");
-        self.that((1..=86_400).contains(&source.refresh_seconds), at, "refresh_seconds: 1 to 86400");
-        let (age, refresh) = (source.max_age_seconds, source.refresh_seconds);
+    fn fetch(&mut self, at: &str, cluster: &str, path: &str, timeout_ms: u64, refresh: u64, age: u64) {
+        self.that(!cluster.is_empty(), at, "cluster: the name of a cluster of the proxy");
+        self.that(path.starts_with('/'), at, "path: begins with `/`");
+        self.that((1..=60_000).contains(&timeout_ms), at, "timeout_ms: 1 to 60000");
+        self.that((1..=86_400).contains(&refresh), at, "refresh_seconds: 1 to 86400");
         self.that(age == 0 || age >= refresh, at, "max_age_seconds: 0, or at least refresh_seconds");
     }
 }

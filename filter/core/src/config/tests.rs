@@ -26,6 +26,27 @@ fn with(pointer: &str, value: Value) -> Value {
     document
 }
 
+fn keys(kind: &str, changes: Value) -> Value {
+    let mut source = json!({"cluster": "c", "authority": "a.example", "path": "/jwks"});
+    source.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    json!({ kind: source })
+}
+
+#[test]
+fn keys_are_fetched_by_defaults_that_can_be_changed() {
+    let document = with("/issuers/0/keys", keys("http", json!({})));
+    let config = Config::parse(document.to_string().as_bytes()).unwrap();
+    let KeySource::Http(fetch) = &config.issuers[0].keys else { panic!() };
+    let expected = Plan {
+        timeout_ms: 1000,
+        refresh_seconds: 60,
+        min_refresh_seconds: Some(30),
+        max_age_seconds: 3600,
+        refetch_seconds: 30,
+    };
+    assert_eq!((fetch.plan(), config.limits.key_waits), (expected, 64));
+}
+
 #[test]
 fn defaults_are_filled_in() {
     let config = Config::parse(good().to_string().as_bytes()).unwrap();
@@ -53,6 +74,27 @@ fn a_mistake_is_named_by_pointer() {
         (with("/issuers/0/clock_skew_seconds", json!(-1)), "/issuers/0/clock_skew_seconds"),
         (with("/approvals/issuers/0/algorithms", json!(["HS256"])), "/approvals/issuers/0"),
         (with("/approvals/challenge_seconds", json!(0)), "/approvals/challenge_seconds"),
+        (with("/issuers/0/keys", json!({"http": {"cluster": "c", "authority": "a"}})), "/keys/http: path"),
+        (with("/issuers/0/keys", keys("http", json!({"path": "x"}))), "/keys/http: path"),
+        (with("/issuers/0/keys", keys("http", json!({"jwks_authorities": {"h": "c"}}))), "jwks_authorities"),
+        (
+            with("/issuers/0/keys", keys("discovery", json!({"jwks_authorities": {"h": ""}}))),
+            "jwks_authorities",
+        ),
+        (with("/issuers/0/keys", keys("http", json!({"refetch_seconds": 0}))), "refetch_seconds: 1 to 86400"),
+        (with("/issuers/0/keys", keys("http", json!({"min_refresh_seconds": 0}))), "min_refresh_seconds"),
+        (with("/issuers/0/keys", keys("discovery", json!({"timeout_ms": 0}))), "/keys/discovery: timeout_ms"),
+        (with("/issuers/0/keys", keys("discovery", json!({"authority": ""}))), "/keys/discovery: authority"),
+        (with("/issuers/0/keys", keys("other", json!({}))), "/issuers/0/keys"),
+        (
+            with(
+                "/issuers/0",
+                json!({"issuer": "urn:idp", "algorithms": ["ES256"], "keys": {"discovery":
+                {"cluster": "c", "authority": "a"}}}),
+            ),
+            "/issuers/0/keys/discovery: path",
+        ),
+        (with("/limits", json!({"key_waits": 65_537})), "/limits/key_waits"),
         (with("/bundle", json!({"http": {"cluster": "b"}})), "/bundle"),
         (with("/bundle/http/timeout_ms", json!(0)), "/bundle/http"),
         (with("/bundle/http/max_age_seconds", json!(1)), "/bundle/http"),

@@ -4,11 +4,12 @@ use serde_json::Value;
 
 use super::conclude::Refusal;
 use super::event::{Need, SignatureQuestion, Step, Stored};
+use super::key_wait::Credential;
 use super::{Exchange, Stage};
 use crate::approval::{Approval, ApprovalError, Binding, Opened, Slot, SlotError, challenge, slot_of};
 use crate::config::Mode;
 use crate::decision::Decision;
-use crate::engine::Engine;
+use crate::engine::{Engine, SourceId};
 use crate::ids::Now;
 use crate::reason;
 use crate::request::APPROVAL_HEADER;
@@ -42,8 +43,15 @@ impl Exchange {
         let approver = engine
             .approver(compact.claimed_issuer())
             .ok_or(ApprovalError::Token(TokenError::IssuerUnknown))?;
-        let unverified = Unverified::prepare(compact, &approver.rules, approver.keys(now.seconds()))
-            .map_err(ApprovalError::from)?;
+        let unverified = match Unverified::prepare(compact, &approver.rules, approver.keys(now.seconds())) {
+            Ok(unverified) => unverified,
+            Err(error) => {
+                let source = SourceId::ApprovalKeys(approver.rules.issuer.clone());
+                let step = self.await_keys(engine, error, source, Credential::Approval, now);
+                return Ok(step.map_err(ApprovalError::from)?);
+            }
+        };
+        self.has_waited = false;
         match SignatureQuestion::for_host(&unverified, engine.config.signatures.host) {
             Some(question) => {
                 self.stage = Stage::ApprovalSignature(Box::new(unverified), text);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Exchange, Step};
+use super::{Exchange, KeyWait, Step};
 use crate::action::ActionError;
 use crate::approval::ApprovalError;
 use crate::audit::AuditRecord;
@@ -41,6 +41,8 @@ pub struct Counted {
     pub token_cached: Option<bool>,
     /// Whether the decision on an equal input was still known; `None` where decisions are not remembered.
     pub decision_remembered: Option<bool>,
+    /// What became of a wait for keys, if one was called for.
+    pub key_wait: Option<KeyWait>,
     /// Whether the policy was evaluated.
     pub evaluated: bool,
     /// Whether the body was over the limit and the policy decided without it.

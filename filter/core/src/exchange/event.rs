@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Conclusion;
+use crate::engine::SourceId;
 use crate::request::Peer;
 use crate::token::Unverified;
 
@@ -77,6 +78,8 @@ pub enum Event {
     },
     /// The answer to [`Need::Body`].
     Body(Body),
+    /// The answer to [`Need::Keys`]: they were fetched, or could not be, or time is over.
+    Keys,
     /// The answer to [`Need::Signature`]: `None` when the host cannot say, and the module checks.
     Signature(Option<bool>),
     /// The answer to [`Need::State`]: the value, if any, and its version. `None` when it cannot be read.
@@ -92,6 +95,13 @@ pub enum Need {
     Body {
         /// The limit.
         limit: usize,
+    },
+    /// The next answer of a source of keys.
+    Keys {
+        /// Which one. It is due or under way.
+        source: SourceId,
+        /// How long the wait may take, in milliseconds.
+        timeout_ms: u64,
     },
     /// Whether a signature is good, if the host can tell.
     Signature(SignatureQuestion),

@@ -3,6 +3,7 @@
 mod approve;
 mod conclude;
 mod event;
+mod key_wait;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +19,7 @@ use crate::audit;
 use crate::config::{BodyTooLarge, FailureMode};
 use crate::decision::Decision;
 use crate::delegation::Delegation;
-use crate::engine::{ActiveBundle, Engine};
+use crate::engine::{ActiveBundle, Engine, SourceId};
 use crate::ids::Now;
 use crate::input::{self, Identity, Parts};
 use crate::json;
@@ -29,8 +30,10 @@ use crate::token::{CachedToken, Compact, TokenError, TokenLimits, Unverified, be
 
 pub use conclude::{Conclusion, Counted};
 pub use event::{Body, Event, Need, Nonce, SignatureQuestion, Step, Stored};
+pub use key_wait::KeyWait;
 
 use conclude::Refusal;
+use key_wait::{Awaiting, Credential};
 
 /// A request on its way through the pipeline.
 pub struct Exchange {
@@ -50,6 +53,8 @@ pub struct Exchange {
     body_unread: bool,
     binding: Option<Binding>,
     approval: Option<Approval>,
+    /// Keys were waited for just now: what is still missing stays missing.
+    has_waited: bool,
     counted: Counted,
 }
 
@@ -63,6 +68,7 @@ impl fmt::Debug for Exchange {
 /// What the exchange waits for.
 enum Stage {
     Headers,
+    Keys(Box<Awaiting>),
     TokenSignature(Box<Unverified>, String),
     Body,
     ApprovalSignature(Box<Unverified>, String),
@@ -95,6 +101,7 @@ impl Exchange {
             body_unread: false,
             binding: None,
             approval: None,
+            has_waited: false,
             counted: Counted::default(),
         }
     }
@@ -107,6 +114,7 @@ impl Exchange {
                 self.peer = peer;
                 self.parse(engine, pairs, ends, now)
             }
+            (Stage::Keys(awaiting), Event::Keys) => self.keys_answered(engine, *awaiting, now),
             (Stage::TokenSignature(unverified, text), Event::Signature(answer)) => {
                 self.verify(engine, *unverified, &text, answer, now)
             }
@@ -156,11 +164,24 @@ impl Exchange {
             return self.identified(engine, cached, now);
         }
         self.counted.token_cached = Some(false);
+        self.check_token(engine, text, now)
+    }
+
+    /// The token up to its signature.
+    fn check_token(&mut self, engine: &mut Engine, text: &str, now: Now) -> Result<Step, Refusal> {
         let limits = &engine.config.limits;
         let token_limits = TokenLimits { max_bytes: limits.token_bytes, ..TokenLimits::default() };
         let compact = Compact::parse(text, &token_limits)?;
         let issuer = engine.issuer(compact.claimed_issuer()).ok_or(TokenError::IssuerUnknown)?;
-        let unverified = Unverified::prepare(compact, &issuer.rules, issuer.keys(now.seconds()))?;
+        let unverified = match Unverified::prepare(compact, &issuer.rules, issuer.keys(now.seconds())) {
+            Ok(unverified) => unverified,
+            Err(error) => {
+                let source = SourceId::Keys(issuer.rules.issuer.clone());
+                let credential = Credential::Token(text.to_owned());
+                return Ok(self.await_keys(engine, error, source, credential, now)?);
+            }
+        };
+        self.has_waited = false;
         match SignatureQuestion::for_host(&unverified, engine.config.signatures.host) {
             Some(question) => {
                 self.stage = Stage::TokenSignature(Box::new(unverified), text.to_owned());

@@ -1,6 +1,7 @@
 //! The whole pipeline on requests, natively: what each becomes, and that nothing stops it from deciding the next one.
 #![expect(clippy::arithmetic_side_effects, reason = "counters of a test")]
 
+mod keys;
 mod remembered;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use super::*;
 use crate::action::tests::effects;
 use crate::effect::{Effect, Reply};
 use crate::keys::Algorithm;
+use crate::source::Answer;
 use crate::token::testing::{NOW, Signer, at, claims, with};
 
 const POLICY: &str = r#"
@@ -79,6 +81,11 @@ struct World {
     conflicts: u32,
     body_asked: Option<usize>,
     minted: u8,
+    /// What is fetched, by path, while requests wait; `None`: nothing is fetched, and no wait brings anything.
+    served: Option<BTreeMap<String, Answer>>,
+    /// Paths of the fetches.
+    fetched: Vec<String>,
+    waited_for: Vec<SourceId>,
 }
 
 /// What came of a request.
@@ -134,6 +141,26 @@ impl World {
             conflicts: 0,
             body_asked: None,
             minted: 0,
+            served: None,
+            fetched: Vec::new(),
+            waited_for: Vec::new(),
+        }
+    }
+
+    /// What the shell's tick does.
+    fn fetch(&mut self, now: u64) {
+        let Some(served) = self.served.clone() else { return };
+        loop {
+            let due = self.engine.due(at(now).seconds());
+            if due.is_empty() {
+                return;
+            }
+            for (id, fetch) in due {
+                let answer = served.get(&fetch.place.path).cloned().unwrap_or(Answer::Nothing);
+                self.fetched.push(fetch.place.path);
+                // What is refused is seen in what requests become.
+                let _ = self.engine.answered(&id, answer, at(now).seconds());
+            }
         }
     }
 
@@ -171,6 +198,11 @@ impl World {
                         b"late" => Body::Late,
                         body => Body::Whole(body.to_vec()),
                     })
+                }
+                Step::Need(Need::Keys { source, .. }) => {
+                    self.waited_for.push(source);
+                    self.fetch(now);
+                    Event::Keys
                 }
                 Step::Need(Need::Signature(_)) => {
                     self.asked_host += 1;
@@ -532,8 +564,12 @@ fn without_bundle_or_keys_nothing_passes() {
     assert_eq!(world.read().summary(), (503, "deny", "no_bundle"));
     let due = world.engine.due(at(NOW).seconds());
     assert_eq!(due.len(), 1);
-    let answer =
-        |status, body: &[u8]| crate::source::Answer::Response { status, etag: None, body: body.to_vec() };
+    let answer = |status, body: &[u8]| crate::source::Answer::Response {
+        status,
+        etag: None,
+        fresh_seconds: None,
+        body: body.to_vec(),
+    };
     for bad in [
         crate::source::Answer::Nothing,
         answer(500, b""),
@@ -608,6 +644,7 @@ fn a_new_key_set_forgets_the_tokens_of_the_old_one() {
     let keys = |signer: &Signer| crate::source::Answer::Response {
         status: 200,
         etag: None,
+        fresh_seconds: None,
         body: json!({"keys": [signer.jwk()]}).to_string().into_bytes(),
     };
     let answer = keys(&world.idp);
@@ -626,8 +663,12 @@ fn a_reload_does_not_change_the_rules_under_a_request() {
         &json!({"bundle": {"http": {"cluster": "b", "authority": "b.example", "path": "/"}}}),
     );
     let source = crate::engine::SourceId::Bundle;
-    let answer =
-        |policy: &str| crate::source::Answer::Response { status: 200, etag: None, body: targz(policy) };
+    let answer = |policy: &str| crate::source::Answer::Response {
+        status: 200,
+        etag: None,
+        fresh_seconds: None,
+        body: targz(policy),
+    };
     world.engine.answered(&source, answer(POLICY), at(NOW).seconds()).unwrap();
     let mut exchange = Exchange::new(Nonce::new(&[9; 32]));
     let bearer = format!("Bearer {}", world.token());

@@ -24,10 +24,12 @@ pub enum KeySetError {
         limit: usize,
     },
     /// A fault of one key.
-    #[error("/keys/{index}: {fault}")]
+    #[error("/keys/{index}{}: {fault}", named(kid.as_deref()))]
     Key {
         /// Position in `keys`, from 0.
         index: usize,
+        /// Its `kid`, if it has one that is no longer than allowed.
+        kid: Option<String>,
         /// What is wrong with it.
         fault: KeyFault,
     },
@@ -46,6 +48,10 @@ pub enum KeySetError {
         /// Its length in bytes.
         bytes: usize,
     },
+}
+
+fn named(kid: Option<&str>) -> String {
+    kid.map_or_else(String::new, |kid| format!(" (kid {kid:?})"))
 }
 
 /// What is wrong with one key.

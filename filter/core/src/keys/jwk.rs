@@ -13,6 +13,7 @@ const SECRET_MEMBERS: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", 
 #[derive(Clone, Copy)]
 enum Kind {
     P256,
+    P384,
     Ed25519,
     Rsa,
 }
@@ -21,8 +22,16 @@ impl Kind {
     fn algorithms(self) -> &'static [Algorithm] {
         match self {
             Self::P256 => &[Algorithm::Es256],
+            Self::P384 => &[Algorithm::Es384],
             Self::Ed25519 => &[Algorithm::EdDsa],
-            Self::Rsa => &[Algorithm::Rs256, Algorithm::Ps256],
+            Self::Rsa => &[
+                Algorithm::Rs256,
+                Algorithm::Rs384,
+                Algorithm::Rs512,
+                Algorithm::Ps256,
+                Algorithm::Ps384,
+                Algorithm::Ps512,
+            ],
         }
     }
 }
@@ -53,11 +62,18 @@ pub(super) fn read(jwk: &Value, wanted: &[Algorithm], limits: &KeyLimits) -> Res
         kid => kid.map(str::to_owned),
     };
     let material = match kind {
-        Kind::P256 => Material::p256(&coordinate(jwk, "x")?, &coordinate(jwk, "y")?),
+        Kind::P256 => Material::p256(&coordinate::<32>(jwk, "x")?, &coordinate(jwk, "y")?),
+        Kind::P384 => Material::p384(&coordinate::<48>(jwk, "x")?, &coordinate(jwk, "y")?),
         Kind::Ed25519 => Material::ed25519(&coordinate(jwk, "x")?),
         Kind::Rsa => rsa(jwk, limits)?,
     };
     Ok(Some(Key { kid, algorithms, material: material.ok_or(KeyFault::InvalidPublicKey)? }))
+}
+
+/// The `kid` of a key that is at fault.
+pub(super) fn named(jwk: &Value, limits: &KeyLimits) -> Option<String> {
+    let kid = jwk.get("kid")?.as_str()?;
+    (kid.len() <= limits.max_kid_bytes).then(|| kid.to_owned())
 }
 
 fn kind(jwk: &Map<String, Value>) -> Result<Option<Kind>, KeyFault> {
@@ -71,6 +87,7 @@ fn kind(jwk: &Map<String, Value>) -> Result<Option<Kind>, KeyFault> {
         ("RSA", Some(_)) => return Err(KeyFault::Inconsistent { member: "crv" }),
         (_, None) => return Err(KeyFault::MemberMissing { member: "crv" }),
         ("EC", Some("P-256")) => Some(Kind::P256),
+        ("EC", Some("P-384")) => Some(Kind::P384),
         ("OKP", Some("Ed25519")) => Some(Kind::Ed25519),
         ("EC", Some("Ed25519" | "Ed448" | "X25519" | "X448"))
         | ("OKP", Some("P-256" | "P-384" | "P-521")) => {
@@ -116,7 +133,7 @@ fn rsa(jwk: &Map<String, Value>, limits: &KeyLimits) -> Result<Option<Material>,
     Ok(Material::rsa(&modulus, &exponent))
 }
 
-fn coordinate(jwk: &Map<String, Value>, member: &'static str) -> Result<[u8; 32], KeyFault> {
+fn coordinate<const N: usize>(jwk: &Map<String, Value>, member: &'static str) -> Result<[u8; N], KeyFault> {
     octets(jwk, member)?.try_into().map_err(|_| KeyFault::MemberMalformed { member })
 }
 

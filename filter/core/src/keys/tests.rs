@@ -13,6 +13,10 @@ fn ec() -> Value {
     Signer::new(Algorithm::Es256, "k1").jwk()
 }
 
+fn ec384() -> Value {
+    Signer::new(Algorithm::Es384, "k4").jwk()
+}
+
 fn okp() -> Value {
     Signer::new(Algorithm::EdDsa, "k2").jwk()
 }
@@ -22,12 +26,21 @@ fn rsa() -> Value {
 }
 
 #[test]
-fn keys_of_three_types_are_prepared() {
-    let set = parse(&json!([ec(), okp(), rsa()])).unwrap();
+fn keys_of_four_types_are_prepared() {
+    const RSA: &[Algorithm] = &[
+        Algorithm::Rs256,
+        Algorithm::Rs384,
+        Algorithm::Rs512,
+        Algorithm::Ps256,
+        Algorithm::Ps384,
+        Algorithm::Ps512,
+    ];
+    let set = parse(&json!([ec(), okp(), rsa(), ec384()])).unwrap();
     for (kid, serves, has_der) in [
         ("k1", &[Algorithm::Es256][..], true),
         ("k2", &[Algorithm::EdDsa], false),
-        ("k3", &[Algorithm::Rs256, Algorithm::Ps256], true),
+        ("k3", RSA, true),
+        ("k4", &[Algorithm::Es384], true),
     ] {
         let key = set.select(Some(kid)).unwrap();
         assert_eq!(key.spki_der().is_some(), has_der, "{kid}");
@@ -61,12 +74,12 @@ fn a_key_without_kid_serves_tokens_without_one() {
 fn keys_for_other_purposes_are_skipped_and_counted() {
     for (other, why) in [
         (json!({ "kty": "AKP", "alg": "ML-DSA-65", "pub": "AA", "kid": "x" }), "unknown type"),
-        (json!({ "kty": "EC", "crv": "P-384", "x": "AA", "y": "AA", "kid": "x" }), "another curve"),
+        (json!({ "kty": "EC", "crv": "P-521", "x": "AA", "y": "AA", "kid": "x" }), "another curve"),
         (json!({ "kty": "OKP", "crv": "X25519", "x": "AA", "kid": "x" }), "key agreement"),
         (with(rsa(), &json!({ "use": "enc" })), "encryption"),
         (with(rsa(), &json!({ "use": null, "key_ops": ["encrypt"] })), "encryption operations"),
         (with(rsa(), &json!({ "alg": "RSA-OAEP" })), "another algorithm"),
-        (with(rsa(), &json!({ "alg": "RS512", "kid": null })), "another hash, no kid"),
+        (with(rsa(), &json!({ "alg": "RS1", "kid": null })), "another hash, no kid"),
     ] {
         let set = parse(&json!([ec(), other])).unwrap_or_else(|e| panic!("{why}: {e}"));
         assert_eq!((set.keys().count(), set.skipped()), (1, 1), "{why}");
@@ -88,6 +101,9 @@ fn faulty_keys_are_refused_with_their_place() {
     let bits = |bits: usize| format!("an RSA modulus of {bits} bits: between 2048 and 4096 are accepted");
     let missing = |member: &str| format!("`{member}` is missing");
     let invalid = || "not a valid public key".to_owned();
+    let identity = || [&[1_u8][..], &[0; 31]].concat();
+    let order_two = || [&[0xec_u8][..], &[0xff; 30], &[0x7f]].concat();
+    let order_eight = "c71760g6kHO8S07xqWwJDzzkqUtT0F8RdQiRLQGXjHY";
     for (key, expected) in [
         (json!("EC"), "not an object".to_owned()),
         (json!({}), missing("kty")),
@@ -118,6 +134,15 @@ fn faulty_keys_are_refused_with_their_place() {
         (point(&[1; 32], &[1; 33]), malformed("y")),
         (with(ec(), &json!({ "x": format!("{}=", base64([1; 32])) })), malformed("x")),
         (with(okp(), &json!({ "x": base64([0; 32]) })), invalid()),
+        (with(okp(), &json!({ "x": base64(identity()) })), invalid()),
+        (with(okp(), &json!({ "x": base64(order_two()) })), invalid()),
+        (with(okp(), &json!({ "x": order_eight })), invalid()),
+        (with(ec384(), &json!({ "x": base64([1; 48]), "y": base64([1; 48]) })), invalid()),
+        (with(ec384(), &json!({ "x": base64([0; 48]), "y": base64([0; 48]) })), invalid()),
+        (with(ec384(), &json!({ "x": base64([1; 32]) })), malformed("x")),
+        (with(ec384(), &json!({ "alg": "ES256" })), inconsistent("alg")),
+        (with(ec(), &json!({ "alg": "ES384" })), inconsistent("alg")),
+        (with(ec(), &json!({ "crv": "P-384" })), malformed("x")),
         (with(okp(), &json!({ "x": base64([1; 31]) })), malformed("x")),
         (modulus(&odd(128)), bits(1024)),
         (modulus(&[&[0x7f][..], &[0xff; 255]].concat()), bits(2047)),
@@ -127,12 +152,16 @@ fn faulty_keys_are_refused_with_their_place() {
         (modulus(&[0x80; 256]), invalid()),
         (with(rsa(), &json!({ "n": "" })), malformed("n")),
         (with(rsa(), &json!({ "e": "Aw" })), invalid()),
+        (with(rsa(), &json!({ "e": "AQ" })), invalid()),
+        (with(rsa(), &json!({ "e": "AQAC" })), invalid()),
         (with(rsa(), &json!({ "e": "AAEAAQ" })), malformed("e")),
         (with(rsa(), &json!({ "kid": null })), "`kid` is missing, and it is not the only key".to_owned()),
         (with(rsa(), &json!({ "kid": "k2" })), "`kid` is the same as an earlier key's".to_owned()),
     ] {
         let message = parse(&json!([okp(), key])).unwrap_err().to_string();
-        assert_eq!(message, format!("/keys/1: {expected}"), "{key}");
+        let named = key.get("kid").and_then(Value::as_str).filter(|kid| kid.len() <= 256);
+        let named = named.map_or_else(String::new, |kid| format!(" (kid {kid:?})"));
+        assert_eq!(message, format!("/keys/1{named}: {expected}"), "{key}");
     }
 }
 

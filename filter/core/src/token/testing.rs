@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jwt_simple::algorithms::{
-    ECDSAP256KeyPairLike as _, ES256KeyPair, Ed25519KeyPair, EdDSAKeyPairLike as _, HS256Key, MACLike as _,
-    RS256KeyPair, RSAKeyPairLike as _,
+    ECDSAP256KeyPairLike as _, ECDSAP384KeyPairLike as _, ES256KeyPair, ES384KeyPair, Ed25519KeyPair,
+    EdDSAKeyPairLike as _, HS256Key, MACLike as _, RS256KeyPair, RSAKeyPairLike as _,
 };
 use p256::ecdsa::signature::Signer as _;
 use serde_json::{Value, json};
@@ -22,8 +22,7 @@ pub(crate) const ISSUER: &str = "https://idp.example";
 pub(crate) const AUDIENCE: &str = "https://tools.example";
 /// The present of the tests, in seconds.
 pub(crate) const NOW: u64 = 1_773_842_531;
-pub(crate) const ALL: [Algorithm; 5] =
-    [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256, Algorithm::Ps256, Algorithm::Hs256];
+pub(crate) const ALL: [Algorithm; 10] = Algorithm::ALL;
 
 /// `seconds` as the core is told the time.
 pub(crate) fn at(seconds: u64) -> Now {
@@ -36,6 +35,7 @@ pub(crate) fn base64(bytes: impl AsRef<[u8]>) -> String {
 
 pub(crate) enum Pair {
     P256(ES256KeyPair),
+    P384(ES384KeyPair),
     Ed25519(Ed25519KeyPair),
     Rsa(Box<RS256KeyPair>),
     Secret(HS256Key),
@@ -53,7 +53,13 @@ impl Signer {
         let pair = match algorithm {
             Algorithm::Es256 => Pair::P256(ES256KeyPair::generate()),
             Algorithm::EdDsa => Pair::Ed25519(Ed25519KeyPair::generate()),
-            Algorithm::Rs256 | Algorithm::Ps256 => Pair::Rsa(Box::new(rsa_pair().clone())),
+            Algorithm::Es384 => Pair::P384(ES384KeyPair::generate()),
+            Algorithm::Rs256
+            | Algorithm::Rs384
+            | Algorithm::Rs512
+            | Algorithm::Ps256
+            | Algorithm::Ps384
+            | Algorithm::Ps512 => Pair::Rsa(Box::new(rsa_pair().clone())),
             Algorithm::Hs256 => Pair::Secret(HS256Key::generate()),
         };
         Self { algorithm, kid, pair }
@@ -63,6 +69,7 @@ impl Signer {
     pub(crate) fn jwk(&self) -> Value {
         let text = match &self.pair {
             Pair::P256(pair) => pair.public_key().to_jwk(),
+            Pair::P384(pair) => pair.public_key().to_jwk(),
             Pair::Ed25519(pair) => pair.public_key().to_jwk(),
             Pair::Rsa(pair) => pair.public_key().to_jwk(),
             Pair::Secret(_) => panic!("a secret is not published"),
@@ -94,14 +101,23 @@ impl Signer {
                 let signature: p256::ecdsa::Signature = pair.key_pair().as_ref().sign(signed);
                 signature.to_bytes().to_vec()
             }
+            Pair::P384(pair) => {
+                let signature: p384::ecdsa::Signature = pair.key_pair().as_ref().sign(signed);
+                signature.to_bytes().to_vec()
+            }
             Pair::Ed25519(pair) => pair.key_pair().as_ref().sk.sign(signed, None).to_vec(),
             Pair::Rsa(pair) => {
                 let padding = match self.algorithm {
-                    Algorithm::Ps256 => Padding::PKCS1_PSS,
+                    Algorithm::Ps256 | Algorithm::Ps384 | Algorithm::Ps512 => Padding::PKCS1_PSS,
                     _ => Padding::PKCS1,
                 };
+                let digest = match self.algorithm {
+                    Algorithm::Rs384 | Algorithm::Ps384 => MessageDigest::sha384(),
+                    Algorithm::Rs512 | Algorithm::Ps512 => MessageDigest::sha512(),
+                    _ => MessageDigest::sha256(),
+                };
                 let key = PKey::from_rsa(pair.key_pair().as_ref().clone()).unwrap();
-                let mut signer = superboring::sign::Signer::new(MessageDigest::sha256(), &key).unwrap();
+                let mut signer = superboring::sign::Signer::new(digest, &key).unwrap();
                 signer.set_rsa_padding(padding).unwrap();
                 signer.update(signed).unwrap();
                 signer.sign_to_vec().unwrap()

@@ -381,7 +381,9 @@ fn a_changed_token_does_not_verify() {
 /// What a host gets is enough to verify with, and its answer counts where it can give one.
 #[test]
 fn the_host_checks_what_it_can() {
-    use jwt_simple::algorithms::{ECDSAP256PublicKeyLike as _, ES256PublicKey};
+    use jwt_simple::algorithms::{
+        ECDSAP256PublicKeyLike as _, ECDSAP384PublicKeyLike as _, ES256PublicKey, ES384PublicKey,
+    };
     use p256::ecdsa::signature::Verifier as _;
     for algorithm in ALL {
         let signer = Signer::new(algorithm, "k1");
@@ -389,7 +391,13 @@ fn the_host_checks_what_it_can() {
             let compact = Compact::parse(&signer.token(&claims()), &TokenLimits::default()).unwrap();
             Unverified::prepare(compact, &signer.rules(), Some(&signer.key_set())).unwrap()
         };
-        let by_host = matches!(algorithm, Algorithm::Es256 | Algorithm::Rs256);
+        let hash = match algorithm {
+            Algorithm::Es256 | Algorithm::Rs256 => Some("SHA256"),
+            Algorithm::Es384 | Algorithm::Rs384 => Some("SHA384"),
+            Algorithm::Rs512 => Some("SHA512"),
+            _ => None,
+        };
+        let by_host = hash.is_some();
         assert_eq!(prepared().signature_check().is_some(), by_host, "{algorithm}");
         assert!(prepared().verify_here(), "{algorithm}");
         assert_eq!(reason(prepared().verify_with(|_| None, at(NOW))), "accepted", "{algorithm}");
@@ -397,8 +405,12 @@ fn the_host_checks_what_it_can() {
         let refused = if by_host { "signature_invalid" } else { "accepted" };
         assert_eq!(reason(prepared().verify_with(|_| Some(false), at(NOW))), refused, "{algorithm}");
         if let Some(check) = prepared().signature_check() {
-            assert_eq!(check.hash, "SHA256");
-            if algorithm == Algorithm::Es256 {
+            assert_eq!(Some(check.hash), hash);
+            if algorithm == Algorithm::Es384 {
+                let key = ES384PublicKey::from_der(check.spki_der).unwrap();
+                let signature = p384::ecdsa::Signature::from_der(&check.signature).unwrap();
+                assert!(key.public_key().as_ref().verify(check.signed, &signature).is_ok());
+            } else if algorithm == Algorithm::Es256 {
                 let key = ES256PublicKey::from_der(check.spki_der).unwrap();
                 let signature = p256::ecdsa::Signature::from_der(&check.signature).unwrap();
                 assert!(key.public_key().as_ref().verify(check.signed, &signature).is_ok());
@@ -449,13 +461,19 @@ fn jwt_simple_agrees() {
             Pair::P256(pair) => {
                 pair.public_key().verify_token::<NoCustomClaims>(token, Some(options.clone()))
             }
+            Pair::P384(pair) => pair.public_key().verify_token(token, Some(options.clone())),
             Pair::Ed25519(pair) => pair.public_key().verify_token(token, Some(options.clone())),
-            Pair::Rsa(pair) if algorithm == Algorithm::Rs256 => {
-                pair.public_key().verify_token(token, Some(options.clone()))
-            }
             Pair::Rsa(pair) => {
                 let der = pair.public_key().to_der().unwrap();
-                PS256PublicKey::from_der(&der).unwrap().verify_token(token, Some(options.clone()))
+                let options = Some(options.clone());
+                match algorithm {
+                    Algorithm::Rs256 => pair.public_key().verify_token(token, options),
+                    Algorithm::Rs384 => RS384PublicKey::from_der(&der).unwrap().verify_token(token, options),
+                    Algorithm::Rs512 => RS512PublicKey::from_der(&der).unwrap().verify_token(token, options),
+                    Algorithm::Ps256 => PS256PublicKey::from_der(&der).unwrap().verify_token(token, options),
+                    Algorithm::Ps384 => PS384PublicKey::from_der(&der).unwrap().verify_token(token, options),
+                    _ => PS512PublicKey::from_der(&der).unwrap().verify_token(token, options),
+                }
             }
             Pair::Secret(key) => key.verify_token(token, Some(options.clone())),
         };
@@ -466,14 +484,27 @@ fn jwt_simple_agrees() {
                 .unwrap()
                 .with_key_id("k1")
                 .sign_with_options(theirs, &header),
-            Pair::Ed25519(pair) => pair.clone().with_key_id("k1").sign_with_options(theirs, &header),
-            Pair::Rsa(pair) if algorithm == Algorithm::Rs256 => {
-                pair.clone().with_key_id("k1").sign_with_options(theirs, &header)
-            }
-            Pair::Rsa(pair) => PS256KeyPair::from_der(&pair.to_der().unwrap())
+            Pair::P384(pair) => ES384KeyPair::from_jwk(&pair.to_jwk())
                 .unwrap()
                 .with_key_id("k1")
                 .sign_with_options(theirs, &header),
+            Pair::Ed25519(pair) => pair.clone().with_key_id("k1").sign_with_options(theirs, &header),
+            Pair::Rsa(pair) => {
+                let der = pair.to_der().unwrap();
+                macro_rules! by {
+                    ($pair:ident) => {
+                        $pair::from_der(&der).unwrap().with_key_id("k1").sign_with_options(theirs, &header)
+                    };
+                }
+                match algorithm {
+                    Algorithm::Rs256 => by!(RS256KeyPair),
+                    Algorithm::Rs384 => by!(RS384KeyPair),
+                    Algorithm::Rs512 => by!(RS512KeyPair),
+                    Algorithm::Ps256 => by!(PS256KeyPair),
+                    Algorithm::Ps384 => by!(PS384KeyPair),
+                    _ => by!(PS512KeyPair),
+                }
+            }
             Pair::Secret(key) => key.authenticate_with_options(theirs, &header),
         };
         let result = verify(&written.unwrap(), &signer.rules(), &signer.key_set());

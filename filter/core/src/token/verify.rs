@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::claims::VerifiedToken;
-use super::{Compact, IssuerRules, TokenError, der};
+use super::{Compact, IssuerRules, TokenError};
+use crate::der;
 use crate::ids::Now;
 use crate::keys::{Algorithm, Key, KeySet};
 
@@ -70,17 +71,23 @@ impl Unverified {
         Ok(Self { algorithm, key: Arc::clone(key), rules: Arc::clone(rules), compact })
     }
 
-    /// What a host would check, for the algorithms that hosts can: ES256 and RS256. `None` for the others, and for a
-    /// signature that has not even the right length.
+    /// What a host would check, for the algorithms that hosts can: ES256, ES384 and RSASSA-PKCS1-v1_5. `None` for the
+    /// others, and for a signature that has not even the right length.
     #[must_use]
     pub fn signature_check(&self) -> Option<SignatureCheck<'_>> {
-        let signature = match self.algorithm {
-            Algorithm::Es256 => der::from_raw(&self.compact.signature)?,
-            Algorithm::Rs256 => self.compact.signature.clone(),
-            Algorithm::EdDsa | Algorithm::Ps256 | Algorithm::Hs256 => return None,
+        let raw = &self.compact.signature;
+        let (hash, signature) = match self.algorithm {
+            Algorithm::Es256 => ("SHA256", der::ecdsa_signature(raw, 32)?),
+            Algorithm::Es384 => ("SHA384", der::ecdsa_signature(raw, 48)?),
+            Algorithm::Rs256 => ("SHA256", raw.clone()),
+            Algorithm::Rs384 => ("SHA384", raw.clone()),
+            Algorithm::Rs512 => ("SHA512", raw.clone()),
+            Algorithm::EdDsa | Algorithm::Ps256 | Algorithm::Ps384 | Algorithm::Ps512 | Algorithm::Hs256 => {
+                return None;
+            }
         };
         let spki_der = self.key.spki_der()?;
-        Some(SignatureCheck { spki_der, hash: "SHA256", signature, signed: self.compact.signed.as_bytes() })
+        Some(SignatureCheck { spki_der, hash, signature, signed: self.compact.signed.as_bytes() })
     }
 
     /// Checks the signature in the module, and then the claims at `now`.

@@ -42,6 +42,10 @@ fn check(hash: &str, key: &[u8], signature: &[u8], text: &[u8]) -> Result<(), St
         let signature = p256::ecdsa::DerSignature::try_from(signature).map_err(|_| failed())?;
         return key.verify_prehash(&digest, &signature).map_err(|_| failed());
     }
+    if let Ok(key) = p384::ecdsa::VerifyingKey::from_public_key_der(key) {
+        let signature = p384::ecdsa::DerSignature::try_from(signature).map_err(|_| failed())?;
+        return key.verify_prehash(&digest, &signature).map_err(|_| failed());
+    }
     let key = rsa::RsaPublicKey::from_public_key_der(key)
         .map_err(|_| "Failed to initialize digest verify.".to_owned())?;
     let padding = match hash {

@@ -1,0 +1,219 @@
+//! What is fetched: when it is due, and what becomes of an answer.
+
+use std::rc::Rc;
+
+use super::issuer::key_limits;
+use super::{ActiveBundle, Engine, LoadError, load};
+use crate::ids::UnixSeconds;
+use crate::keys::KeySetError;
+use crate::source::{Answer, Discovery, DiscoveryError, Fetch, Missing, NoWait, Place, Source, Ticket};
+
+/// Something that is fetched.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SourceId {
+    /// The bundle.
+    Bundle,
+    /// The key set of an issuer of tokens.
+    Keys(String),
+    /// The key set of an issuer of approvals.
+    ApprovalKeys(String),
+}
+
+/// What became of an answer.
+#[derive(Debug)]
+pub enum Installed {
+    /// A new bundle is in force.
+    Bundle(Rc<ActiveBundle>),
+    /// A new key set is in force.
+    Keys,
+    /// The last good answer is still the right one: HTTP 304, or the same to the byte.
+    Unchanged,
+    /// The issuer's metadata said where its keys are; these are due now.
+    Located,
+}
+
+/// Why an answer could not be used. What was in force stays in force.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// Nothing came back.
+    #[error("no answer")]
+    Nothing,
+    /// Another status than 200 or 304.
+    #[error("status {0}")]
+    Status(u16),
+    /// A bundle that does not load.
+    #[error(transparent)]
+    Bundle(#[from] LoadError),
+    /// A key set that does not load.
+    #[error(transparent)]
+    Keys(#[from] KeySetError),
+    /// Metadata that says of no place that keys may be fetched from.
+    #[error(transparent)]
+    Discovery(#[from] DiscoveryError),
+    /// The configuration names no such source.
+    #[error("nobody asked for it")]
+    Unknown,
+}
+
+impl FetchError {
+    /// The kind, for a metric.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Nothing => "no_answer",
+            Self::Status(_) => "status",
+            Self::Bundle(_) => "bundle_refused",
+            Self::Keys(_) => "key_set_refused",
+            Self::Discovery(_) => "metadata_refused",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Engine {
+    /// The fetches that are due. Each has to be answered with [`Engine::answered`].
+    pub fn due(&mut self, now: UnixSeconds) -> Vec<(SourceId, Fetch)> {
+        let mut due = Vec::new();
+        if let Some(fetch) = self.bundle_source.as_mut().and_then(|source| source.due(now)) {
+            due.push((SourceId::Bundle, fetch));
+        }
+        for (iss, issuer) in &mut self.issuers {
+            if let Some(fetch) = issuer.source.as_mut().and_then(|source| source.due(now)) {
+                due.push((SourceId::Keys(iss.clone()), fetch));
+            }
+        }
+        for (iss, issuer) in &mut self.approvers {
+            if let Some(fetch) = issuer.source.as_mut().and_then(|source| source.due(now)) {
+                due.push((SourceId::ApprovalKeys(iss.clone()), fetch));
+            }
+        }
+        due
+    }
+
+    /// Takes the answer to a fetch. What was in force stays in force unless the answer is good as a whole.
+    ///
+    /// # Errors
+    ///
+    /// See [`FetchError`].
+    pub fn answered(
+        &mut self,
+        id: &SourceId,
+        answer: Answer,
+        now: UnixSeconds,
+    ) -> Result<Installed, FetchError> {
+        let fresh = match &answer {
+            Answer::Response { fresh_seconds, .. } => *fresh_seconds,
+            Answer::Nothing => None,
+        };
+        let installed = match self.source(id).and_then(Source::discovering) {
+            Some(discovery) => locate(discovery, &answer, self.config.limits.key_set_bytes),
+            None => self.install(id, answer),
+        };
+        let Some(source) = self.source_mut(id) else { return Err(FetchError::Unknown) };
+        match installed {
+            Ok(Good::Place(place)) => {
+                source.located(now, place);
+                Ok(Installed::Located)
+            }
+            Ok(Good::Confirmed) => {
+                source.confirmed(now, fresh);
+                Ok(Installed::Unchanged)
+            }
+            Ok(Good::Whole(installed, etag)) => {
+                source.succeeded(now, etag, fresh);
+                if matches!(installed, Installed::Keys) {
+                    // A token that the old keys verified may have been signed by a key that is gone.
+                    self.tokens.invalidate();
+                }
+                Ok(installed)
+            }
+            Err(error) => {
+                source.failed(now);
+                Err(error)
+            }
+        }
+    }
+
+    /// Puts an answer in force.
+    fn install(&mut self, id: &SourceId, answer: Answer) -> Result<Good, FetchError> {
+        let (etag, body) = match answer {
+            Answer::Nothing => return Err(FetchError::Nothing),
+            Answer::Response { status: 304, .. } if self.holds(id) => return Ok(Good::Confirmed),
+            Answer::Response { status: 200, etag, body, .. } => (etag, body),
+            Answer::Response { status, .. } => return Err(FetchError::Status(status)),
+        };
+        let limits = key_limits(&self.config.limits);
+        let installed = match id {
+            SourceId::Bundle => {
+                let active = load(&body, &self.config)?;
+                Installed::Bundle(Rc::clone(self.activate(active)))
+            }
+            SourceId::Keys(iss) => {
+                let issuer = self.issuers.get_mut(iss).ok_or(FetchError::Unknown)?;
+                issuer.install(&body, &limits)?
+            }
+            SourceId::ApprovalKeys(iss) => {
+                let issuer = self.approvers.get_mut(iss).ok_or(FetchError::Unknown)?;
+                issuer.install(&body, &limits)?
+            }
+        };
+        Ok(Good::Whole(installed, etag))
+    }
+
+    fn holds(&self, id: &SourceId) -> bool {
+        match id {
+            SourceId::Bundle => self.bundle.is_some(),
+            SourceId::Keys(iss) => self.issuers.get(iss).is_some_and(|issuer| issuer.keys.is_some()),
+            SourceId::ApprovalKeys(iss) => {
+                self.approvers.get(iss).is_some_and(|issuer| issuer.keys.is_some())
+            }
+        }
+    }
+
+    fn source(&self, id: &SourceId) -> Option<&Source> {
+        match id {
+            SourceId::Bundle => self.bundle_source.as_ref(),
+            SourceId::Keys(iss) => self.issuers.get(iss)?.source.as_ref(),
+            SourceId::ApprovalKeys(iss) => self.approvers.get(iss)?.source.as_ref(),
+        }
+    }
+
+    fn source_mut(&mut self, id: &SourceId) -> Option<&mut Source> {
+        match id {
+            SourceId::Bundle => self.bundle_source.as_mut(),
+            SourceId::Keys(iss) => self.issuers.get_mut(iss)?.source.as_mut(),
+            SourceId::ApprovalKeys(iss) => self.approvers.get_mut(iss)?.source.as_mut(),
+        }
+    }
+
+    /// A place among those who wait for a source's next answer, at most `limits.key_waits` of them.
+    ///
+    /// # Errors
+    ///
+    /// See [`NoWait`].
+    pub fn wait_for(&mut self, id: &SourceId, missing: Missing, now: UnixSeconds) -> Result<Ticket, NoWait> {
+        let room = self.config.limits.key_waits;
+        self.source_mut(id).ok_or(NoWait::NotFetched)?.wait(missing, room, now)
+    }
+}
+
+/// What is good about an answer.
+enum Good {
+    /// It says where the content is.
+    Place(Place),
+    /// What was in force is still the right one.
+    Confirmed,
+    /// It is in force, with its ETag.
+    Whole(Installed, Option<String>),
+}
+
+fn locate(discovery: &Discovery, answer: &Answer, limit: usize) -> Result<Good, FetchError> {
+    match answer {
+        Answer::Nothing => Err(FetchError::Nothing),
+        Answer::Response { status: 200, body, .. } if body.len() > limit => {
+            Err(KeySetError::TooLarge { limit }.into())
+        }
+        Answer::Response { status: 200, body, .. } => Ok(Good::Place(discovery.locate(body)?)),
+        Answer::Response { status, .. } => Err(FetchError::Status(*status)),
+    }
+}
