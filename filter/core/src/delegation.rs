@@ -1,37 +1,45 @@
 //! Who acts for whom, and for which task, as a verified token says it (RFC 8693 section 4.1, RFC 9396).
 
+mod profile;
 mod task;
 #[cfg(test)]
 mod tests;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 
-use crate::ids::ReasonCode;
-use crate::token::{IssuerRules, Subjects, VerifiedToken};
+use crate::ids::{Now, ReasonCode, UnixSeconds};
+use crate::token::{Attenuation, IssuerRules, PromptDigests, Subjects, VerifiedToken};
 
-pub use task::Task;
+pub use task::{PromptDigest, Task};
 
 /// The delegation that a token expresses. Serialises as `input.remit.delegation`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Delegation {
-    /// On whose behalf: the top-level `sub`.
+    /// On whose behalf.
     pub principal: Principal,
-    /// Who acts now: the outermost `act`. `None` when the token expresses no delegation.
+    /// Who acts now. `None` when the token expresses no delegation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub actor: Option<Party>,
+    /// What the current actor is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor_kind: Option<PrincipalKind>,
     /// All actors, the current one first, the first one last. Only the current one gives rights; the issuer alone vouches
     /// for the others.
     pub chain: Vec<Party>,
     /// How many actors there are.
     pub depth: usize,
+    /// Whether the issuer says that these are all actors; some lose those before the current one.
+    pub chain_complete: bool,
     /// What proves that each hop narrowed the rights of the one before it.
-    pub evidence: Evidence,
+    pub evidence: Attenuation,
     /// Whether a person is at the root.
     pub traceable: bool,
     /// The one `agent_task`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task: Option<Task>,
+    /// The digest of the prompt that the agent works on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_digest: Option<PromptDigest>,
 }
 
 /// An identity: an issuer and a name within it.
@@ -67,14 +75,6 @@ pub enum PrincipalKind {
     Unknown,
 }
 
-/// What proves that rights were narrowed along the chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Evidence {
-    /// Nothing but the issuer's word: nested `act`.
-    Asserted,
-}
-
 /// Why a token's delegation is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DelegationError {
@@ -86,6 +86,15 @@ pub enum DelegationError {
         /// 1 for the current actor; 0 for the token itself.
         hop: usize,
     },
+    /// The token has not the shape of its issuer's profile.
+    #[error("`{claim}` does not fit the issuer's profile")]
+    ProfileMismatch {
+        /// The claim at fault.
+        claim: &'static str,
+    },
+    /// The token is of a client that the issuer's configuration does not name.
+    #[error("the client is not among `clients`")]
+    ClientNotAllowed,
     /// More actors than allowed; a chain is never cut short.
     #[error("more than {limit} actors")]
     TooDeep {
@@ -110,6 +119,12 @@ pub enum DelegationError {
         /// The member at fault.
         member: &'static str,
     },
+    /// The task has ended.
+    #[error("the task has ended")]
+    TaskExpired,
+    /// An AI agent without the digest of its prompt.
+    #[error("no prompt digest")]
+    PromptDigestMissing,
 }
 
 impl DelegationError {
@@ -118,113 +133,80 @@ impl DelegationError {
     pub fn reason(&self) -> ReasonCode {
         ReasonCode::of(match self {
             Self::Malformed { .. } => "delegation_malformed",
+            Self::ProfileMismatch { .. } => "profile_mismatch",
+            Self::ClientNotAllowed => "client_not_allowed",
             Self::TooDeep { .. } => "delegation_too_deep",
             Self::Cycle { .. } => "delegation_cycle",
             Self::SelfDelegation => "delegation_self",
             Self::NotTraceable => "not_traceable",
             Self::TaskMalformed { .. } => "task_malformed",
+            Self::TaskExpired => "task_expired",
+            Self::PromptDigestMissing => "prompt_digest_missing",
         })
     }
 
     /// Whether the token is no good anywhere (401 `invalid_token`), or good but not permitted here (403).
     #[must_use]
     pub fn is_invalid_token(&self) -> bool {
-        match self {
-            Self::Malformed { .. } | Self::Cycle { .. } | Self::SelfDelegation => true,
-            Self::TooDeep { .. } | Self::NotTraceable | Self::TaskMalformed { .. } => false,
-        }
+        matches!(
+            self,
+            Self::Malformed { .. } | Self::ProfileMismatch { .. } | Self::Cycle { .. } | Self::SelfDelegation
+        )
     }
 }
 
 impl Delegation {
-    /// Reads the delegation out of a verified token.
+    /// Reads the delegation out of a verified token, by its issuer's profile.
     ///
-    /// A token without `act` gives a delegation without an actor, which is the policy's to refuse. `may_act`, and
-    /// claims other than `iss` and `sub` within `act`, mean nothing here (RFC 8693 sections 4.1 and 4.4).
+    /// A token without an actor gives a delegation without one, which is the policy's to refuse. `may_act`, and claims
+    /// other than `iss`, `sub` and `sub_profile` of an actor, mean nothing here (RFC 8693 sections 4.1 and 4.4).
     ///
     /// # Errors
     ///
     /// See [`DelegationError`]; `rules` are those that the token was verified with.
     pub fn resolve(token: &VerifiedToken, rules: &IssuerRules) -> Result<Self, DelegationError> {
-        let root = Party { iss: token.iss().to_owned(), sub: token.sub().to_owned() };
-        let chain = chain(token.claims(), &root, rules)?;
-        let kind = kind(token.claims(), rules.subjects)?;
+        let parties = profile::read(token.claims(), token.sub(), rules)?;
+        let is_allowed = |client: &str| rules.clients.iter().any(|allowed| allowed == client);
+        if !rules.clients.is_empty() && !token.client_id().is_some_and(is_allowed) {
+            return Err(DelegationError::ClientNotAllowed);
+        }
+        let kind = parties.principal.kind.unwrap_or(PrincipalKind::Unknown);
         let traceable = kind == PrincipalKind::Human;
         if !traceable && rules.subjects != Subjects::Unattended {
             return Err(DelegationError::NotTraceable);
         }
+        let (task, prompt_digest) = task::read(token.claims(), rules)?;
+        let current = parties.actors.first();
+        let actor_kind = current.map(|actor| actor.kind.unwrap_or(PrincipalKind::Unknown));
+        let acts_by_itself =
+            !matches!(actor_kind.unwrap_or(kind), PrincipalKind::Human | PrincipalKind::Service);
+        if acts_by_itself && prompt_digest.is_none() && rules.prompt_digest == PromptDigests::Required {
+            return Err(DelegationError::PromptDigestMissing);
+        }
         Ok(Self {
-            principal: Principal { party: root, kind },
-            actor: chain.first().cloned(),
-            depth: chain.len(),
-            chain,
-            evidence: Evidence::Asserted,
+            actor: current.map(|actor| actor.party.clone()),
+            actor_kind,
+            depth: parties.actors.len(),
+            chain: parties.actors.into_iter().map(|actor| actor.party).collect(),
+            principal: Principal { party: parties.principal.party, kind },
+            chain_complete: parties.complete,
+            evidence: rules.attenuation,
             traceable,
-            task: Task::read(token.claims(), rules.max_task_items)?,
+            task,
+            prompt_digest,
         })
     }
-}
 
-fn chain(
-    claims: &Map<String, Value>,
-    root: &Party,
-    rules: &IssuerRules,
-) -> Result<Vec<Party>, DelegationError> {
-    let mut chain: Vec<Party> = Vec::new();
-    let mut next = claims.get("act");
-    while let Some(node) = next {
-        let hop = chain.len().saturating_add(1);
-        if hop > rules.max_chain_depth {
-            return Err(DelegationError::TooDeep { limit: rules.max_chain_depth });
+    /// Checks again, at `now`, what ends before the token does.
+    ///
+    /// # Errors
+    ///
+    /// [`DelegationError::TaskExpired`], without any tolerance.
+    pub fn times_hold(&self, now: Now) -> Result<(), DelegationError> {
+        let ends: Option<UnixSeconds> = self.task.as_ref().and_then(|task| task.expires);
+        if ends.is_some_and(|ends| now.seconds() >= ends) {
+            return Err(DelegationError::TaskExpired);
         }
-        let node = node.as_object().ok_or(DelegationError::Malformed { claim: "act", hop })?;
-        let party = Party {
-            // An actor without `iss` is in the namespace of the token's issuer.
-            iss: name(node, "iss", hop)?.unwrap_or_else(|| root.iss.clone()),
-            sub: name(node, "sub", hop)?.ok_or(DelegationError::Malformed { claim: "sub", hop })?,
-        };
-        if party == *root && hop == 1 {
-            return Err(DelegationError::SelfDelegation);
-        }
-        if party == *root || chain.contains(&party) {
-            return Err(DelegationError::Cycle { hop });
-        }
-        chain.push(party);
-        next = node.get("act");
+        Ok(())
     }
-    Ok(chain)
-}
-
-fn name(
-    node: &Map<String, Value>,
-    claim: &'static str,
-    hop: usize,
-) -> Result<Option<String>, DelegationError> {
-    match node.get(claim) {
-        None => Ok(None),
-        Some(Value::String(name)) if !name.is_empty() => Ok(Some(name.clone())),
-        Some(_) => Err(DelegationError::Malformed { claim, hop }),
-    }
-}
-
-/// `sub_profile` is a list with spaces between its words. Where the token speaks, it is believed over the issuer's
-/// setting.
-fn kind(claims: &Map<String, Value>, subjects: Subjects) -> Result<PrincipalKind, DelegationError> {
-    let Some(profile) = claims.get("sub_profile") else {
-        return Ok(match subjects {
-            Subjects::Human => PrincipalKind::Human,
-            Subjects::Claim | Subjects::Unattended => PrincipalKind::Unknown,
-        });
-    };
-    let profile = profile.as_str().ok_or(DelegationError::Malformed { claim: "sub_profile", hop: 0 })?;
-    let is = |name: &str| profile.split(' ').any(|word| word == name);
-    Ok(if is("user") {
-        PrincipalKind::Human
-    } else if is("ai_agent") {
-        PrincipalKind::Agent
-    } else if is("service") {
-        PrincipalKind::Service
-    } else {
-        PrincipalKind::Unknown
-    })
 }

@@ -20,7 +20,7 @@ use crate::keys::{KeyLimits, KeySet, KeySetError};
 use crate::policy::{Policy, PolicyError, PolicyLimits};
 use crate::remembered::Remembered;
 use crate::source::{Answer, Fetch, Source};
-use crate::token::{CacheLimits, IssuerRules, Subjects, TokenCache};
+use crate::token::{CacheLimits, Carrier, IssuerRules, Subjects, TokenCache};
 
 /// Why a configuration cannot be put in force.
 #[derive(Debug, thiserror::Error)]
@@ -209,7 +209,9 @@ pub struct Engine {
     pub config: Config,
     /// Verified tokens, with what was derived from them.
     pub tokens: TokenCache<Identity>,
+    /// By `iss`; those of transaction tokens apart, see [`source_name`].
     issuers: BTreeMap<String, Issuer>,
+    txn_issuer_without_iss: Option<String>,
     approvers: BTreeMap<String, Issuer>,
     bundle: Option<Rc<ActiveBundle>>,
     bundle_source: Option<Source>,
@@ -234,9 +236,19 @@ impl Engine {
     pub fn with_config(config: Config) -> Result<Self, EngineError> {
         let limits = config.limits;
         let mut issuers = BTreeMap::new();
+        let mut txn_issuer_without_iss = None;
         for (i, issuer) in config.issuers.iter().enumerate() {
             let rules = IssuerRules {
-                types: issuer.types.clone(),
+                types: issuer.types(),
+                carrier: issuer.carrier,
+                multiple_audiences: issuer.multiple_audiences,
+                subject_issuer: issuer.subject_issuer.clone(),
+                profile: issuer.profile,
+                principal: issuer.principal.unwrap_or_default(),
+                attenuation: issuer.attenuation,
+                clients: issuer.clients.clone(),
+                detail_types: issuer.detail_types.clone(),
+                prompt_digest: issuer.prompt_digest,
                 max_lifetime_seconds: issuer.max_lifetime_seconds,
                 clock_skew_seconds: issuer.clock_skew_seconds,
                 max_chain_depth: issuer.max_chain_depth,
@@ -249,7 +261,10 @@ impl Engine {
             };
             let built = Issuer::new(rules, &issuer.keys, &limits)
                 .map_err(|source| EngineError::Keys { pointer: format!("/issuers/{i}/keys"), source })?;
-            issuers.insert(issuer.issuer.clone(), built);
+            if issuer.without_iss {
+                txn_issuer_without_iss = Some(issuer.issuer.clone());
+            }
+            issuers.insert(source_name(&issuer.issuer, issuer.carrier), built);
         }
         let mut approvers = BTreeMap::new();
         for (i, issuer) in config.approvals.iter().flat_map(|approvals| approvals.issuers.iter().enumerate())
@@ -279,7 +294,7 @@ impl Engine {
             max_entries: limits.token_cache_entries,
             max_bytes: limits.token_cache_bytes,
         });
-        Ok(Self { config, tokens, issuers, approvers, bundle, bundle_source })
+        Ok(Self { config, tokens, issuers, txn_issuer_without_iss, approvers, bundle, bundle_source })
     }
 
     /// Puts a bundle in force that was loaded apart from any source, as a replay does.
@@ -294,10 +309,26 @@ impl Engine {
         self.bundle.as_ref().filter(|_| !stale)
     }
 
-    /// The issuer of tokens with this `iss`.
+    /// The issuer of access tokens with this `iss`.
     #[must_use]
     pub fn issuer(&self, iss: &str) -> Option<&Issuer> {
-        self.issuers.get(iss)
+        self.issuer_of(iss, Carrier::Authorization)
+    }
+
+    /// The issuer with this `iss` of tokens that come in this header.
+    #[must_use]
+    pub fn issuer_of(&self, iss: &str, carrier: Carrier) -> Option<&Issuer> {
+        let issuer = match carrier {
+            Carrier::Authorization => self.issuers.get(iss),
+            Carrier::TxnToken => self.issuers.get(&source_name(iss, carrier)),
+        };
+        issuer.filter(|issuer| issuer.rules.carrier == carrier)
+    }
+
+    /// The issuer that a token without `iss` in this header is of.
+    #[must_use]
+    pub fn issuer_without_iss(&self, carrier: Carrier) -> Option<&str> {
+        self.txn_issuer_without_iss.as_deref().filter(|_| carrier == Carrier::TxnToken)
     }
 
     /// The issuer of approvals with this `iss`.
@@ -439,6 +470,14 @@ impl Engine {
     pub fn key_set_age(&self, now: UnixSeconds) -> Option<u64> {
         let issuers = self.issuers.values().chain(self.approvers.values());
         issuers.filter_map(|issuer| Some(now.since(issuer.source.as_ref()?.last_good()?))).max()
+    }
+}
+
+/// One issuer may issue access tokens and transaction tokens, each with keys of their own.
+fn source_name(iss: &str, carrier: Carrier) -> String {
+    match carrier {
+        Carrier::Authorization => iss.to_owned(),
+        Carrier::TxnToken => format!("txn_token {iss}"),
     }
 }
 

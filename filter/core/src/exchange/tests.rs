@@ -15,6 +15,8 @@ use crate::effect::{Effect, Reply};
 use crate::keys::Algorithm;
 use crate::token::testing::{NOW, Signer, at, claims, with};
 
+mod transaction;
+
 const POLICY: &str = r#"
 package remit.authz
 

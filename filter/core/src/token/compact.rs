@@ -47,6 +47,15 @@ impl Compact {
     /// that bring their own key or must be understood; [`TokenError::ClaimMissing`] and
     /// [`TokenError::ClaimMalformed`] for `iss`.
     pub fn parse(token: &str, limits: &TokenLimits) -> Result<Self, TokenError> {
+        Self::parse_pinned(token, limits, None)
+    }
+
+    /// As [`Compact::parse`], with the issuer that a token without `iss` is of, if there may be such tokens.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Compact::parse`].
+    pub fn parse_pinned(token: &str, limits: &TokenLimits, pinned: Option<&str>) -> Result<Self, TokenError> {
         if token.len() > limits.max_bytes {
             return Err(TokenError::TooLarge { limit: limits.max_bytes });
         }
@@ -64,10 +73,11 @@ impl Compact {
             return Err(TokenError::HeaderRefused { parameter: "alg" });
         }
         let claims = object("payload", payload, limits)?;
-        let claimed_issuer = match claims.get("iss") {
-            None => return Err(TokenError::ClaimMissing { claim: "iss" }),
-            Some(Value::String(issuer)) => issuer.clone(),
-            Some(_) => return Err(TokenError::ClaimMalformed { claim: "iss" }),
+        let claimed_issuer = match (claims.get("iss"), pinned) {
+            (None, None) => return Err(TokenError::ClaimMissing { claim: "iss" }),
+            (None, Some(pinned)) => pinned.to_owned(),
+            (Some(Value::String(issuer)), _) => issuer.clone(),
+            (Some(_), _) => return Err(TokenError::ClaimMalformed { claim: "iss" }),
         };
         Ok(Self {
             algorithm,
