@@ -1,15 +1,23 @@
 //! Who acts for whom, and for which task, as a verified token says it (RFC 8693 section 4.1, RFC 9396).
 
+mod bounds;
+mod constraint;
+mod error;
+mod hops;
 mod profile;
+mod receipts;
 mod task;
 #[cfg(test)]
 mod tests;
 
 use serde::Serialize;
 
-use crate::ids::{Now, ReasonCode, UnixSeconds};
-use crate::token::{Attenuation, IssuerRules, PromptDigests, Subjects, VerifiedToken};
+use crate::ids::{Now, UnixSeconds};
+use crate::keys::KeySet;
+use crate::token::{Attenuation, IssuerRules, PromptDigests, Subjects, TokenLimits, VerifiedToken};
 
+pub use error::DelegationError;
+pub use hops::{Grant, HOPS_HEADER, PROOF_HEADER, Proof};
 pub use task::{PromptDigest, Task};
 
 /// The delegation that a token expresses. Serialises as `input.remit.delegation`.
@@ -75,86 +83,6 @@ pub enum PrincipalKind {
     Unknown,
 }
 
-/// Why a token's delegation is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum DelegationError {
-    /// `act` or `sub_profile` is not of the required form.
-    #[error("`{claim}` is malformed at actor {hop}")]
-    Malformed {
-        /// `act`, or the member of it.
-        claim: &'static str,
-        /// 1 for the current actor; 0 for the token itself.
-        hop: usize,
-    },
-    /// The token has not the shape of its issuer's profile.
-    #[error("`{claim}` does not fit the issuer's profile")]
-    ProfileMismatch {
-        /// The claim at fault.
-        claim: &'static str,
-    },
-    /// The token is of a client that the issuer's configuration does not name.
-    #[error("the client is not among `clients`")]
-    ClientNotAllowed,
-    /// More actors than allowed; a chain is never cut short.
-    #[error("more than {limit} actors")]
-    TooDeep {
-        /// The limit in force.
-        limit: usize,
-    },
-    /// An identity comes twice.
-    #[error("actor {hop} is in the chain already")]
-    Cycle {
-        /// 1 for the current actor.
-        hop: usize,
-    },
-    /// The current actor is the principal.
-    #[error("the principal acts for itself")]
-    SelfDelegation,
-    /// No person at the root, and the issuer is not configured for that.
-    #[error("no person at the root")]
-    NotTraceable,
-    /// `authorization_details`, or the `agent_task` in it, is not of the required form.
-    #[error("the task is malformed at `{member}`")]
-    TaskMalformed {
-        /// The member at fault.
-        member: &'static str,
-    },
-    /// The task has ended.
-    #[error("the task has ended")]
-    TaskExpired,
-    /// An AI agent without the digest of its prompt.
-    #[error("no prompt digest")]
-    PromptDigestMissing,
-}
-
-impl DelegationError {
-    /// The reason code that audit and metrics record.
-    #[must_use]
-    pub fn reason(&self) -> ReasonCode {
-        ReasonCode::of(match self {
-            Self::Malformed { .. } => "delegation_malformed",
-            Self::ProfileMismatch { .. } => "profile_mismatch",
-            Self::ClientNotAllowed => "client_not_allowed",
-            Self::TooDeep { .. } => "delegation_too_deep",
-            Self::Cycle { .. } => "delegation_cycle",
-            Self::SelfDelegation => "delegation_self",
-            Self::NotTraceable => "not_traceable",
-            Self::TaskMalformed { .. } => "task_malformed",
-            Self::TaskExpired => "task_expired",
-            Self::PromptDigestMissing => "prompt_digest_missing",
-        })
-    }
-
-    /// Whether the token is no good anywhere (401 `invalid_token`), or good but not permitted here (403).
-    #[must_use]
-    pub fn is_invalid_token(&self) -> bool {
-        matches!(
-            self,
-            Self::Malformed { .. } | Self::ProfileMismatch { .. } | Self::Cycle { .. } | Self::SelfDelegation
-        )
-    }
-}
-
 impl Delegation {
     /// Reads the delegation out of a verified token, by its issuer's profile.
     ///
@@ -178,12 +106,7 @@ impl Delegation {
         let (task, prompt_digest) = task::read(token.claims(), rules)?;
         let current = parties.actors.first();
         let actor_kind = current.map(|actor| actor.kind.unwrap_or(PrincipalKind::Unknown));
-        let acts_by_itself =
-            !matches!(actor_kind.unwrap_or(kind), PrincipalKind::Human | PrincipalKind::Service);
-        if acts_by_itself && prompt_digest.is_none() && rules.prompt_digest == PromptDigests::Required {
-            return Err(DelegationError::PromptDigestMissing);
-        }
-        Ok(Self {
+        let delegation = Self {
             actor: current.map(|actor| actor.party.clone()),
             actor_kind,
             depth: parties.actors.len(),
@@ -194,7 +117,52 @@ impl Delegation {
             traceable,
             task,
             prompt_digest,
-        })
+        };
+        delegation.check_prompt(rules)?;
+        Ok(delegation)
+    }
+
+    /// Demands what the issuer's rules say has to prove that rights were narrowed along the chain, and verifies it.
+    ///
+    /// `keys` are the issuer's; `hops` is the header [`HOPS_HEADER`]. A hop list extends the chain by the holders of its
+    /// keys, and gives a [`Grant`] that every action has to be held against.
+    ///
+    /// # Errors
+    ///
+    /// See [`DelegationError`].
+    pub fn attest(
+        &mut self,
+        token: &VerifiedToken,
+        hops: Option<&str>,
+        rules: &IssuerRules,
+        keys: Option<&KeySet>,
+        limits: &TokenLimits,
+    ) -> Result<Option<Box<Grant>>, DelegationError> {
+        if hops.is_some() && rules.attenuation != Attenuation::HopList {
+            return Err(DelegationError::HopsUnexpected);
+        }
+        match rules.attenuation {
+            Attenuation::Asserted => Ok(None),
+            Attenuation::Receipts => {
+                receipts::verify(token, &self.chain, rules, keys, limits)?;
+                Ok(None)
+            }
+            Attenuation::HopList => {
+                let grant = hops::verify(token, hops, self, rules, limits)?;
+                self.check_prompt(rules)?;
+                Ok(Some(Box::new(grant)))
+            }
+        }
+    }
+
+    /// An AI agent, and one that nothing classifies, may need the digest of its prompt.
+    fn check_prompt(&self, rules: &IssuerRules) -> Result<(), DelegationError> {
+        let acts = self.actor_kind.unwrap_or(self.principal.kind);
+        let is_ai = !matches!(acts, PrincipalKind::Human | PrincipalKind::Service);
+        if is_ai && self.prompt_digest.is_none() && rules.prompt_digest == PromptDigests::Required {
+            return Err(DelegationError::PromptDigestMissing);
+        }
+        Ok(())
     }
 
     /// Checks again, at `now`, what ends before the token does.

@@ -20,7 +20,7 @@ use crate::keys::{KeyLimits, KeySet, KeySetError};
 use crate::policy::{Policy, PolicyError, PolicyLimits};
 use crate::remembered::Remembered;
 use crate::source::{Answer, Fetch, Source};
-use crate::token::{CacheLimits, Carrier, IssuerRules, Subjects, TokenCache};
+use crate::token::{Attenuation, CacheLimits, Carrier, IssuerRules, Subjects, TokenCache};
 
 /// Why a configuration cannot be put in force.
 #[derive(Debug, thiserror::Error)]
@@ -323,6 +323,12 @@ impl Engine {
             Carrier::TxnToken => self.issuers.get(&source_name(iss, carrier)),
         };
         issuer.filter(|issuer| issuer.rules.carrier == carrier)
+    }
+
+    /// Whether any issuer is configured for hop lists.
+    #[must_use]
+    pub fn reads_hops(&self) -> bool {
+        self.issuers.values().any(|issuer| issuer.rules.attenuation == Attenuation::HopList)
     }
 
     /// The issuer that a token without `iss` in this header is of.

@@ -149,7 +149,12 @@ fn header(line: &Line<'_>, value: Value) -> Result<Capture, CaptureError> {
     let start = time::parse(&header.start).map_err(|error| line.error(CaptureFault::Start(error)))?;
     for (name, template) in &header.tokens {
         let at = format!("/tokens/{name}");
-        if let Some(iss) = template.claims.get("iss").and_then(Value::as_str) {
+        for hop in &template.hops {
+            let known = header.issuers.contains_key(&hop.holder);
+            line.known(known, &format!("{at}/hops"), &hop.holder, "one of the capture's issuers")?;
+        }
+        let iss = template.claims.get("iss").and_then(Value::as_str);
+        if let Some(iss) = template.issuer.as_deref().or(iss) {
             let known = header.issuers.contains_key(iss);
             line.known(known, &format!("{at}/claims/iss"), iss, "one of the capture's issuers")?;
         } else {
@@ -192,6 +197,12 @@ fn check(
     if let Some(token) = &exchange.token {
         line.known(capture.tokens.contains_key(token), "/token", token, "one of the capture's tokens")?;
     }
+    if let Some(token) = &exchange.txn_token {
+        line.known(capture.tokens.contains_key(token), "/txn_token", token, "one of the capture's tokens")?;
+    }
+    let hops = exchange.token.as_ref().and_then(|token| capture.tokens.get(token)).map(|token| &token.hops);
+    let provable = exchange.hop_proof.is_none() || hops.is_some_and(|hops| !hops.is_empty());
+    line.that(provable, "/hop_proof", "goes with a token that has hops")?;
     if let Some(approval) = &exchange.approval {
         let id = &approval.challenge_of;
         line.known(ids.contains(id), "/approval/challenge_of", id, "an earlier exchange")?;

@@ -25,7 +25,7 @@ use crate::json;
 use crate::policy::EvaluationError;
 use crate::reason;
 use crate::request::{Peer, RequestView, is_own};
-use crate::token::{CachedToken, Carrier, TokenError, Unverified, bearer};
+use crate::token::{CachedToken, TokenError, Unverified};
 
 pub use conclude::{Conclusion, Counted};
 pub use event::{Body, Event, Need, Nonce, SignatureQuestion, Step, Stored};
@@ -152,7 +152,7 @@ impl Exchange {
         let txn_token = request.header(TXN_TOKEN_HEADER).filter(|_| alone).map(str::to_owned);
         self.request = Some(request);
         match (authorization, txn_token) {
-            (Some(text), _) => self.authenticate(engine, Carrier::Authorization, bearer(&text)?, now),
+            (Some(authorization), _) => self.present(engine, &authorization, now),
             (None, Some(text)) => self.transact(engine, &text, now),
             (None, None) => Err(TokenError::Missing.into()),
         }
@@ -165,6 +165,7 @@ impl Exchange {
         identity: Arc<CachedToken<Identity>>,
         now: Now,
     ) -> Result<Step, Refusal> {
+        let granted = identity.derived.grant.is_some();
         self.identity = Some(identity);
         self.bundle = engine.bundle(now.seconds()).cloned();
         let Some(bundle) = &self.bundle else {
@@ -174,7 +175,7 @@ impl Exchange {
         let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
         let reads = bundle.policy.reads();
         let route = Route::find(request, &bundle.catalog);
-        let needed = reads.body || route.body_use(request, reads.arguments) == BodyUse::Meaning;
+        let needed = granted || reads.body || route.body_use(request, reads.arguments) == BodyUse::Meaning;
         if !needed {
             return self.classify(engine, None, false, now);
         }
@@ -228,6 +229,8 @@ impl Exchange {
         self.body = body.unwrap_or_default();
         self.counted.truncated = truncated;
         self.action = Some(action);
+        self.hold_to_grant(engine, now)?;
+        let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
         if request.header(crate::request::APPROVAL_HEADER).is_some() {
             return self.present_approval(engine, now);
         }

@@ -5,17 +5,50 @@ use std::sync::Arc;
 use super::conclude::Refusal;
 use super::event::{Need, SignatureQuestion, Step};
 use super::{Exchange, Stage};
-use crate::delegation::Delegation;
+use crate::action::Protocol;
+use crate::delegation::{Delegation, HOPS_HEADER, PROOF_HEADER, Proof};
 use crate::engine::Engine;
 use crate::ids::Now;
 use crate::input::Identity;
 use crate::reason;
-use crate::token::{CachedToken, Carrier, Compact, TokenError, TokenLimits, Unverified};
+use crate::token::{CachedToken, Carrier, Compact, TokenError, TokenLimits, Unverified, bearer};
 
 /// The header of a transaction token (draft-ietf-oauth-transaction-tokens). It goes on to the upstream as it came.
 pub(super) const TXN_TOKEN_HEADER: &str = "txn-token";
 
 impl Exchange {
+    /// The access token of a request, with the hops that were derived from it.
+    pub(super) fn present(
+        &mut self,
+        engine: &mut Engine,
+        authorization: &str,
+        now: Now,
+    ) -> Result<Step, Refusal> {
+        let text = bearer(authorization)?;
+        let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
+        match request.header(HOPS_HEADER).filter(|_| engine.reads_hops()) {
+            Some(hops) => {
+                let whole = format!("{text} {hops}");
+                self.authenticate(engine, Carrier::Authorization, &whole, now)
+            }
+            None => self.authenticate(engine, Carrier::Authorization, text, now),
+        }
+    }
+
+    /// Holds the action against the hop list that came with the token, where its issuer is configured for one.
+    pub(super) fn hold_to_grant(&self, engine: &Engine, now: Now) -> Result<(), Refusal> {
+        let identity = self.identity.as_ref().ok_or_else(Refusal::internal)?;
+        let Some(grant) = &identity.derived.grant else { return Ok(()) };
+        let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
+        let action = self.action.as_ref().ok_or_else(Refusal::internal)?;
+        let limits = TokenLimits { max_bytes: engine.config.limits.token_bytes, ..TokenLimits::default() };
+        let shown = action.protocol == Protocol::Mcp
+            || action.arguments.get("body").is_some_and(|body| !body.is_null());
+        let body_unseen = self.body_unread || self.counted.truncated || !self.body.is_empty() && !shown;
+        let proof = Proof { text: request.header(PROOF_HEADER), limits: &limits, body_unseen };
+        Ok(grant.admit(action, proof, now)?)
+    }
+
     /// A token's text, up to its signature. What is remembered of another header's token does not count.
     pub(super) fn authenticate(
         &mut self,
@@ -39,7 +72,7 @@ impl Exchange {
         }
         let limits = &engine.config.limits;
         let limits = TokenLimits { max_bytes: limits.token_bytes, ..TokenLimits::default() };
-        let compact = Compact::parse_pinned(text, &limits, engine.issuer_without_iss(carrier))?;
+        let compact = Compact::parse_pinned(apart(text).0, &limits, engine.issuer_without_iss(carrier))?;
         let issuer = engine.issuer_of(compact.claimed_issuer(), carrier).ok_or(TokenError::IssuerUnknown)?;
         let unverified = Unverified::prepare(compact, &issuer.rules, issuer.keys(now.seconds()))?;
         match SignatureQuestion::for_host(&unverified, engine.config.signatures.host) {
@@ -62,9 +95,14 @@ impl Exchange {
     ) -> Result<Step, Refusal> {
         let token = unverified.verify_with(|_| host, now)?;
         let issuer = engine.issuer_of(token.iss(), token.carrier()).ok_or(TokenError::IssuerUnknown)?;
-        let delegation = Delegation::resolve(&token, &issuer.rules)?;
-        let identity = Identity::new(&token, delegation);
-        let bytes = identity.bytes(text);
+        let mut delegation = Delegation::resolve(&token, &issuer.rules)?;
+        let limits = TokenLimits { max_bytes: engine.config.limits.token_bytes, ..TokenLimits::default() };
+        let (hops, keys) = (apart(text).1, issuer.keys(now.seconds()));
+        let grant = delegation.attest(&token, hops, &issuer.rules, keys, &limits)?;
+        let granted = grant.as_ref().map_or(0, |grant| grant.bytes(text.len()));
+        let mut identity = Identity::new(&token, delegation);
+        identity.grant = grant;
+        let bytes = identity.bytes(text).saturating_add(granted);
         let epoch = engine.tokens.epoch();
         let cached = engine.tokens.insert(epoch, text, token, identity, bytes);
         self.authenticated(engine, cached, now)
@@ -106,6 +144,12 @@ impl Exchange {
     pub(super) fn txn(&self) -> Option<&str> {
         self.transaction.as_ref().or(self.identity.as_ref())?.token.txn()
     }
+}
+
+/// An access token, and the hops that came along. No token has a space in it, so that the text of both together names what
+/// was verified.
+fn apart(text: &str) -> (&str, Option<&str>) {
+    text.split_once(' ').map_or((text, None), |(token, hops)| (token, Some(hops)))
 }
 
 /// Whether an access token and a transaction token speak of the same principal, and do not contradict each other.

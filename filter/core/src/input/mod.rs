@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::action::Action;
 use crate::approval::Approval;
 use crate::config::Mode;
-use crate::delegation::{Delegation, Party};
+use crate::delegation::{Delegation, Grant, Party};
 use crate::ids::Now;
 use crate::policy::{Document, Reads};
 use crate::request::{Peer, RequestView};
@@ -19,6 +19,8 @@ use crate::token::{Carrier, VerifiedToken};
 pub struct Identity {
     /// Who acts for whom.
     pub delegation: Delegation,
+    /// What the leaf of its hop list may do.
+    pub grant: Option<Box<Grant>>,
     token: Document,
     delegated: Document,
     /// Of a transaction token.
@@ -32,7 +34,7 @@ impl Identity {
         let delegated =
             serde_json::to_value(&delegation).map_or_else(|_| Document::null(), Document::from_json_owned);
         let transaction = (token.carrier() == Carrier::TxnToken).then(|| transaction_document(token));
-        Self { token: token_document(token), delegated, transaction, delegation }
+        Self { token: token_document(token), delegated, transaction, delegation, grant: None }
     }
 
     /// Whether this comes of a transaction token.

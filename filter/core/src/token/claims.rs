@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::{Carrier, Compact, IssuerRules, Profile, Rounding, TokenError, numeric_date};
+use super::{Attenuation, Carrier, Compact, IssuerRules, Profile, Rounding, TokenError, numeric_date};
 use crate::ids::{Now, UnixSeconds};
 use crate::keys::Algorithm;
 
@@ -53,7 +53,11 @@ impl VerifiedToken {
     ) -> Result<Self, TokenError> {
         let Compact { claims, kid, signed, claimed_issuer: iss, .. } = compact;
         // A token that is bound to a key needs a proof of that key, which is not read yet (RFC 7800 section 3.1).
-        if claims.contains_key("cnf") {
+        // The key of a hop list's root is another thing: its proof comes with each action.
+        let hops = rules.attenuation == Attenuation::HopList;
+        let is_holder = |cnf: &Map<String, Value>| cnf.len() == 1 && cnf.contains_key("jwk");
+        let binds = |cnf: &Value| !(hops && cnf.as_object().is_some_and(is_holder));
+        if claims.get("cnf").is_some_and(binds) {
             return Err(TokenError::Bound);
         }
         let exp = date(&claims, "exp", Rounding::Down)?.ok_or(TokenError::ClaimMissing { claim: "exp" })?;

@@ -5,8 +5,10 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
-use super::{TokenError, TokenFault};
+use super::{TokenError, TokenFault, is_type};
+use crate::keys::{Algorithm, Key};
 
 /// How much of a token is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +96,31 @@ impl Compact {
     #[must_use]
     pub fn claimed_issuer(&self) -> &str {
         &self.claimed_issuer
+    }
+}
+
+impl Compact {
+    /// The claims, where `typ` is this one and the signature is the key's: for what comes within or beside a token.
+    pub(crate) fn opened_by(
+        &self,
+        typ: &str,
+        algorithms: &[Algorithm],
+        key: &Key,
+    ) -> Option<&Map<String, Value>> {
+        let algorithm = Algorithm::parse(&self.algorithm).filter(|found| algorithms.contains(found))?;
+        let is_typed = self.typ.as_deref().is_some_and(|found| is_type(found, typ));
+        let valid = is_typed && key.verify(algorithm, self.signed.as_bytes(), &self.signature);
+        valid.then_some(&self.claims)
+    }
+
+    /// `kid` of the header, not yet believed.
+    pub(crate) fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    /// SHA-256 of the JWS signing input.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.signed.as_bytes()).into()
     }
 }
 
