@@ -185,13 +185,13 @@ decision := {"allowed": true, "reasons": ["in_context"]} if {
 }
 "#;
     let mut both = Both::new(CONTEXT, &json!({}));
-    for (thread, expected) in [("1", "in_context"), ("2", "other_thread")] {
+    // What was decided for one transaction is not remembered for another, or for none.
+    let access = both.world.idp.token(&with(claims(), &json!({"txn": "t-1"})));
+    for (thread, expected) in [("1", "in_context"), ("2", "other_thread"), ("1", "in_context")] {
         let token = both.token(&json!({"tctx": {"thread": thread}}));
         assert_eq!(both.read(None, Some(&token)).reasons, expected);
-        let access = both.world.idp.token(&with(claims(), &json!({"txn": "t-1"})));
         assert_eq!(both.read(Some(&access), Some(&token)).reasons, expected);
     }
-    let access = both.world.idp.token(&with(claims(), &json!({"txn": "t-1"})));
     assert_eq!(both.read(Some(&access), None).reasons, "other_thread", "there is no transaction token");
 }
 
