@@ -1,5 +1,7 @@
 //! Tokens and approvals out of templates, as an issuer would sign them at that time.
 
+mod chain;
+
 use std::collections::BTreeMap;
 
 use remit_core::approval::{APPROVAL_TYPE, MAX_LIFETIME_SECONDS};
@@ -62,9 +64,46 @@ impl Minter {
         self.remembered(format!("token {name}"), now, || {
             let iss = template.claims.get("iss").and_then(Value::as_str).unwrap_or_default();
             let key = key_of(keys, template.signed_by.as_deref().unwrap_or(iss))?;
-            let claims = token_claims(name, template, now);
+            let mut claims = token_claims(name, template, now);
+            chain::add_root(&mut claims, template, keys)?;
+            chain::add_receipts(&mut claims, template, key);
             Ok((key.sign(&template.typ, &claims), claims))
         })
+    }
+
+    /// What was derived from the hop list's root `root`, for the header; `None` where nothing was.
+    ///
+    /// # Errors
+    ///
+    /// [`MintError::UnknownIssuer`].
+    pub fn hops(
+        &mut self,
+        name: &str,
+        template: &Template,
+        root: &str,
+        keys: &Keyring,
+        now: Now,
+    ) -> Result<Option<String>, MintError> {
+        if template.hops.len() < 2 {
+            return Ok(None);
+        }
+        let derived =
+            self.remembered(format!("hops {name}"), now, || chain::derived(template, root, keys))?;
+        Ok(Some(derived))
+    }
+
+    /// A proof of the last key of a hop list.
+    ///
+    /// # Errors
+    ///
+    /// [`MintError::UnknownIssuer`].
+    pub fn hop_proof(
+        template: &Template,
+        claims: &Map<String, Value>,
+        keys: &Keyring,
+        now: Now,
+    ) -> Result<String, MintError> {
+        chain::proof(template, claims, keys, now)
     }
 
     /// An approval of the challenge in a reply: the last one for the same template, if it is still valid.

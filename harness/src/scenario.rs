@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use remit_core::delegation::{HOPS_HEADER, PROOF_HEADER};
 use remit_core::ids::Now;
 use remit_core::json::{self, JsonError};
 use remit_core::keys::Algorithm;
@@ -230,6 +231,34 @@ impl Scenario {
         let found = self.capture.tokens.get(template);
         let found = found.ok_or_else(|| MintError::UnknownTemplate { name: template.to_owned() })?;
         self.minter.token(template, found, &self.keys, now)
+    }
+
+    /// The headers that go with a token of a hop list: what was derived from it, and the proof of the last key.
+    ///
+    /// # Errors
+    ///
+    /// [`MintError::UnknownTemplate`], [`MintError::UnknownIssuer`].
+    pub fn mint_hops(
+        &mut self,
+        template: &str,
+        proof: Option<&Map<String, Value>>,
+        now: Now,
+    ) -> Result<Vec<(String, String)>, MintError> {
+        if self.capture.tokens.get(template).is_none_or(|found| found.hops.is_empty()) {
+            return Ok(Vec::new());
+        }
+        let root = self.mint(template, now)?;
+        let found = self.capture.tokens.get(template);
+        let found = found.ok_or_else(|| MintError::UnknownTemplate { name: template.to_owned() })?;
+        let mut headers = Vec::new();
+        if let Some(hops) = self.minter.hops(template, found, &root, &self.keys, now)? {
+            headers.push((HOPS_HEADER.to_owned(), hops));
+        }
+        if let Some(proof) = proof {
+            let proof = Minter::hop_proof(found, proof, &self.keys, now)?;
+            headers.push((PROOF_HEADER.to_owned(), proof));
+        }
+        Ok(headers)
     }
 
     /// An approval of the challenge in a reply's body.

@@ -179,6 +179,12 @@ impl SigningKey {
         Some(self.labelled(&text, "verify"))
     }
 
+    /// The thumbprint of the public key as a URI (RFC 9278).
+    #[must_use]
+    pub fn thumbprint_uri(&self) -> String {
+        format!("urn:ietf:params:oauth:jwk-thumbprint:sha-256:{}", self.material.thumbprint())
+    }
+
     /// What a configuration has for this key under `keys`: an inline JWK Set, or the secret.
     #[must_use]
     pub fn key_source(&self) -> Value {

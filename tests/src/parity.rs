@@ -78,6 +78,13 @@ impl Volatile {
             ] {
                 values.extend(audit.text(pointer).map(|value| (value.to_owned(), placeholder)));
             }
+            // Keys of a hop list's holders are made for each replay.
+            for pointer in ["/agent/sub", "/chain/0/sub", "/chain/1/sub", "/chain/2/sub"] {
+                let key = audit
+                    .text(pointer)
+                    .filter(|sub| sub.starts_with("urn:ietf:params:oauth:jwk-thumbprint:"));
+                values.extend(key.map(|key| (key.to_owned(), "<holder>")));
+            }
             // `expired at 1773842000`, `not valid before …`: claims that move with the start of the scenario.
             if let Some(seconds) = audit.text("/detail").and_then(seconds_in) {
                 values.push((seconds, "<seconds>"));

@@ -113,3 +113,21 @@ fn rotating_keys_are_decided_alike_natively_and_in_the_module() {
     let mut wasm = Wasm::new(&compiled_module().unwrap(), &config(&scenario), &options).unwrap();
     agree(&reference, &replayed(&mut scenario, &mut wasm));
 }
+
+#[test]
+fn delegations_are_decided_alike_everywhere() {
+    let all = played_everywhere("delegation");
+    assert_eq!(own(exchange(&all, "profile-rfc8693")), ANALYST);
+    // Who acts for whom goes on in the same headers, whatever the shape of the token was.
+    for (id, agent, principal) in [
+        ("profile-okta", "wlp9jecfovIcujmca0g7", "00u9jh6hizeR7uMag0g7"),
+        ("profile-entra", "aaaaaaaa-1111-2222-3333-444444444444", "bbbbbbbb-1111-2222-3333-444444444444"),
+        ("txn-alone", "agent-analyst", "bea.lindqvist@internal.example"),
+        ("receipts", "agent-receipts", "bea.lindqvist@internal.example"),
+        ("hop-root", "agent-hops", "bea.lindqvist@internal.example"),
+    ] {
+        let headers = own(exchange(&all, id));
+        assert!(headers.contains(&("x-remit-agent", agent)), "{id}");
+        assert!(headers.contains(&("x-remit-principal", principal)), "{id}");
+    }
+}

@@ -169,6 +169,7 @@ fn stages(criterion: &mut Criterion) -> Result<(), Failure> {
         body: Some(&fixture.body),
         parsed_body: None,
         truncated: false,
+        transaction: None,
         action: &action,
         approval: None,
         mode: Mode::Enforce,
@@ -214,7 +215,7 @@ fn stages(criterion: &mut Criterion) -> Result<(), Failure> {
         });
     });
     group.bench_function("bind an approval", |b| {
-        b.iter(|| Binding::of(RESOURCE, &view, &action, None, &delegation).is_ok());
+        b.iter(|| Binding::of(RESOURCE, &view, &action, None, &delegation, None).is_ok());
     });
     group.finish();
     criterion.bench_function("whole way, cached token", |b| b.iter(|| fixture.run()));

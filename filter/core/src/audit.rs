@@ -48,6 +48,9 @@ pub struct AuditRecord {
     chain: Vec<Party>,
     #[serde(skip_serializing_if = "Option::is_none")]
     task: Option<String>,
+    /// The transaction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    txn: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<AuditedAction>,
     request: AuditedRequest,
@@ -116,6 +119,7 @@ impl AuditRecord {
             principal: None,
             chain: Vec::new(),
             task: None,
+            txn: None,
             action: None,
             request: AuditedRequest::default(),
             body_sha256: None,
@@ -149,6 +153,11 @@ impl AuditRecord {
         self.principal = Some(delegation.principal.party.clone());
         self.chain.clone_from(&delegation.chain);
         self.task = delegation.task.as_ref().map(|task| shortened(&task.task_id));
+    }
+
+    /// With the transaction that it is part of.
+    pub fn part_of(&mut self, txn: &str) {
+        self.txn = Some(shortened(txn));
     }
 
     /// With what was asked for.

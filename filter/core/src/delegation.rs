@@ -1,37 +1,53 @@
 //! Who acts for whom, and for which task, as a verified token says it (RFC 8693 section 4.1, RFC 9396).
 
+mod bounds;
+mod constraint;
+mod error;
+mod hops;
+mod profile;
+mod receipts;
 mod task;
 #[cfg(test)]
 mod tests;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 
-use crate::ids::ReasonCode;
-use crate::token::{IssuerRules, Subjects, VerifiedToken};
+use crate::ids::{Now, UnixSeconds};
+use crate::keys::KeySet;
+use crate::token::{Attenuation, IssuerRules, PromptDigests, Subjects, TokenLimits, VerifiedToken};
 
-pub use task::Task;
+pub use error::DelegationError;
+pub use hops::{Grant, HOPS_HEADER, PROOF_HEADER, Proof};
+pub use task::{PromptDigest, Task};
 
 /// The delegation that a token expresses. Serialises as `input.remit.delegation`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Delegation {
-    /// On whose behalf: the top-level `sub`.
+    /// On whose behalf.
     pub principal: Principal,
-    /// Who acts now: the outermost `act`. `None` when the token expresses no delegation.
+    /// Who acts now. `None` when the token expresses no delegation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub actor: Option<Party>,
+    /// What the current actor is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor_kind: Option<PrincipalKind>,
     /// All actors, the current one first, the first one last. Only the current one gives rights; the issuer alone vouches
     /// for the others.
     pub chain: Vec<Party>,
     /// How many actors there are.
     pub depth: usize,
+    /// Whether the issuer says that these are all actors; some lose those before the current one.
+    pub chain_complete: bool,
     /// What proves that each hop narrowed the rights of the one before it.
-    pub evidence: Evidence,
+    pub evidence: Attenuation,
     /// Whether a person is at the root.
     pub traceable: bool,
     /// The one `agent_task`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task: Option<Task>,
+    /// The digest of the prompt that the agent works on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_digest: Option<PromptDigest>,
 }
 
 /// An identity: an issuer and a name within it.
@@ -67,164 +83,98 @@ pub enum PrincipalKind {
     Unknown,
 }
 
-/// What proves that rights were narrowed along the chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Evidence {
-    /// Nothing but the issuer's word: nested `act`.
-    Asserted,
-}
-
-/// Why a token's delegation is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum DelegationError {
-    /// `act` or `sub_profile` is not of the required form.
-    #[error("`{claim}` is malformed at actor {hop}")]
-    Malformed {
-        /// `act`, or the member of it.
-        claim: &'static str,
-        /// 1 for the current actor; 0 for the token itself.
-        hop: usize,
-    },
-    /// More actors than allowed; a chain is never cut short.
-    #[error("more than {limit} actors")]
-    TooDeep {
-        /// The limit in force.
-        limit: usize,
-    },
-    /// An identity comes twice.
-    #[error("actor {hop} is in the chain already")]
-    Cycle {
-        /// 1 for the current actor.
-        hop: usize,
-    },
-    /// The current actor is the principal.
-    #[error("the principal acts for itself")]
-    SelfDelegation,
-    /// No person at the root, and the issuer is not configured for that.
-    #[error("no person at the root")]
-    NotTraceable,
-    /// `authorization_details`, or the `agent_task` in it, is not of the required form.
-    #[error("the task is malformed at `{member}`")]
-    TaskMalformed {
-        /// The member at fault.
-        member: &'static str,
-    },
-}
-
-impl DelegationError {
-    /// The reason code that audit and metrics record.
-    #[must_use]
-    pub fn reason(&self) -> ReasonCode {
-        ReasonCode::of(match self {
-            Self::Malformed { .. } => "delegation_malformed",
-            Self::TooDeep { .. } => "delegation_too_deep",
-            Self::Cycle { .. } => "delegation_cycle",
-            Self::SelfDelegation => "delegation_self",
-            Self::NotTraceable => "not_traceable",
-            Self::TaskMalformed { .. } => "task_malformed",
-        })
-    }
-
-    /// Whether the token is no good anywhere (401 `invalid_token`), or good but not permitted here (403).
-    #[must_use]
-    pub fn is_invalid_token(&self) -> bool {
-        match self {
-            Self::Malformed { .. } | Self::Cycle { .. } | Self::SelfDelegation => true,
-            Self::TooDeep { .. } | Self::NotTraceable | Self::TaskMalformed { .. } => false,
-        }
-    }
-}
-
 impl Delegation {
-    /// Reads the delegation out of a verified token.
+    /// Reads the delegation out of a verified token, by its issuer's profile.
     ///
-    /// A token without `act` gives a delegation without an actor, which is the policy's to refuse. `may_act`, and
-    /// claims other than `iss` and `sub` within `act`, mean nothing here (RFC 8693 sections 4.1 and 4.4).
+    /// A token without an actor gives a delegation without one, which is the policy's to refuse. `may_act`, and claims
+    /// other than `iss`, `sub` and `sub_profile` of an actor, mean nothing here (RFC 8693 sections 4.1 and 4.4).
     ///
     /// # Errors
     ///
     /// See [`DelegationError`]; `rules` are those that the token was verified with.
     pub fn resolve(token: &VerifiedToken, rules: &IssuerRules) -> Result<Self, DelegationError> {
-        let root = Party { iss: token.iss().to_owned(), sub: token.sub().to_owned() };
-        let chain = chain(token.claims(), &root, rules)?;
-        let kind = kind(token.claims(), rules.subjects)?;
+        let parties = profile::read(token.claims(), token.sub(), rules)?;
+        let is_allowed = |client: &str| rules.clients.iter().any(|allowed| allowed == client);
+        if !rules.clients.is_empty() && !token.client_id().is_some_and(is_allowed) {
+            return Err(DelegationError::ClientNotAllowed);
+        }
+        let kind = parties.principal.kind.unwrap_or(PrincipalKind::Unknown);
         let traceable = kind == PrincipalKind::Human;
         if !traceable && rules.subjects != Subjects::Unattended {
             return Err(DelegationError::NotTraceable);
         }
-        Ok(Self {
-            principal: Principal { party: root, kind },
-            actor: chain.first().cloned(),
-            depth: chain.len(),
-            chain,
-            evidence: Evidence::Asserted,
+        let (task, prompt_digest) = task::read(token.claims(), rules)?;
+        let current = parties.actors.first();
+        let actor_kind = current.map(|actor| actor.kind.unwrap_or(PrincipalKind::Unknown));
+        let delegation = Self {
+            actor: current.map(|actor| actor.party.clone()),
+            actor_kind,
+            depth: parties.actors.len(),
+            chain: parties.actors.into_iter().map(|actor| actor.party).collect(),
+            principal: Principal { party: parties.principal.party, kind },
+            chain_complete: parties.complete,
+            evidence: rules.attenuation,
             traceable,
-            task: Task::read(token.claims(), rules.max_task_items)?,
-        })
-    }
-}
-
-fn chain(
-    claims: &Map<String, Value>,
-    root: &Party,
-    rules: &IssuerRules,
-) -> Result<Vec<Party>, DelegationError> {
-    let mut chain: Vec<Party> = Vec::new();
-    let mut next = claims.get("act");
-    while let Some(node) = next {
-        let hop = chain.len().saturating_add(1);
-        if hop > rules.max_chain_depth {
-            return Err(DelegationError::TooDeep { limit: rules.max_chain_depth });
-        }
-        let node = node.as_object().ok_or(DelegationError::Malformed { claim: "act", hop })?;
-        let party = Party {
-            // An actor without `iss` is in the namespace of the token's issuer.
-            iss: name(node, "iss", hop)?.unwrap_or_else(|| root.iss.clone()),
-            sub: name(node, "sub", hop)?.ok_or(DelegationError::Malformed { claim: "sub", hop })?,
+            task,
+            prompt_digest,
         };
-        if party == *root && hop == 1 {
-            return Err(DelegationError::SelfDelegation);
-        }
-        if party == *root || chain.contains(&party) {
-            return Err(DelegationError::Cycle { hop });
-        }
-        chain.push(party);
-        next = node.get("act");
+        delegation.check_prompt(rules)?;
+        Ok(delegation)
     }
-    Ok(chain)
-}
 
-fn name(
-    node: &Map<String, Value>,
-    claim: &'static str,
-    hop: usize,
-) -> Result<Option<String>, DelegationError> {
-    match node.get(claim) {
-        None => Ok(None),
-        Some(Value::String(name)) if !name.is_empty() => Ok(Some(name.clone())),
-        Some(_) => Err(DelegationError::Malformed { claim, hop }),
+    /// Demands what the issuer's rules say has to prove that rights were narrowed along the chain, and verifies it.
+    ///
+    /// `keys` are the issuer's; `hops` is the header [`HOPS_HEADER`]. A hop list extends the chain by the holders of its
+    /// keys, and gives a [`Grant`] that every action has to be held against.
+    ///
+    /// # Errors
+    ///
+    /// See [`DelegationError`].
+    pub fn attest(
+        &mut self,
+        token: &VerifiedToken,
+        hops: Option<&str>,
+        rules: &IssuerRules,
+        keys: Option<&KeySet>,
+        limits: &TokenLimits,
+    ) -> Result<Option<Box<Grant>>, DelegationError> {
+        if hops.is_some() && rules.attenuation != Attenuation::HopList {
+            return Err(DelegationError::HopsUnexpected);
+        }
+        match rules.attenuation {
+            Attenuation::Asserted => Ok(None),
+            Attenuation::Receipts => {
+                receipts::verify(token, &self.chain, rules, keys, limits)?;
+                Ok(None)
+            }
+            Attenuation::HopList => {
+                let grant = hops::verify(token, hops, self, rules, limits)?;
+                self.check_prompt(rules)?;
+                Ok(Some(Box::new(grant)))
+            }
+        }
     }
-}
 
-/// `sub_profile` is a list with spaces between its words. Where the token speaks, it is believed over the issuer's
-/// setting.
-fn kind(claims: &Map<String, Value>, subjects: Subjects) -> Result<PrincipalKind, DelegationError> {
-    let Some(profile) = claims.get("sub_profile") else {
-        return Ok(match subjects {
-            Subjects::Human => PrincipalKind::Human,
-            Subjects::Claim | Subjects::Unattended => PrincipalKind::Unknown,
-        });
-    };
-    let profile = profile.as_str().ok_or(DelegationError::Malformed { claim: "sub_profile", hop: 0 })?;
-    let is = |name: &str| profile.split(' ').any(|word| word == name);
-    Ok(if is("user") {
-        PrincipalKind::Human
-    } else if is("ai_agent") {
-        PrincipalKind::Agent
-    } else if is("service") {
-        PrincipalKind::Service
-    } else {
-        PrincipalKind::Unknown
-    })
+    /// An AI agent, and one that nothing classifies, may need the digest of its prompt.
+    fn check_prompt(&self, rules: &IssuerRules) -> Result<(), DelegationError> {
+        let acts = self.actor_kind.unwrap_or(self.principal.kind);
+        let is_ai = !matches!(acts, PrincipalKind::Human | PrincipalKind::Service);
+        if is_ai && self.prompt_digest.is_none() && rules.prompt_digest == PromptDigests::Required {
+            return Err(DelegationError::PromptDigestMissing);
+        }
+        Ok(())
+    }
+
+    /// Checks again, at `now`, what ends before the token does.
+    ///
+    /// # Errors
+    ///
+    /// [`DelegationError::TaskExpired`], without any tolerance.
+    pub fn times_hold(&self, now: Now) -> Result<(), DelegationError> {
+        let ends: Option<UnixSeconds> = self.task.as_ref().and_then(|task| task.expires);
+        if ends.is_some_and(|ends| now.seconds() >= ends) {
+            return Err(DelegationError::TaskExpired);
+        }
+        Ok(())
+    }
 }

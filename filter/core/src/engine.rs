@@ -21,8 +21,9 @@ use crate::keys::KeySetError;
 use crate::policy::{Policy, PolicyError, PolicyLimits};
 use crate::remembered::Remembered;
 use crate::source::Source;
-use crate::token::{CacheLimits, IssuerRules, Subjects, TokenCache};
+use crate::token::{Attenuation, CacheLimits, Carrier, IssuerRules, Subjects, TokenCache};
 
+use fetches::source_name;
 pub use fetches::{FetchError, Installed, SourceId};
 pub use issuer::Issuer;
 
@@ -109,7 +110,9 @@ pub struct Engine {
     pub config: Config,
     /// Verified tokens, with what was derived from them.
     pub tokens: TokenCache<Identity>,
+    /// By `iss`; those of transaction tokens apart, see [`source_name`].
     issuers: BTreeMap<String, Issuer>,
+    txn_issuer_without_iss: Option<String>,
     approvers: BTreeMap<String, Issuer>,
     bundle: Option<Rc<ActiveBundle>>,
     bundle_source: Option<Source>,
@@ -134,9 +137,19 @@ impl Engine {
     pub fn with_config(config: Config) -> Result<Self, EngineError> {
         let limits = config.limits;
         let mut issuers = BTreeMap::new();
+        let mut txn_issuer_without_iss = None;
         for (i, issuer) in config.issuers.iter().enumerate() {
             let rules = IssuerRules {
-                types: issuer.types.clone(),
+                types: issuer.types(),
+                carrier: issuer.carrier,
+                multiple_audiences: issuer.multiple_audiences,
+                subject_issuer: issuer.subject_issuer.clone(),
+                profile: issuer.profile,
+                principal: issuer.principal.unwrap_or_default(),
+                attenuation: issuer.attenuation,
+                clients: issuer.clients.clone(),
+                detail_types: issuer.detail_types.clone(),
+                prompt_digest: issuer.prompt_digest,
                 max_lifetime_seconds: issuer.max_lifetime_seconds,
                 clock_skew_seconds: issuer.clock_skew_seconds,
                 max_chain_depth: issuer.max_chain_depth,
@@ -149,7 +162,10 @@ impl Engine {
             };
             let built = Issuer::new(rules, &issuer.keys, &limits)
                 .map_err(|source| EngineError::Keys { pointer: format!("/issuers/{i}/keys"), source })?;
-            issuers.insert(issuer.issuer.clone(), built);
+            if issuer.without_iss {
+                txn_issuer_without_iss = Some(issuer.issuer.clone());
+            }
+            issuers.insert(source_name(&issuer.issuer, issuer.carrier), built);
         }
         let mut approvers = BTreeMap::new();
         for (i, issuer) in config.approvals.iter().flat_map(|approvals| approvals.issuers.iter().enumerate())
@@ -179,7 +195,7 @@ impl Engine {
             max_entries: limits.token_cache_entries,
             max_bytes: limits.token_cache_bytes,
         });
-        Ok(Self { config, tokens, issuers, approvers, bundle, bundle_source })
+        Ok(Self { config, tokens, issuers, txn_issuer_without_iss, approvers, bundle, bundle_source })
     }
 
     /// Puts a bundle in force that was loaded apart from any source, as a replay does.
@@ -194,10 +210,32 @@ impl Engine {
         self.bundle.as_ref().filter(|_| !stale)
     }
 
-    /// The issuer of tokens with this `iss`.
+    /// The issuer of access tokens with this `iss`.
     #[must_use]
     pub fn issuer(&self, iss: &str) -> Option<&Issuer> {
-        self.issuers.get(iss)
+        self.issuer_of(iss, Carrier::Authorization)
+    }
+
+    /// The issuer with this `iss` of tokens that come in this header.
+    #[must_use]
+    pub fn issuer_of(&self, iss: &str, carrier: Carrier) -> Option<&Issuer> {
+        let issuer = match carrier {
+            Carrier::Authorization => self.issuers.get(iss),
+            Carrier::TxnToken => self.issuers.get(&source_name(iss, carrier)),
+        };
+        issuer.filter(|issuer| issuer.rules.carrier == carrier)
+    }
+
+    /// Whether any issuer is configured for hop lists.
+    #[must_use]
+    pub fn reads_hops(&self) -> bool {
+        self.issuers.values().any(|issuer| issuer.rules.attenuation == Attenuation::HopList)
+    }
+
+    /// The issuer that a token without `iss` in this header is of.
+    #[must_use]
+    pub fn issuer_without_iss(&self, carrier: Carrier) -> Option<&str> {
+        self.txn_issuer_without_iss.as_deref().filter(|_| carrier == Carrier::TxnToken)
     }
 
     /// The issuer of approvals with this `iss`.

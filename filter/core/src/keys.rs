@@ -226,6 +226,11 @@ pub struct Key {
 }
 
 impl Key {
+    /// One public key, for `algorithms`; `None` when it is no such key.
+    pub(crate) fn from_jwk(jwk: &Value, algorithms: &[Algorithm]) -> Option<Self> {
+        jwk::read(jwk, algorithms, &KeyLimits::default()).ok().flatten()
+    }
+
     /// Its `kid`.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {

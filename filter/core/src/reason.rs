@@ -32,5 +32,7 @@ pub const CHALLENGES_FULL: ReasonCode = ReasonCode::of("challenges_full");
 pub const APPROVAL_NOT_CONFIGURED: ReasonCode = ReasonCode::of("approval_not_configured");
 /// Approval is needed and the action has nothing that an approval could be bound to.
 pub const APPROVAL_UNBINDABLE: ReasonCode = ReasonCode::of("approval_unbindable");
+/// The access token and the transaction token of one request contradict each other.
+pub const TOKEN_CONFLICT: ReasonCode = ReasonCode::of("token_conflict");
 /// The shell fed an event that nobody asked for.
 pub const OUT_OF_ORDER: ReasonCode = ReasonCode::of("internal_out_of_order");

@@ -21,9 +21,11 @@ pub use compact::{Compact, TokenLimits};
 pub use date::Rounding;
 pub(crate) use date::numeric_date;
 pub use error::{TokenError, TokenFault};
+pub(crate) use rules::is_type;
 pub use rules::{
-    DEFAULT_CLOCK_SKEW_SECONDS, DEFAULT_MAX_CHAIN_DEPTH, DEFAULT_MAX_LIFETIME_SECONDS,
-    DEFAULT_MAX_TASK_ITEMS, IssuerRules, MAX_CLOCK_SKEW_SECONDS, Subjects,
+    Attenuation, Carrier, DEFAULT_CLOCK_SKEW_SECONDS, DEFAULT_MAX_CHAIN_DEPTH, DEFAULT_MAX_LIFETIME_SECONDS,
+    DEFAULT_MAX_TASK_ITEMS, IssuerRules, MAX_CLOCK_SKEW_SECONDS, PrincipalAt, Profile, PromptDigests,
+    Subjects,
 };
 pub use verify::{SignatureCheck, Unverified};
 

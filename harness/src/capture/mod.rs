@@ -94,6 +94,22 @@ pub struct Template {
     pub lifetime_seconds: u64,
     /// Its claims. `iat`, `exp` and `jti` are filled in; one that is `null` is left out.
     pub claims: Map<String, Value>,
+    /// Claims of its receipts, newest first, over those that are filled in: they become `actor_receipts`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub receipts: Vec<Map<String, Value>>,
+    /// The root of a hop list, and what was derived from it: each is signed with the key of the one before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hops: Vec<Hop>,
+}
+
+/// A token of a hop list; the first is the root, whose claims are added to the template's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hop {
+    /// Whose key it confirms, by a name among the capture's issuers.
+    pub holder: String,
+    /// Its claims, over those that are filled in.
+    pub claims: Map<String, Value>,
 }
 
 /// One request, what the upstream answered, and what Remit should make of it.
@@ -113,6 +129,12 @@ pub struct Exchange {
     /// The template of the token that goes with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// The template of the transaction token that goes with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub txn_token: Option<String>,
+    /// Claims of the proof of its hop list's last key, over those that are filled in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hop_proof: Option<Map<String, Value>>,
     /// The approval that goes with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalTemplate>,
@@ -239,7 +261,13 @@ impl Capture {
         let delta = i128::from(start.seconds().0).saturating_sub(i128::from(self.start.seconds().0));
         self.start = start;
         for template in self.tokens.values_mut() {
-            template.claims.iter_mut().for_each(|(name, value)| shift(name, value, delta));
+            let hops = template.hops.iter_mut().map(|hop| &mut hop.claims);
+            for claims in hops.chain(&mut template.receipts).chain([&mut template.claims]) {
+                claims.iter_mut().for_each(|(name, value)| shift(name, value, delta));
+            }
+        }
+        for claims in self.exchanges.iter_mut().filter_map(|exchange| exchange.hop_proof.as_mut()) {
+            claims.iter_mut().for_each(|(name, value)| shift(name, value, delta));
         }
         for approval in self.exchanges.iter_mut().filter_map(|exchange| exchange.approval.as_mut()) {
             approval.claims.iter_mut().for_each(|(name, value)| shift(name, value, delta));

@@ -151,17 +151,19 @@ fn header(line: &Line<'_>, value: Value) -> Result<Capture, CaptureError> {
     let start = time::parse(&header.start).map_err(|error| line.error(CaptureFault::Start(error)))?;
     for (name, template) in &header.tokens {
         let at = format!("/tokens/{name}");
-        if let Some(iss) = template.claims.get("iss").and_then(Value::as_str) {
+        for hop in &template.hops {
+            let known = header.issuers.contains_key(&hop.holder);
+            line.known(known, &format!("{at}/hops"), &hop.holder, "one of the capture's issuers")?;
+        }
+        let iss = template.claims.get("iss").and_then(Value::as_str);
+        if let Some(signer) = &template.signed_by {
+            let known = header.issuers.contains_key(signer);
+            line.known(known, &format!("{at}/signed_by"), signer, "one of the capture's issuers")?;
+        } else if let Some(iss) = iss {
             let known = header.issuers.contains_key(iss);
             line.known(known, &format!("{at}/claims/iss"), iss, "one of the capture's issuers")?;
         } else {
             line.that(false, &format!("{at}/claims/iss"), "needed: it says whose key signs the token")?;
-        }
-    }
-    for (name, template) in &header.tokens {
-        if let Some(signer) = &template.signed_by {
-            let known = header.issuers.contains_key(signer);
-            line.known(known, &format!("/tokens/{name}/signed_by"), signer, "one of the capture's issuers")?;
         }
     }
     for (i, fetched) in header.fetched.iter().enumerate() {
@@ -210,6 +212,12 @@ fn check(
     if let Some(token) = &exchange.token {
         line.known(capture.tokens.contains_key(token), "/token", token, "one of the capture's tokens")?;
     }
+    if let Some(token) = &exchange.txn_token {
+        line.known(capture.tokens.contains_key(token), "/txn_token", token, "one of the capture's tokens")?;
+    }
+    let hops = exchange.token.as_ref().and_then(|token| capture.tokens.get(token)).map(|token| &token.hops);
+    let provable = exchange.hop_proof.is_none() || hops.is_some_and(|hops| !hops.is_empty());
+    line.that(provable, "/hop_proof", "goes with a token that has hops")?;
     if let Some(approval) = &exchange.approval {
         let id = &approval.challenge_of;
         line.known(ids.contains(id), "/approval/challenge_of", id, "an earlier exchange")?;

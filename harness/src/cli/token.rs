@@ -138,8 +138,14 @@ fn mint(token: &Token) -> Result<String> {
         claims.insert("act".to_owned(), act);
     }
     claims.extend(object(&token.claims)?);
-    let template =
-        Template { typ: token.typ.clone(), signed_by: None, lifetime_seconds: token.lifetime, claims };
+    let template = Template {
+        typ: token.typ.clone(),
+        lifetime_seconds: token.lifetime,
+        claims,
+        signed_by: None,
+        receipts: Vec::new(),
+        hops: Vec::new(),
+    };
     let now = now()?;
     Ok(key.sign(&token.typ, &token_claims(&format!("dev-{}", now.0), &template, now)))
 }

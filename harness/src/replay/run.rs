@@ -129,6 +129,10 @@ fn wire_request(scenario: &mut Scenario, exchange: &Exchange, now: Now) -> Resul
     let mut headers = request.headers.clone();
     if let Some(template) = &exchange.token {
         headers.push(("authorization".to_owned(), format!("Bearer {}", scenario.mint(template, now)?)));
+        headers.extend(scenario.mint_hops(template, exchange.hop_proof.as_ref(), now)?);
+    }
+    if let Some(template) = &exchange.txn_token {
+        headers.push(("txn-token".to_owned(), scenario.mint(template, now)?));
     }
     Ok(WireRequest {
         method: request.method.clone(),

@@ -84,7 +84,7 @@ pub struct Binding {
 }
 
 impl Binding {
-    /// Binds an action. Arguments of an MCP call are bound by value; of a plain request, the body's bytes too.
+    /// Binds an action, within the transaction `txn` if there is one. Arguments of an MCP call are bound by value; of a plain request, the body's bytes too.
     ///
     /// # Errors
     ///
@@ -95,6 +95,7 @@ impl Binding {
         action: &Action,
         body_sha256: Option<&str>,
         delegation: &Delegation,
+        txn: Option<&str>,
     ) -> Result<Self, InexactNumber> {
         let preimage = json!({
             "v": 1,
@@ -111,6 +112,8 @@ impl Binding {
             "principal": delegation.principal.party,
             "chain": delegation.chain,
             "task": delegation.task.as_ref().map(|task| &task.task_id),
+            "prompt_digest": delegation.prompt_digest,
+            "txn": txn,
         });
         let digest: [u8; 32] = Sha256::digest(canonical(&preimage)?).into();
         Ok(Self { preimage, digest, text: URL_SAFE_NO_PAD.encode(digest) })

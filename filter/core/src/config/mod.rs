@@ -1,10 +1,13 @@
 //! The one configuration document: parsed strictly, checked once, never read again on the request path.
 
+mod failures;
+mod issuer;
 mod keys;
 mod limits;
 
 use serde::{Deserialize, Serialize};
 
+pub use failures::{BodyTooLarge, Denials, FailureMode, Failures, Signatures};
 pub use keys::{KeyFetch, KeySource};
 pub use limits::Limits;
 
@@ -12,8 +15,8 @@ use crate::json::{self, JsonError};
 use crate::keys::Algorithm;
 use crate::source::{Place, Plan, Target};
 use crate::token::{
-    DEFAULT_CLOCK_SKEW_SECONDS, DEFAULT_MAX_CHAIN_DEPTH, DEFAULT_MAX_LIFETIME_SECONDS,
-    MAX_CLOCK_SKEW_SECONDS, Subjects,
+    Attenuation, Carrier, DEFAULT_CLOCK_SKEW_SECONDS, DEFAULT_MAX_CHAIN_DEPTH, DEFAULT_MAX_LIFETIME_SECONDS,
+    MAX_CLOCK_SKEW_SECONDS, PrincipalAt, Profile, PromptDigests, Subjects,
 };
 
 /// The largest configuration document that is read, in bytes; inline bundles travel in it.
@@ -119,9 +122,39 @@ pub struct Issuer {
     pub algorithms: Vec<Algorithm>,
     /// Its keys.
     pub keys: KeySource,
-    /// Accepted values of the header's `typ`.
-    #[serde(default = "default_types")]
-    pub types: Vec<String>,
+    /// Accepted values of the header's `typ`; default: `at+jwt`, or `txntoken+jwt` of transaction tokens, always.
+    #[serde(default)]
+    pub types: Option<Vec<String>>,
+    /// The header that its tokens come in.
+    #[serde(default)]
+    pub carrier: Carrier,
+    /// Transaction tokens without `iss` are this issuer's. At most one issuer.
+    #[serde(default)]
+    pub without_iss: bool,
+    /// Transaction tokens: the issuer among whose subjects `sub` is; default: the audience, a namespace of its own.
+    #[serde(default)]
+    pub subject_issuer: Option<String>,
+    /// The shape in which its tokens say who acts for whom.
+    #[serde(default)]
+    pub profile: Profile,
+    /// Where the principal stands; default: by profile.
+    #[serde(default)]
+    pub principal: Option<PrincipalAt>,
+    /// What has to prove that rights were narrowed along the chain.
+    #[serde(default)]
+    pub attenuation: Attenuation,
+    /// The OAuth clients (`client_id`, `azp`) whose tokens are accepted; empty: all.
+    #[serde(default)]
+    pub clients: Vec<String>,
+    /// Accept tokens that name other audiences besides the expected one.
+    #[serde(default)]
+    pub multiple_audiences: bool,
+    /// Types of `authorization_details` besides `agent_task`, which the policy handles.
+    #[serde(default)]
+    pub detail_types: Vec<String>,
+    /// Whether an AI agent needs the digest of a prompt.
+    #[serde(default)]
+    pub prompt_digest: PromptDigests,
     /// Expected `aud`; default: `resource`.
     #[serde(default)]
     pub audience: Option<String>,
@@ -227,80 +260,8 @@ pub struct ApprovalIssuer {
     pub clock_skew_seconds: u64,
 }
 
-/// What happens when a decision cannot be made as usual.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Failures {
-    /// No bundle is in force: not fetched yet, refused, or older than its maximum age.
-    pub no_bundle: FailureMode,
-    /// The policy is undefined, contradicts itself, fails, or returns something that is no decision.
-    pub evaluation: FailureMode,
-    /// The policy ran over its instructions or its time.
-    pub budget_exhausted: FailureMode,
-    /// The body is larger than `limits.body_bytes`.
-    pub body_too_large: BodyTooLarge,
-}
-
-/// Deny or allow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum FailureMode {
-    /// Nothing is forwarded.
-    #[default]
-    Deny,
-    /// The request is forwarded; audit says why.
-    Allow,
-}
-
-/// What happens to a body over the limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum BodyTooLarge {
-    /// 413.
-    #[default]
-    Deny,
-    /// The policy decides without the body, and sees `truncated_body`.
-    DecideWithout,
-}
-
-/// How signatures are verified.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Signatures {
-    /// Let the proxy's foreign function `verify_signature` do ES256, ES384, RS256, RS384 and RS512 where it exists.
-    pub host: bool,
-}
-
-impl Default for Signatures {
-    fn default() -> Self {
-        Self { host: true }
-    }
-}
-
-/// How denials look.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Denials {
-    /// HTTP status that carries a JSON-RPC error to MCP clients: 403 (default) or 200, which some SDKs need.
-    pub mcp_status: u16,
-}
-
-impl Default for Denials {
-    fn default() -> Self {
-        Self { mcp_status: 403 }
-    }
-}
-
 fn default_decision() -> String {
     "remit/authz/decision".to_owned()
-}
-fn default_types() -> Vec<String> {
-    vec!["at+jwt".to_owned()]
 }
 const fn default_lifetime() -> u64 {
     DEFAULT_MAX_LIFETIME_SECONDS
@@ -372,9 +333,8 @@ impl Config {
             let (lifetime, depth) = (issuer.max_lifetime_seconds, issuer.max_chain_depth);
             checks.that((1..=86_400).contains(&lifetime), &at, "max_lifetime_seconds: 1 to 86400");
             checks.that((1..=16).contains(&depth), &at, "max_chain_depth: 1 to 16");
-            checks.that(!issuer.types.is_empty(), &at, "types: at least one `typ`, such as `at+jwt`");
-            let earlier = self.issuers.iter().take(i).any(|other| other.issuer == issuer.issuer);
-            checks.that(!earlier, &at, "this issuer is configured twice");
+            let earlier = self.issuers.iter().take(i);
+            issuer.check(&at, earlier, &mut checks);
         }
         if let Some(approvals) = &self.approvals {
             checks.that(!approvals.issuers.is_empty(), "/approvals/issuers", "at least one issuer is needed");

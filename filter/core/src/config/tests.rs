@@ -109,6 +109,74 @@ fn a_mistake_is_named_by_pointer() {
 }
 
 #[test]
+fn settings_of_an_issuer_go_together() {
+    let txn = |changes: Value| {
+        let mut issuer = json!({"issuer": "https://tts.example", "algorithms": ["ES256"],
+            "keys": {"inline": {"keys": []}}, "carrier": "txn_token"});
+        for (name, value) in changes.as_object().unwrap() {
+            issuer[name] = value.clone();
+        }
+        let mut document = good();
+        document["issuers"].as_array_mut().unwrap().push(issuer);
+        document
+    };
+    let mut two = txn(json!({"without_iss": true}));
+    let second = with("/issuers/0", two["issuers"][1].clone())["issuers"][0].clone();
+    two["issuers"].as_array_mut().unwrap().push(second);
+    two["issuers"][2]["issuer"] = json!("https://tts2.example");
+    for (document, expected) in [
+        (with("/issuers/0/profile", json!("ping")), "/issuers/0/profile"),
+        (with("/issuers/0/types", json!([])), "/issuers/0/types"),
+        (with("/issuers/0/types", json!(["at+jwt", "txntoken+jwt"])), "/issuers/0/types"),
+        (with("/issuers/0/types", json!(["application/Oauth-Id-Jag+jwt"])), "/issuers/0/types"),
+        (with("/issuers/0/types", json!(["dpop+jwt"])), "/issuers/0/types"),
+        (with("/issuers/0/types", json!(["agent-approval+jwt"])), "/issuers/0/types"),
+        (with("/issuers/0/without_iss", json!(true)), "/issuers/0/without_iss"),
+        (with("/issuers/0/subject_issuer", json!("https://a.example")), "/issuers/0/subject_issuer"),
+        (with("/issuers/0/principal", json!("act")), "/issuers/0/principal"),
+        (with("/issuers/0/clients", json!([""])), "/issuers/0/clients"),
+        (with("/issuers/0/clients", json!("a")), "/issuers/0/clients"),
+        (with("/issuers/0/detail_types", json!(["agent_task"])), "/issuers/0/detail_types"),
+        (with("/issuers/0/prompt_digest", json!("always")), "/issuers/0/prompt_digest"),
+        (with("/issuers/0/attenuation", json!("trusted")), "/issuers/0/attenuation"),
+        (txn(json!({"types": ["txntoken+jwt"]})), "/issuers/1/types"),
+        (txn(json!({"profile": "okta"})), "/issuers/1/profile"),
+        (txn(json!({"attenuation": "receipts"})), "/issuers/1/attenuation"),
+        (txn(json!({"subject_issuer": ""})), "/issuers/1/subject_issuer"),
+        (two, "/issuers/2/without_iss"),
+    ] {
+        let message = Config::parse(document.to_string().as_bytes()).unwrap_err().to_string();
+        assert!(message.contains(expected), "{expected}: {message}");
+    }
+    for (profile, setting, value, fits) in [
+        ("rfc8693", "principal", "innermost_act", true),
+        ("keycloak", "principal", "sub", true),
+        ("auth0", "principal", "sub", false),
+        ("okta", "principal", "innermost_act", false),
+        ("entra", "principal", "innermost_act", false),
+        ("entra", "subjects", "human", false),
+        ("entra", "subjects", "unattended", true),
+        ("rfc8693", "attenuation", "receipts", true),
+        ("auth0", "attenuation", "receipts", true),
+        ("okta", "attenuation", "receipts", false),
+        ("entra", "attenuation", "receipts", false),
+        ("keycloak", "attenuation", "hop_list", false),
+        ("rfc8693", "attenuation", "hop_list", true),
+    ] {
+        let mut document = with("/issuers/0/profile", json!(profile));
+        document["issuers"][0][setting] = json!(value);
+        let result = Config::parse(document.to_string().as_bytes());
+        let message = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        assert_eq!(result.is_ok(), fits, "{profile} {setting}: {message}");
+        assert!(fits || message.contains(&format!("/issuers/0/{setting}")), "{message}");
+    }
+    // One authorization server may issue both kinds, each under its own settings.
+    let both = Config::parse(txn(json!({"issuer": "https://idp.example"})).to_string().as_bytes()).unwrap();
+    assert_eq!(both.issuers[0].types(), ["at+jwt"]);
+    assert_eq!(both.issuers[1].types(), ["txntoken+jwt"]);
+}
+
+#[test]
 fn what_is_not_one_json_document_is_refused() {
     for (bytes, expected) in [
         (b"".as_slice(), "malformed JSON"),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::keys::Algorithm;
@@ -21,6 +21,12 @@ fn resolve(changes: &Value) -> Result<Delegation, DelegationError> {
     resolve_with(changes, &rules())
 }
 
+const DIGEST: &str = "kVA6-g663_iH0WXdBMQbihieIu3IqC7o2ThM49o7OC4";
+
+fn prompt() -> Value {
+    json!({ "alg": "sha-256", "salt": "cTdWZDBjMkxoQjl3", "digest": DIGEST })
+}
+
 /// Actors `a1` (the current one) to `a<depth>`.
 fn nested(depth: usize) -> Value {
     (1..=depth)
@@ -30,13 +36,14 @@ fn nested(depth: usize) -> Value {
 
 #[test]
 fn a_delegation_reads_as_documented() {
+    let prompt = prompt();
     let delegation = resolve(&json!({
         "act": { "sub": "agent-7", "iss": "https://agents.example", "act": { "sub": "planner", "exp": 1, "aud": "x" } },
         "may_act": { "sub": "anyone" },
         "authorization_details": [
             { "type": "agent_task", "task_id": "t-1", "requested_by": "alice", "actions": ["forum.read"],
               "locations": ["https://forum.example/"], "identifiers": { "thread": ["t-4711"] },
-              "prompt": { "alg": "sha-256" }, "max_calls": 20, "expires": 1_773_842_600.5 },
+              "prompt": prompt, "max_calls": 20, "expires": 1_773_842_600.5 },
         ],
     }))
     .unwrap();
@@ -44,12 +51,13 @@ fn a_delegation_reads_as_documented() {
         serde_json::to_value(&delegation).unwrap(),
         json!({
             "principal": { "iss": ISSUER, "sub": "alice", "kind": "human" },
-            "actor": { "iss": "https://agents.example", "sub": "agent-7" },
+            "actor": { "iss": "https://agents.example", "sub": "agent-7" }, "actor_kind": "unknown",
             "chain": [{ "iss": "https://agents.example", "sub": "agent-7" }, { "iss": ISSUER, "sub": "planner" }],
-            "depth": 2, "evidence": "asserted", "traceable": true,
+            "depth": 2, "chain_complete": true, "evidence": "asserted", "traceable": true,
             "task": { "task_id": "t-1", "requested_by": "alice", "actions": ["forum.read"],
                 "locations": ["https://forum.example/"], "identifiers": { "thread": ["t-4711"] },
                 "max_calls": 20, "expires": 1_773_842_600 },
+            "prompt_digest": prompt,
         })
     );
 }
@@ -164,6 +172,14 @@ fn tasks_are_refused_for_their_faults() {
         (task(&json!({ "identifiers": [] })), "identifiers"),
         (task(&json!({ "identifiers": { "thread": "t" } })), "identifiers"),
         (task(&json!({ "prompt": "hello" })), "prompt"),
+        (task(&json!({ "prompt": { "alg": "sha-256", "digest": DIGEST } })), "prompt"),
+        (task(&json!({ "prompt": with(prompt(), &json!({ "alg": "md5" })) })), "prompt"),
+        (task(&json!({ "prompt": with(prompt(), &json!({ "alg": 256 })) })), "prompt"),
+        (task(&json!({ "prompt": with(prompt(), &json!({ "salt": "c2hvcnQ" })) })), "prompt"),
+        (task(&json!({ "prompt": with(prompt(), &json!({ "salt": "A".repeat(88) })) })), "prompt"),
+        (task(&json!({ "prompt": with(prompt(), &json!({ "salt": "cTdWZDBjMkxoQjl3==" })) })), "prompt"),
+        (task(&json!({ "prompt": with(prompt(), &json!({ "digest": "AAAA" })) })), "prompt"),
+        (task(&json!({ "prompt": with(prompt(), &json!({ "text": "hello" })) })), "prompt"),
         (task(&json!({ "max_calls": -1 })), "max_calls"),
         (task(&json!({ "max_calls": 1.5 })), "max_calls"),
         (task(&json!({ "max_calls": "1" })), "max_calls"),
@@ -192,4 +208,83 @@ fn the_limit_of_task_items_is_configurable() {
         let rules = Arc::new(IssuerRules { max_task_items, ..rules() });
         assert_eq!(resolve_with(&changes, &rules).is_ok(), passes, "{max_task_items}");
     }
+}
+
+#[test]
+fn clients_may_be_listed() {
+    let rules = IssuerRules { clients: vec!["console".into(), "cli".into()], ..rules() };
+    for (changes, passes) in [
+        (json!({}), true),
+        (json!({ "client_id": "cli" }), true),
+        (json!({ "client_id": null, "azp": "cli" }), true),
+        (json!({ "client_id": "Console" }), false),
+        (json!({ "client_id": null }), false),
+    ] {
+        let result = resolve_with(&changes, &rules);
+        match result {
+            Ok(_) => assert!(passes, "{changes}"),
+            Err(error) => {
+                assert_eq!((passes, error.reason().as_str()), (false, "client_not_allowed"), "{changes}");
+                assert!(!error.is_invalid_token());
+            }
+        }
+    }
+}
+
+#[test]
+fn types_of_details_may_be_the_policys() {
+    let task = json!({ "type": "agent_task", "task_id": "t" });
+    let payment = json!({ "type": "payment", "amount": 1 });
+    let rules = IssuerRules { detail_types: vec!["payment".into()], ..rules() };
+    for (details, has_task) in [
+        (json!([payment]), Some(false)),
+        (json!([payment, task, payment]), Some(true)),
+        (json!([payment, { "type": "transfer" }]), None),
+        (json!([payment, { "type": "attenuating_agent_token" }]), None),
+        (json!([task, task]), None),
+    ] {
+        let result = resolve_with(&json!({ "authorization_details": details }), &rules);
+        assert_eq!(result.map(|d| d.task.is_some()).ok(), has_task, "{details}");
+    }
+}
+
+#[test]
+fn an_ai_agent_may_need_the_digest_of_its_prompt() {
+    let rules =
+        IssuerRules { prompt_digest: PromptDigests::Required, subjects: Subjects::Unattended, ..rules() };
+    let actor = |profile: &str| json!({ "sub": "a1", "sub_profile": profile });
+    let details = json!([{ "type": "agent_task", "task_id": "t", "prompt": prompt() }]);
+    for (changes, passes) in [
+        (json!({ "authorization_details": details }), true),
+        (json!({ "act": actor("ai_agent"), "authorization_details": details }), true),
+        (json!({ "act": actor("ai_agent") }), false),
+        // Unclassified: the stricter rule applies.
+        (json!({}), false),
+        (json!({ "act": actor("robot") }), false),
+        (json!({ "act": actor("service") }), true),
+        (json!({ "act": null }), true),
+        (json!({ "act": null, "sub_profile": "ai_agent" }), false),
+        (json!({ "act": null, "sub_profile": null }), false),
+        (json!({ "act": null, "sub_profile": "service" }), true),
+        (json!({ "act": actor("ai_agent"), "tctx": { "prompt": prompt() } }), false),
+    ] {
+        let result = resolve_with(&changes, &rules);
+        match result {
+            Ok(_) => assert!(passes, "{changes}"),
+            Err(error) => {
+                assert_eq!((passes, error.reason().as_str()), (false, "prompt_digest_missing"), "{changes}");
+                assert!(!error.is_invalid_token());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_task_ends_without_tolerance() {
+    use crate::token::testing::{NOW, at};
+    let task = |expires: f64| json!([{ "type": "agent_task", "task_id": "t", "expires": expires }]);
+    let delegation = resolve(&json!({ "authorization_details": task(NOW as f64 + 1.5) })).unwrap();
+    assert!(delegation.times_hold(at(NOW)).is_ok());
+    assert_eq!(delegation.times_hold(at(NOW + 1)), Err(DelegationError::TaskExpired));
+    assert!(resolve(&json!({})).unwrap().times_hold(at(NOW + 9999)).is_ok());
 }

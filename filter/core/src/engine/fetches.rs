@@ -7,16 +7,32 @@ use super::{ActiveBundle, Engine, LoadError, load};
 use crate::ids::UnixSeconds;
 use crate::keys::KeySetError;
 use crate::source::{Answer, Discovery, DiscoveryError, Fetch, Missing, NoWait, Place, Source, Ticket};
+use crate::token::Carrier;
 
 /// Something that is fetched.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SourceId {
     /// The bundle.
     Bundle,
-    /// The key set of an issuer of tokens.
+    /// The key set of an issuer of tokens, see [`SourceId::keys`].
     Keys(String),
     /// The key set of an issuer of approvals.
     ApprovalKeys(String),
+}
+
+impl SourceId {
+    /// The key set of an issuer. One issuer may issue access tokens and transaction tokens, each with keys of their own.
+    #[must_use]
+    pub fn keys(iss: &str, carrier: Carrier) -> Self {
+        Self::Keys(source_name(iss, carrier))
+    }
+}
+
+pub(super) fn source_name(iss: &str, carrier: Carrier) -> String {
+    match carrier {
+        Carrier::Authorization => iss.to_owned(),
+        Carrier::TxnToken => format!("txn_token {iss}"),
+    }
 }
 
 /// What became of an answer.

@@ -27,7 +27,8 @@ impl Exchange {
             return None;
         }
         let audience = engine.config.approval_audience();
-        self.binding = Binding::of(audience, request, action, self.body_sha256.as_deref(), delegation).ok();
+        let body_sha256 = self.body_sha256.as_deref();
+        self.binding = Binding::of(audience, request, action, body_sha256, delegation, self.txn()).ok();
         self.binding.as_ref().map(|_| ())
     }
 

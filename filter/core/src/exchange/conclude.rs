@@ -159,6 +159,9 @@ impl Exchange {
         if let Some(delegation) = delegation {
             record.delegated(delegation);
         }
+        if let Some(txn) = self.txn() {
+            record.part_of(txn);
+        }
         if let Some(action) = &self.action {
             record.acted(action);
         }

@@ -6,7 +6,7 @@ use super::{Exchange, Stage};
 use crate::engine::{Engine, SourceId};
 use crate::ids::Now;
 use crate::source::{Missing, NoWait, Ticket};
-use crate::token::TokenError;
+use crate::token::{Carrier, TokenError};
 
 /// What became of a wait for keys, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +37,8 @@ impl KeyWait {
 /// Whose signature cannot be checked yet.
 #[derive(Debug)]
 pub(super) enum Credential {
-    /// The bearer token, as it came.
-    Token(String),
+    /// A token, as it came in its header.
+    Token(Carrier, String),
     /// The approval.
     Approval,
 }
@@ -103,7 +103,7 @@ impl Exchange {
         let Awaiting { credential, ticket } = awaiting;
         drop(ticket);
         let step = match credential {
-            Credential::Token(text) => self.check_token(engine, &text, now),
+            Credential::Token(carrier, text) => self.check_token(engine, carrier, &text, now),
             Credential::Approval => self.present_approval(engine, now),
         };
         self.has_waited = false;

@@ -6,6 +6,7 @@ mod event;
 mod key_wait;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 use std::fmt;
 use std::rc::Rc;
@@ -18,22 +19,22 @@ use crate::approval::{Approval, Binding};
 use crate::audit;
 use crate::config::{BodyTooLarge, FailureMode};
 use crate::decision::Decision;
-use crate::delegation::Delegation;
-use crate::engine::{ActiveBundle, Engine, SourceId};
+use crate::engine::{ActiveBundle, Engine};
 use crate::ids::Now;
 use crate::input::{self, Identity, Parts};
 use crate::json;
 use crate::policy::EvaluationError;
 use crate::reason;
 use crate::request::{Peer, RequestView, is_own};
-use crate::token::{CachedToken, Compact, TokenError, TokenLimits, Unverified, bearer};
+use crate::token::{CachedToken, TokenError, Unverified};
 
 pub use conclude::{Conclusion, Counted};
 pub use event::{Body, Event, Need, Nonce, SignatureQuestion, Step, Stored};
 pub use key_wait::KeyWait;
 
 use conclude::Refusal;
-use key_wait::{Awaiting, Credential};
+use key_wait::Awaiting;
+use transaction::TXN_TOKEN_HEADER;
 
 /// A request on its way through the pipeline.
 pub struct Exchange {
@@ -46,6 +47,8 @@ pub struct Exchange {
     own_headers: Vec<String>,
     peer: Option<Peer>,
     identity: Option<Arc<CachedToken<Identity>>>,
+    /// The transaction token that came along with an access token.
+    transaction: Option<Arc<CachedToken<Identity>>>,
     action: Option<Action>,
     body: Vec<u8>,
     body_sha256: Option<String>,
@@ -95,6 +98,7 @@ impl Exchange {
             own_headers: Vec::new(),
             peer: None,
             identity: None,
+            transaction: None,
             action: None,
             body: Vec::new(),
             body_sha256: None,
@@ -151,63 +155,15 @@ impl Exchange {
         self.own_headers = pairs.iter().map(|(name, _)| name.to_ascii_lowercase()).filter(is_own).collect();
         let request = RequestView::parse(pairs, ends, &engine.config.limits)?;
         let authorization = request.header("authorization").map(str::to_owned);
+        // Beside another token it is read later.
+        let alone = authorization.is_none();
+        let txn_token = request.header(TXN_TOKEN_HEADER).filter(|_| alone).map(str::to_owned);
         self.request = Some(request);
-        let authorization = authorization.ok_or(TokenError::Missing)?;
-        let text = bearer(&authorization)?;
-        let cached = engine.tokens.lookup(text, now);
-        // A token that was verified with keys that have grown too old is as good as one without keys.
-        let vouched = |cached: &Arc<CachedToken<Identity>>| {
-            engine.issuer(cached.token.iss()).is_some_and(|issuer| issuer.keys(now.seconds()).is_some())
-        };
-        if let Some(cached) = cached.filter(vouched) {
-            self.counted.token_cached = Some(true);
-            return self.identified(engine, cached, now);
+        match (authorization, txn_token) {
+            (Some(authorization), _) => self.present(engine, &authorization, now),
+            (None, Some(text)) => self.transact(engine, &text, now),
+            (None, None) => Err(TokenError::Missing.into()),
         }
-        self.counted.token_cached = Some(false);
-        self.check_token(engine, text, now)
-    }
-
-    /// The token up to its signature.
-    fn check_token(&mut self, engine: &mut Engine, text: &str, now: Now) -> Result<Step, Refusal> {
-        let limits = &engine.config.limits;
-        let token_limits = TokenLimits { max_bytes: limits.token_bytes, ..TokenLimits::default() };
-        let compact = Compact::parse(text, &token_limits)?;
-        let issuer = engine.issuer(compact.claimed_issuer()).ok_or(TokenError::IssuerUnknown)?;
-        let unverified = match Unverified::prepare(compact, &issuer.rules, issuer.keys(now.seconds())) {
-            Ok(unverified) => unverified,
-            Err(error) => {
-                let source = SourceId::Keys(issuer.rules.issuer.clone());
-                let credential = Credential::Token(text.to_owned());
-                return Ok(self.await_keys(engine, error, source, credential, now)?);
-            }
-        };
-        self.has_waited = false;
-        match SignatureQuestion::for_host(&unverified, engine.config.signatures.host) {
-            Some(question) => {
-                self.stage = Stage::TokenSignature(Box::new(unverified), text.to_owned());
-                Ok(Step::Need(Need::Signature(question)))
-            }
-            None => self.verify(engine, unverified, text, None, now),
-        }
-    }
-
-    /// [`RequestView`] → `VerifiedToken` → [`Delegation`]
-    fn verify(
-        &mut self,
-        engine: &mut Engine,
-        unverified: Unverified,
-        text: &str,
-        host: Option<bool>,
-        now: Now,
-    ) -> Result<Step, Refusal> {
-        let token = unverified.verify_with(|_| host, now)?;
-        let issuer = engine.issuer(token.iss()).ok_or(TokenError::IssuerUnknown)?;
-        let delegation = Delegation::resolve(&token, &issuer.rules)?;
-        let identity = Identity::new(&token, delegation);
-        let bytes = identity.bytes(text);
-        let epoch = engine.tokens.epoch();
-        let cached = engine.tokens.insert(epoch, text, token, identity, bytes);
-        self.identified(engine, cached, now)
     }
 
     /// What the request is about, as far as the headers tell, and whether its body is needed.
@@ -217,6 +173,7 @@ impl Exchange {
         identity: Arc<CachedToken<Identity>>,
         now: Now,
     ) -> Result<Step, Refusal> {
+        let granted = identity.derived.grant.is_some();
         self.identity = Some(identity);
         self.bundle = engine.bundle(now.seconds()).cloned();
         let Some(bundle) = &self.bundle else {
@@ -226,7 +183,7 @@ impl Exchange {
         let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
         let reads = bundle.policy.reads();
         let route = Route::find(request, &bundle.catalog);
-        let needed = reads.body || route.body_use(request, reads.arguments) == BodyUse::Meaning;
+        let needed = granted || reads.body || route.body_use(request, reads.arguments) == BodyUse::Meaning;
         if !needed {
             return self.classify(engine, None, false, now);
         }
@@ -280,6 +237,8 @@ impl Exchange {
         self.body = body.unwrap_or_default();
         self.counted.truncated = truncated;
         self.action = Some(action);
+        self.hold_to_grant(engine, now)?;
+        let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
         if request.header(crate::request::APPROVAL_HEADER).is_some() {
             return self.present_approval(engine, now);
         }
@@ -316,6 +275,7 @@ impl Exchange {
             body: Some(&self.body),
             parsed_body: Some(parsed_body),
             truncated: self.counted.truncated,
+            transaction: self.transaction.as_ref().map(|transaction| &transaction.derived),
             action,
             approval: self.approval.as_ref(),
             mode: engine.config.mode,

@@ -13,9 +13,12 @@ use serde_json::{Value, json};
 use super::*;
 use crate::action::tests::effects;
 use crate::effect::{Effect, Reply};
+use crate::engine::SourceId;
 use crate::keys::Algorithm;
 use crate::source::Answer;
 use crate::token::testing::{NOW, Signer, at, claims, with};
+
+mod transaction;
 
 const POLICY: &str = r#"
 package remit.authz

@@ -8,19 +8,23 @@ use serde_json::Value;
 use crate::action::Action;
 use crate::approval::Approval;
 use crate::config::Mode;
-use crate::delegation::{Delegation, Party};
+use crate::delegation::{Delegation, Grant, Party};
 use crate::ids::Now;
 use crate::policy::{Document, Reads};
 use crate::request::{Peer, RequestView};
-use crate::token::VerifiedToken;
+use crate::token::{Carrier, VerifiedToken};
 
 /// What depends on the token alone: made once for each token, and shared by every input that needs it.
 #[derive(Debug)]
 pub struct Identity {
     /// Who acts for whom.
     pub delegation: Delegation,
+    /// What the leaf of its hop list may do.
+    pub grant: Option<Box<Grant>>,
     token: Document,
     delegated: Document,
+    /// Of a transaction token.
+    transaction: Option<Document>,
 }
 
 impl Identity {
@@ -29,7 +33,14 @@ impl Identity {
     pub fn new(token: &VerifiedToken, delegation: Delegation) -> Self {
         let delegated =
             serde_json::to_value(&delegation).map_or_else(|_| Document::null(), Document::from_json_owned);
-        Self { token: token_document(token), delegated, delegation }
+        let transaction = (token.carrier() == Carrier::TxnToken).then(|| transaction_document(token));
+        Self { token: token_document(token), delegated, transaction, delegation, grant: None }
+    }
+
+    /// Whether this comes of a transaction token.
+    #[must_use]
+    pub fn is_transaction(&self) -> bool {
+        self.transaction.is_some()
     }
 
     /// Roughly what it holds, in bytes.
@@ -61,6 +72,22 @@ fn token_document(token: &VerifiedToken) -> Document {
     Document::object(fields)
 }
 
+fn transaction_document(token: &VerifiedToken) -> Document {
+    let mut fields = vec![
+        ("txn", Document::text(token.txn().unwrap_or_default())),
+        ("aud", Document::text(token.aud().first().map_or("", String::as_str))),
+        ("sub", Document::text(token.sub())),
+        ("exp", Document::number_u64(token.exp().0)),
+        ("scope", Document::array(token.scope().iter().map(|item| Document::text(item)))),
+    ];
+    for name in ["req_wl", "tctx", "rctx"] {
+        if let Some(value) = token.claims().get(name) {
+            fields.push((name, Document::from_json(value)));
+        }
+    }
+    Document::object(fields)
+}
+
 /// What the input is made of.
 #[derive(Debug)]
 pub struct Parts<'a> {
@@ -74,6 +101,8 @@ pub struct Parts<'a> {
     pub parsed_body: Option<Value>,
     /// Whether the body was over the limit.
     pub truncated: bool,
+    /// The transaction token that came along with another.
+    pub transaction: Option<&'a Identity>,
     /// What is asked for.
     pub action: &'a Action,
     /// The approval that came with the request.
@@ -108,6 +137,9 @@ impl Asked {
         remit.push(("v", Document::number_u64(1)));
         remit.push(("token", identity.token.clone()));
         remit.push(("delegation", identity.delegated.clone()));
+        if let Some(transaction) = &identity.transaction {
+            remit.push(("transaction", transaction.clone()));
+        }
         // What the request itself shows is in the action; baselines and history are not kept yet.
         remit.push(("signals", Document::map([])));
         let mut fields = self.fields;
@@ -199,6 +231,9 @@ fn remit_fields(parts: &Parts<'_>, reads: &Reads) -> Vec<(&'static str, Document
         vec![("action", action_document(parts.action, reads)), ("mode", Document::text(parts.mode.as_str()))];
     if reads.moment {
         fields.push(("now", Document::number_u64(parts.now.seconds().0)));
+    }
+    if let Some(transaction) = parts.transaction.and_then(|identity| identity.transaction.clone()) {
+        fields.push(("transaction", transaction));
     }
     if let Some(approval) = parts.approval {
         let mut approved = vec![("approver", party_document(&approval.approver))];
@@ -304,6 +339,7 @@ mod tests {
             body: Some(b"text"),
             parsed_body: None,
             truncated: false,
+            transaction: None,
             action: &action,
             approval,
             mode: Mode::Enforce,

@@ -144,6 +144,9 @@ pub struct Remit {
     pub token: Token,
     /// Who acts for whom, and for which task.
     pub delegation: Delegation,
+    /// The verified transaction token, where one came along.
+    #[serde(default)]
+    pub transaction: Option<Transaction>,
     /// What is asked for.
     pub action: Action,
     /// What the action looks like beside a baseline and a history: nothing yet.
@@ -197,17 +200,64 @@ pub struct Delegation {
     /// Who acts now; absent when the token expresses no delegation.
     #[serde(default)]
     pub actor: Option<Party>,
+    /// What acts now: `human`, `service`, `agent` or `unknown`.
+    #[serde(default)]
+    pub actor_kind: Option<String>,
     /// All actors, the current one first.
     pub chain: Vec<Party>,
     /// How many actors there are.
     pub depth: usize,
-    /// What proves that each hop narrowed: `asserted`.
+    /// Whether the issuer says that these are all actors.
+    pub chain_complete: bool,
+    /// What proves that each hop narrowed: `asserted`, `receipts` or `hop_list`.
     pub evidence: String,
     /// Whether a human is at the root.
     pub traceable: bool,
     /// The task, where the token names one.
     #[serde(default)]
     pub task: Option<Task>,
+    /// The digest of the prompt that the agent works on.
+    #[serde(default)]
+    pub prompt_digest: Option<PromptDigest>,
+}
+
+/// The salted digest of a prompt.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PromptDigest {
+    /// `sha-256`.
+    pub alg: String,
+    /// base64url.
+    pub salt: String,
+    /// base64url.
+    pub digest: String,
+}
+
+/// A verified transaction token, where one came along.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Transaction {
+    /// The transaction.
+    pub txn: String,
+    /// The trust domain.
+    pub aud: String,
+    /// The principal in it.
+    pub sub: String,
+    /// Expiry, in seconds since the Unix epoch.
+    pub exp: u64,
+    /// What it is for.
+    pub scope: Vec<String>,
+    /// The workload that asked for it.
+    #[serde(default)]
+    pub req_wl: Option<String>,
+    /// What stays the same along the chain of calls.
+    #[serde(default)]
+    pub tctx: Option<BTreeMap<String, Value>>,
+    /// The circumstances of the request that began it.
+    #[serde(default)]
+    pub rctx: Option<BTreeMap<String, Value>>,
 }
 
 /// The identity at the root.

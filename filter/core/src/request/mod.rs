@@ -25,12 +25,14 @@ const OVERRIDES: [&str; 5] =
     ["x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url"];
 
 /// Headers that mean one thing: a second one, and readers differ in which they take.
-const SINGLE: [&str; 15] = [
+const SINGLE: [&str; 17] = [
     ":authority",
     ":method",
     ":path",
     ":scheme",
     "agent-approval",
+    "agent-hop-proof",
+    "agent-hops",
     "content-encoding",
     "content-length",
     "content-type",

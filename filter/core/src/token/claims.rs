@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::{Compact, IssuerRules, Rounding, TokenError, numeric_date};
+use super::{Attenuation, Carrier, Compact, IssuerRules, Profile, Rounding, TokenError, numeric_date};
 use crate::ids::{Now, UnixSeconds};
 use crate::keys::Algorithm;
 
@@ -26,6 +26,8 @@ pub struct VerifiedToken {
     client_id: Option<String>,
     scope: Vec<String>,
     #[serde(skip)]
+    txn: Option<String>,
+    #[serde(skip)]
     acr: Option<String>,
     #[serde(skip)]
     auth_time: Option<UnixSeconds>,
@@ -38,6 +40,8 @@ pub struct VerifiedToken {
     digest: [u8; 32],
     #[serde(skip)]
     skew: u64,
+    #[serde(skip)]
+    carrier: Carrier,
 }
 
 impl VerifiedToken {
@@ -49,7 +53,11 @@ impl VerifiedToken {
     ) -> Result<Self, TokenError> {
         let Compact { claims, kid, signed, claimed_issuer: iss, .. } = compact;
         // A token that is bound to a key needs a proof of that key, which is not read yet (RFC 7800 section 3.1).
-        if claims.contains_key("cnf") {
+        // The key of a hop list's root is another thing: its proof comes with each action.
+        let hops = rules.attenuation == Attenuation::HopList;
+        let is_holder = |cnf: &Map<String, Value>| cnf.len() == 1 && cnf.contains_key("jwk");
+        let binds = |cnf: &Value| !(hops && cnf.as_object().is_some_and(is_holder));
+        if claims.get("cnf").is_some_and(binds) {
             return Err(TokenError::Bound);
         }
         let exp = date(&claims, "exp", Rounding::Down)?.ok_or(TokenError::ClaimMissing { claim: "exp" })?;
@@ -65,8 +73,9 @@ impl VerifiedToken {
             iat,
             nbf: date(&claims, "nbf", Rounding::Up)?,
             jti: text(&claims, "jti")?,
-            client_id: text(&claims, "client_id")?,
-            scope: scope(&claims)?,
+            client_id: client(&claims)?,
+            txn: text(&claims, "txn")?,
+            scope: scope(&claims, rules.profile)?,
             acr: text(&claims, "acr")?,
             auth_time: date(&claims, "auth_time", Rounding::Down)?,
             kid,
@@ -74,10 +83,15 @@ impl VerifiedToken {
             lifetime_seconds: exp.since(iat),
             digest: Sha256::digest(signed.as_bytes()).into(),
             skew: rules.skew(),
+            carrier: rules.carrier,
             claims,
         };
-        // More than one audience would let each of them replay the token at the others.
-        if token.aud.as_slice() != std::slice::from_ref(&rules.audience) {
+        if token.carrier == Carrier::TxnToken {
+            token.check_transaction()?;
+        }
+        // More than one audience lets each of them replay the token at the others.
+        let others_too = rules.multiple_audiences && token.aud.contains(&rules.audience);
+        if !others_too && token.aud.as_slice() != std::slice::from_ref(&rules.audience) {
             return Err(TokenError::AudienceMismatch);
         }
         let (seconds, limit) = (token.lifetime_seconds, rules.max_lifetime_seconds);
@@ -86,6 +100,21 @@ impl VerifiedToken {
         }
         token.times_hold(now)?;
         Ok(token)
+    }
+
+    /// draft-ietf-oauth-transaction-tokens: `txn`, and the claims that only transaction tokens have.
+    fn check_transaction(&self) -> Result<(), TokenError> {
+        if self.txn.is_none() {
+            return Err(TokenError::ClaimMissing { claim: "txn" });
+        }
+        text(&self.claims, "req_wl")?;
+        match ["tctx", "rctx"]
+            .into_iter()
+            .find(|claim| self.claims.get(*claim).is_some_and(|v| !v.is_object()))
+        {
+            Some(claim) => Err(TokenError::ClaimMalformed { claim }),
+            None => Ok(()),
+        }
     }
 
     /// Checks the token's times again, at `now`.
@@ -121,7 +150,7 @@ impl VerifiedToken {
         &self.sub
     }
 
-    /// `aud`: exactly the issuer's configured audience.
+    /// `aud`: the issuer's configured audience, and others where its rules allow them.
     #[must_use]
     pub fn aud(&self) -> &[String] {
         &self.aud
@@ -151,13 +180,25 @@ impl VerifiedToken {
         self.jti.as_deref()
     }
 
-    /// `client_id`: the OAuth client, which is not the actor.
+    /// `client_id`, `azp` or `appid`: the OAuth client, which is not the actor.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
         self.client_id.as_deref()
     }
 
-    /// `scope`, split at the spaces; empty when the claim is absent.
+    /// `txn`: the transaction that the token is part of (RFC 8417 section 2.2).
+    #[must_use]
+    pub fn txn(&self) -> Option<&str> {
+        self.txn.as_deref()
+    }
+
+    /// The header that it came in.
+    #[must_use]
+    pub fn carrier(&self) -> Carrier {
+        self.carrier
+    }
+
+    /// `scope` (Microsoft Entra: `scp`), split at the spaces; empty when the claim is absent.
     #[must_use]
     pub fn scope(&self) -> &[String] {
         &self.scope
@@ -233,12 +274,26 @@ fn audience(claims: &Map<String, Value>) -> Result<Vec<String>, TokenError> {
     }
 }
 
+/// The client has several names; those that a token gives must be the same.
+fn client(claims: &Map<String, Value>) -> Result<Option<String>, TokenError> {
+    let mut found = None;
+    for claim in ["client_id", "azp", "appid"] {
+        let Some(client) = text(claims, claim)? else { continue };
+        if found.replace(client).is_some_and(|earlier| found.as_ref() != Some(&earlier)) {
+            return Err(TokenError::ClaimMalformed { claim });
+        }
+    }
+    Ok(found)
+}
+
 /// RFC 6749 section 3.3: scope tokens with single spaces between them.
-fn scope(claims: &Map<String, Value>) -> Result<Vec<String>, TokenError> {
-    let malformed = || TokenError::ClaimMalformed { claim: "scope" };
-    let Some(value) = claims.get("scope") else { return Ok(Vec::new()) };
+fn scope(claims: &Map<String, Value>, profile: Profile) -> Result<Vec<String>, TokenError> {
+    let claim = if profile == Profile::Entra { "scp" } else { "scope" };
+    let malformed = || TokenError::ClaimMalformed { claim };
+    let Some(value) = claims.get(claim) else { return Ok(Vec::new()) };
     let text = value.as_str().ok_or_else(malformed)?;
-    if text.is_empty() {
+    // Entra writes `/` where there is none.
+    if text.is_empty() || profile == Profile::Entra && text == "/" {
         return Ok(Vec::new());
     }
     let is_scope_char = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);

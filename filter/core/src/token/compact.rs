@@ -5,8 +5,10 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
-use super::{TokenError, TokenFault};
+use super::{TokenError, TokenFault, is_type};
+use crate::keys::{Algorithm, Key};
 
 /// How much of a token is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +49,15 @@ impl Compact {
     /// that bring their own key or must be understood; [`TokenError::ClaimMissing`] and
     /// [`TokenError::ClaimMalformed`] for `iss`.
     pub fn parse(token: &str, limits: &TokenLimits) -> Result<Self, TokenError> {
+        Self::parse_pinned(token, limits, None)
+    }
+
+    /// As [`Compact::parse`], with the issuer that a token without `iss` is of, if there may be such tokens.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Compact::parse`].
+    pub fn parse_pinned(token: &str, limits: &TokenLimits, pinned: Option<&str>) -> Result<Self, TokenError> {
         if token.len() > limits.max_bytes {
             return Err(TokenError::TooLarge { limit: limits.max_bytes });
         }
@@ -64,10 +75,11 @@ impl Compact {
             return Err(TokenError::HeaderRefused { parameter: "alg" });
         }
         let claims = object("payload", payload, limits)?;
-        let claimed_issuer = match claims.get("iss") {
-            None => return Err(TokenError::ClaimMissing { claim: "iss" }),
-            Some(Value::String(issuer)) => issuer.clone(),
-            Some(_) => return Err(TokenError::ClaimMalformed { claim: "iss" }),
+        let claimed_issuer = match (claims.get("iss"), pinned) {
+            (None, None) => return Err(TokenError::ClaimMissing { claim: "iss" }),
+            (None, Some(pinned)) => pinned.to_owned(),
+            (Some(Value::String(issuer)), _) => issuer.clone(),
+            (Some(_), _) => return Err(TokenError::ClaimMalformed { claim: "iss" }),
         };
         Ok(Self {
             algorithm,
@@ -84,6 +96,31 @@ impl Compact {
     #[must_use]
     pub fn claimed_issuer(&self) -> &str {
         &self.claimed_issuer
+    }
+}
+
+impl Compact {
+    /// The claims, where `typ` is this one and the signature is the key's: for what comes within or beside a token.
+    pub(crate) fn opened_by(
+        &self,
+        typ: &str,
+        algorithms: &[Algorithm],
+        key: &Key,
+    ) -> Option<&Map<String, Value>> {
+        let algorithm = Algorithm::parse(&self.algorithm).filter(|found| algorithms.contains(found))?;
+        let is_typed = self.typ.as_deref().is_some_and(|found| is_type(found, typ));
+        let valid = is_typed && key.verify(algorithm, self.signed.as_bytes(), &self.signature);
+        valid.then_some(&self.claims)
+    }
+
+    /// `kid` of the header, not yet believed.
+    pub(crate) fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    /// SHA-256 of the JWS signing input.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.signed.as_bytes()).into()
     }
 }
 

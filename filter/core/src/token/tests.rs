@@ -227,7 +227,14 @@ fn claims_are_read_strictly() {
         (json!({ "scope": "a\tb" }), "claim_malformed"),
         (json!({ "acr": 1 }), "claim_malformed"),
         (json!({ "auth_time": "1" }), "claim_malformed"),
-        (json!({ "nonce": 7, "azp": [] }), "accepted"),
+        (json!({ "nonce": 7 }), "accepted"),
+        (json!({ "azp": [] }), "claim_malformed"),
+        (json!({ "azp": "console", "appid": "console" }), "accepted"),
+        (json!({ "azp": "other" }), "claim_malformed"),
+        (json!({ "client_id": null, "azp": "a", "appid": "b" }), "claim_malformed"),
+        (json!({ "txn": "t-1", "tctx": 7, "rctx": [], "req_wl": {} }), "accepted"),
+        (json!({ "txn": 7 }), "claim_malformed"),
+        (json!({ "txn": "" }), "claim_malformed"),
         (json!({ "exp": null }), "claim_missing"),
         (json!({ "iat": null }), "claim_missing"),
         (json!({ "exp": "1773842831" }), "claim_malformed"),
@@ -254,6 +261,43 @@ fn claims_are_read_strictly() {
         let token = signer.token(&with(claims(), &changes));
         assert_eq!(reason(verify(&token, &signer.rules(), &signer.key_set())), expected, "{changes}");
     }
+}
+
+#[test]
+fn other_audiences_are_accepted_where_that_is_configured() {
+    let signer = Signer::new(Algorithm::Hs256, "k1");
+    let rules = Arc::new(IssuerRules { multiple_audiences: true, ..(*signer.rules()).clone() });
+    for (aud, expected) in [
+        (json!(AUDIENCE), "accepted"),
+        (json!([AUDIENCE, "https://other.example"]), "accepted"),
+        (json!(["https://other.example"]), "audience_mismatch"),
+        (json!("https://other.example"), "audience_mismatch"),
+        (json!([AUDIENCE, 7]), "claim_malformed"),
+        (json!([]), "claim_malformed"),
+    ] {
+        let token = signer.token(&with(claims(), &json!({ "aud": aud })));
+        assert_eq!(reason(verify(&token, &rules, &signer.key_set())), expected, "{aud}");
+    }
+}
+
+#[test]
+fn the_client_has_several_names_and_scopes_two() {
+    let signer = Signer::new(Algorithm::Hs256, "k1");
+    let entra = Arc::new(IssuerRules { profile: Profile::Entra, ..(*signer.rules()).clone() });
+    for (changes, rules, client, scope) in [
+        (json!({}), signer.rules(), "console", vec!["forum:read", "forum:write"]),
+        (json!({ "client_id": null, "azp": "a" }), signer.rules(), "a", vec!["forum:read", "forum:write"]),
+        (json!({ "client_id": null, "appid": "b", "scp": "/" }), Arc::clone(&entra), "b", vec![]),
+        (json!({ "scp": "Mail.Read" }), Arc::clone(&entra), "console", vec!["Mail.Read"]),
+        (json!({ "scp": "Mail.Read" }), signer.rules(), "console", vec!["forum:read", "forum:write"]),
+    ] {
+        let token = signer.token(&with(claims(), &changes));
+        let token = verify(&token, &rules, &signer.key_set()).unwrap();
+        assert_eq!(token.client_id(), Some(client), "{changes}");
+        assert_eq!(token.scope(), scope, "{changes}");
+    }
+    let arrays = signer.token(&with(claims(), &json!({ "scp": ["Mail.Read"] })));
+    assert_eq!(reason(verify(&arrays, &entra, &signer.key_set())), "claim_malformed");
 }
 
 #[test]

@@ -1,0 +1,72 @@
+//! What happens when something fails, and how a denial looks.
+
+use serde::{Deserialize, Serialize};
+
+/// What happens when a decision cannot be made as usual.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Failures {
+    /// No bundle is in force: not fetched yet, refused, or older than its maximum age.
+    pub no_bundle: FailureMode,
+    /// The policy is undefined, contradicts itself, fails, or returns something that is no decision.
+    pub evaluation: FailureMode,
+    /// The policy ran over its instructions or its time.
+    pub budget_exhausted: FailureMode,
+    /// The body is larger than `limits.body_bytes`.
+    pub body_too_large: BodyTooLarge,
+}
+
+/// Deny or allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum FailureMode {
+    /// Nothing is forwarded.
+    #[default]
+    Deny,
+    /// The request is forwarded; audit says why.
+    Allow,
+}
+
+/// What happens to a body over the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum BodyTooLarge {
+    /// 413.
+    #[default]
+    Deny,
+    /// The policy decides without the body, and sees `truncated_body`.
+    DecideWithout,
+}
+
+/// How signatures are verified.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Signatures {
+    /// Let the proxy's foreign function `verify_signature` do ES256, ES384, RS256, RS384 and RS512 where it exists.
+    pub host: bool,
+}
+
+impl Default for Signatures {
+    fn default() -> Self {
+        Self { host: true }
+    }
+}
+
+/// How denials look.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Denials {
+    /// HTTP status that carries a JSON-RPC error to MCP clients: 403 (default) or 200, which some SDKs need.
+    pub mcp_status: u16,
+}
+
+impl Default for Denials {
+    fn default() -> Self {
+        Self { mcp_status: 403 }
+    }
+}
