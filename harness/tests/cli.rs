@@ -66,8 +66,8 @@ fn what_is_not_as_expected_is_explained() {
     }
     let capture = std::fs::read_to_string(scenario.join("capture.jsonl")).unwrap();
     let changed = capture.replacen(
-        r#""reasons": ["approval_spent"], "status": 403"#,
-        r#""reasons": [], "status": 200"#,
+        r#""reasons": ["approval_spent"], "status": 200"#,
+        r#""reasons": [], "status": 403"#,
         1,
     );
     assert_ne!(capture, changed);
@@ -79,7 +79,7 @@ fn what_is_not_as_expected_is_explained() {
         "1 not as expected",
         "✗ approval-replayed (14:06:11, posts it once more with the same approval)",
         "reasons: expected none, got approval_spent",
-        "status: expected 200, got 403",
+        "status: expected 403, got 200",
     ] {
         assert!(table.contains(part), "{part}\n{table}");
     }

@@ -8,6 +8,7 @@ pub mod envoy_config;
 mod exports;
 pub mod http;
 pub mod playground;
+pub mod python;
 pub mod scenario;
 pub mod test;
 pub mod tidy;

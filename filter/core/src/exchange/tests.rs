@@ -113,7 +113,7 @@ impl World {
         let (idp, approvals) = (Signer::new(Algorithm::Es256, "k1"), Signer::new(Algorithm::EdDsa, "a1"));
         let bundle = base64::engine::general_purpose::STANDARD.encode(targz(policy));
         let document = json!({
-            "version": 1, "resource": "https://tools.example",
+            "version": 1, "resource": "https://tools.example", "denials": {"mcp_status": 403},
             "issuers": [{"issuer": "https://idp.example", "algorithms": ["ES256"],
                          "keys": {"inline": {"keys": [idp.jwk()]}}}],
             "approvals": {"status_url": "https://approvals.example/{challenge}", "issuers": [
