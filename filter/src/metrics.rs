@@ -41,6 +41,11 @@ impl Metrics {
             Some(false) => self.count("remit.decision_cache.result.miss"),
             None => {}
         }
+        match conclusion.counted.registered {
+            Some(true) => self.count("remit.agents.registered.true"),
+            Some(false) => self.count("remit.agents.registered.false"),
+            None => {}
+        }
         if conclusion.counted.evaluated
             && let Some(id) = self.id(MetricType::Histogram, "remit.evaluation_us")
         {

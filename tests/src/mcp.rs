@@ -85,7 +85,7 @@ impl Server {
     /// When it does not say where it listens.
     pub fn start(python: &Path) -> Result<Self> {
         let (script, stdin) = Script::start(python, "server.py", &[])?;
-        let port = script.line()?["port"].as_u64().context("no port")?;
+        let port = script.line()?.get("port").and_then(Value::as_u64).context("no port")?;
         Ok(Self { script, _stdin: stdin, port: u16::try_from(port)? })
     }
 

@@ -168,6 +168,7 @@ fn stages(criterion: &mut Criterion) -> Result<(), Failure> {
         body: Some(&fixture.body),
         parsed_body: None,
         truncated: false,
+        registration: remit_core::registry::Registration::Registered,
         action: &action,
         approval: None,
         mode: Mode::Enforce,

@@ -137,6 +137,13 @@ impl DelegationError {
 }
 
 impl Delegation {
+    /// The agent: the current actor, or a principal that acts for itself and is no person.
+    #[must_use]
+    pub fn agent(&self) -> Option<&Party> {
+        let alone = (self.principal.kind != PrincipalKind::Human).then_some(&self.principal.party);
+        self.actor.as_ref().or(alone)
+    }
+
     /// Reads the delegation out of a verified token.
     ///
     /// A token without `act` gives a delegation without an actor, which is the policy's to refuse. `may_act`, and

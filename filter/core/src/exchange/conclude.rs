@@ -13,6 +13,7 @@ use crate::engine::Engine;
 use crate::ids::{Now, ReasonCode};
 use crate::reason;
 use crate::request::RequestError;
+use crate::revocation::Revoked;
 use crate::token::TokenError;
 
 /// What an exchange ends with. The shell writes the record before it carries out the effect.
@@ -41,6 +42,8 @@ pub struct Counted {
     pub token_cached: Option<bool>,
     /// Whether the decision on an equal input was still known; `None` where decisions are not remembered.
     pub decision_remembered: Option<bool>,
+    /// Whether the agent is registered; `None` where no agent or no bundle is known.
+    pub registered: Option<bool>,
     /// Whether the policy was evaluated.
     pub evaluated: bool,
     /// Whether the body was over the limit and the policy decided without it.
@@ -102,6 +105,14 @@ impl From<DelegationError> for Refusal {
     }
 }
 
+impl From<Revoked> for Refusal {
+    fn from(revoked: Revoked) -> Self {
+        let (status, credential) =
+            if revoked.is_invalid_token() { (401, Some(Credential::Invalid)) } else { (403, None) };
+        Self { reason: revoked.reason(), status, credential, detail: Some(revoked.to_string()) }
+    }
+}
+
 impl From<ActionError> for Refusal {
     fn from(error: ActionError) -> Self {
         Self {
@@ -157,6 +168,10 @@ impl Exchange {
         if let Some(delegation) = delegation {
             record.delegated(delegation);
         }
+        if let Some(identity) = &self.identity {
+            record.authorized_by(identity.derived.audited.clone());
+        }
+        record.registered(self.counted.registered);
         if let Some(action) = &self.action {
             record.acted(action);
         }

@@ -24,6 +24,7 @@ use crate::input::{self, Identity, Parts};
 use crate::json;
 use crate::policy::EvaluationError;
 use crate::reason;
+use crate::registry::Registration;
 use crate::request::{Peer, RequestView, is_own};
 use crate::token::{CachedToken, Compact, TokenError, TokenLimits, Unverified, bearer};
 
@@ -43,6 +44,7 @@ pub struct Exchange {
     own_headers: Vec<String>,
     peer: Option<Peer>,
     identity: Option<Arc<CachedToken<Identity>>>,
+    registration: Registration,
     action: Option<Action>,
     body: Vec<u8>,
     body_sha256: Option<String>,
@@ -89,6 +91,7 @@ impl Exchange {
             own_headers: Vec::new(),
             peer: None,
             identity: None,
+            registration: Registration::Unregistered,
             action: None,
             body: Vec::new(),
             body_sha256: None,
@@ -202,6 +205,16 @@ impl Exchange {
             let decision = Decision::of_failure(reason::NO_BUNDLE, engine.config.failures.no_bundle, 503);
             return Ok(self.conclude(engine, decision, None, now));
         };
+        if let Some(identity) = &self.identity {
+            let delegation = &identity.derived.delegation;
+            let agent = delegation.agent();
+            self.registration =
+                agent.map_or(self.registration, |agent| bundle.registry.state(agent, now.seconds()));
+            self.counted.registered = agent.map(|_| self.registration == Registration::Registered);
+            if let Some(revoked) = bundle.revoked.of_request(&identity.token, delegation) {
+                return Err(revoked.into());
+            }
+        }
         let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
         let reads = bundle.policy.reads();
         let route = Route::find(request, &bundle.catalog);
@@ -295,6 +308,7 @@ impl Exchange {
             body: Some(&self.body),
             parsed_body: Some(parsed_body),
             truncated: self.counted.truncated,
+            registration: self.registration,
             action,
             approval: self.approval.as_ref(),
             mode: engine.config.mode,

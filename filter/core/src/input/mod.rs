@@ -7,10 +7,12 @@ use serde_json::Value;
 
 use crate::action::Action;
 use crate::approval::Approval;
+use crate::audit::AuditedToken;
 use crate::config::Mode;
 use crate::delegation::{Delegation, Party};
 use crate::ids::Now;
 use crate::policy::{Document, Reads};
+use crate::registry::Registration;
 use crate::request::{Peer, RequestView};
 use crate::token::VerifiedToken;
 
@@ -19,6 +21,8 @@ use crate::token::VerifiedToken;
 pub struct Identity {
     /// Who acts for whom.
     pub delegation: Delegation,
+    /// What records keep of the token.
+    pub audited: AuditedToken,
     token: Document,
     delegated: Document,
 }
@@ -29,7 +33,7 @@ impl Identity {
     pub fn new(token: &VerifiedToken, delegation: Delegation) -> Self {
         let delegated =
             serde_json::to_value(&delegation).map_or_else(|_| Document::null(), Document::from_json_owned);
-        Self { token: token_document(token), delegated, delegation }
+        Self { token: token_document(token), audited: AuditedToken::of(token), delegated, delegation }
     }
 
     /// Roughly what it holds, in bytes.
@@ -74,6 +78,8 @@ pub struct Parts<'a> {
     pub parsed_body: Option<Value>,
     /// Whether the body was over the limit.
     pub truncated: bool,
+    /// Whether the agent is registered.
+    pub registration: Registration,
     /// What is asked for.
     pub action: &'a Action,
     /// The approval that came with the request.
@@ -195,8 +201,12 @@ fn request_document(parts: &Parts<'_>, reads: &Reads) -> Document {
 }
 
 fn remit_fields(parts: &Parts<'_>, reads: &Reads) -> Vec<(&'static str, Document)> {
-    let mut fields =
-        vec![("action", action_document(parts.action, reads)), ("mode", Document::text(parts.mode.as_str()))];
+    let mut fields = vec![
+        ("action", action_document(parts.action, reads)),
+        ("mode", Document::text(parts.mode.as_str())),
+        // Changes with time, so it belongs to the request and not to the token.
+        ("registration", Document::text(parts.registration.as_str())),
+    ];
     if reads.moment {
         fields.push(("now", Document::number_u64(parts.now.seconds().0)));
     }
@@ -304,6 +314,7 @@ mod tests {
             body: Some(b"text"),
             parsed_body: None,
             truncated: false,
+            registration: Registration::Registered,
             action: &action,
             approval,
             mode: Mode::Enforce,

@@ -144,6 +144,8 @@ pub struct Remit {
     pub token: Token,
     /// Who acts for whom, and for which task.
     pub delegation: Delegation,
+    /// Whether the agent is in `data.remit.registry`.
+    pub registration: Registration,
     /// What is asked for.
     pub action: Action,
     /// What the action looks like beside a baseline and a history: nothing yet.
@@ -151,6 +153,19 @@ pub struct Remit {
     /// A verified approval for exactly this action, whose challenge is open.
     #[serde(default)]
     pub approval: Option<Approval>,
+}
+
+/// Whether an agent is registered.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Registration {
+    /// It is.
+    Registered,
+    /// It was, and that has ended.
+    Expired,
+    /// Nobody answers for it, or there is no agent.
+    Unregistered,
 }
 
 /// A verified token.

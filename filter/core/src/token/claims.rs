@@ -29,6 +29,8 @@ pub struct VerifiedToken {
     acr: Option<String>,
     #[serde(skip)]
     auth_time: Option<UnixSeconds>,
+    #[serde(skip)]
+    typ: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kid: Option<String>,
     alg: Algorithm,
@@ -47,7 +49,7 @@ impl VerifiedToken {
         rules: &IssuerRules,
         now: Now,
     ) -> Result<Self, TokenError> {
-        let Compact { claims, kid, signed, claimed_issuer: iss, .. } = compact;
+        let Compact { claims, kid, typ, signed, claimed_issuer: iss, .. } = compact;
         // A token that is bound to a key needs a proof of that key, which is not read yet (RFC 7800 section 3.1).
         if claims.contains_key("cnf") {
             return Err(TokenError::Bound);
@@ -69,6 +71,7 @@ impl VerifiedToken {
             scope: scope(&claims)?,
             acr: text(&claims, "acr")?,
             auth_time: date(&claims, "auth_time", Rounding::Down)?,
+            typ,
             kid,
             alg,
             lifetime_seconds: exp.since(iat),
@@ -119,6 +122,12 @@ impl VerifiedToken {
     #[must_use]
     pub fn sub(&self) -> &str {
         &self.sub
+    }
+
+    /// `typ` of its header, as it came.
+    #[must_use]
+    pub fn typ(&self) -> Option<&str> {
+        self.typ.as_deref()
     }
 
     /// `aud`: exactly the issuer's configured audience.
