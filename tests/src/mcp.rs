@@ -1,5 +1,6 @@
-//! Server and client of the official MCP SDK for Python, as processes that speak a line of JSON at a time.
+//! Server and clients of the official MCP SDKs, as processes that speak a line of JSON at a time.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -8,20 +9,48 @@ use std::thread;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use xtask::python;
+use xtask::{node, python, workspace};
 
 use crate::proxy::SOON;
 use crate::world::FORUM;
 
-/// The release that is tested with, from PyPI.
-pub const PINNED: &str = "mcp==1.30.0";
+/// The release of the SDK for Python that is tested with, from PyPI.
+pub const PYTHON: &str = "mcp==1.30.0";
+/// The release of the SDK for TypeScript that is tested with, from npm.
+pub const TYPESCRIPT: &str = "@modelcontextprotocol/sdk@1.32.2";
 
-/// The Python that has the SDK, installed on the first call.
-///
-/// # Errors
-/// When there is no Python 3, or no package index.
-pub fn python() -> Result<PathBuf> {
-    Ok(python::environment("mcp-venv", PINNED)?.join("bin/python3"))
+/// What runs a script that uses an SDK.
+#[derive(Debug, Clone)]
+pub struct Sdk {
+    program: PathBuf,
+    client: PathBuf,
+}
+
+impl Sdk {
+    /// The SDK for Python, installed on the first call. It has the server too.
+    ///
+    /// # Errors
+    /// When there is no Python 3, or no package index.
+    pub fn python() -> Result<Self> {
+        let program = python::environment("mcp-venv", PYTHON)?.join("bin/python3");
+        Ok(Self { program, client: script("client.py") })
+    }
+
+    /// The SDK for TypeScript, installed on the first call.
+    ///
+    /// # Errors
+    /// When there is no Node with npm, or no package registry.
+    pub fn typescript() -> Result<Self> {
+        let folder = node::folder("mcp-node", TYPESCRIPT)?;
+        // Node looks for packages beside the script.
+        let client = folder.join("client.mjs");
+        workspace::write_if_changed(&client, &fs::read(script("client.mjs"))?)?;
+        Ok(Self { program: PathBuf::from("node"), client })
+    }
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("mcp").join(name)
 }
 
 /// A process of the tests' own. Ends when dropped.
@@ -32,10 +61,9 @@ struct Script {
 }
 
 impl Script {
-    fn start(python: &Path, name: &str, arguments: &[&str]) -> Result<(Self, ChildStdin)> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("mcp").join(name);
-        let mut child = Command::new(python)
-            .arg(&script)
+    fn start(program: &Path, script: &Path, arguments: &[&str]) -> Result<(Self, ChildStdin)> {
+        let mut child = Command::new(program)
+            .arg(script)
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -83,8 +111,8 @@ impl Server {
     ///
     /// # Errors
     /// When it does not say where it listens.
-    pub fn start(python: &Path) -> Result<Self> {
-        let (script, stdin) = Script::start(python, "server.py", &[])?;
+    pub fn start(python: &Sdk) -> Result<Self> {
+        let (script, stdin) = Script::start(&python.program, &script("server.py"), &[])?;
         let port = script.line()?.get("port").and_then(Value::as_u64).context("no port")?;
         Ok(Self { script, _stdin: stdin, port: u16::try_from(port)? })
     }
@@ -108,9 +136,9 @@ impl Client {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start(python: &Path, port: u16) -> Result<Self> {
+    pub fn start(sdk: &Sdk, port: u16) -> Result<Self> {
         let url = format!("http://127.0.0.1:{port}/mcp");
-        let (script, stdin) = Script::start(python, "client.py", &[&url, FORUM])?;
+        let (script, stdin) = Script::start(&sdk.program, &sdk.client, &[&url, FORUM])?;
         Ok(Self { script, stdin: Some(stdin) })
     }
 

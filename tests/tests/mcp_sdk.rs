@@ -1,23 +1,28 @@
-//! The official MCP SDK on both sides of the proxy: what is allowed works as without it, and a denial is an error of the
+//! The official MCP SDKs on both sides of the proxy: what is allowed works as without it, and a denial is an error of the
 //! call, not the end of the session.
-#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that fails says where"
+)]
 
 use std::io::Write as _;
-use std::path::PathBuf;
 
 use remit_core::effect::{MCP_APPROVAL_REQUIRED, MCP_DENIED};
-use remit_tests::mcp::{Client, Server, python};
+use remit_tests::mcp::{Client, Sdk, Server};
 use remit_tests::proxy::{Options, Proxy};
 use remit_tests::world::{World, now};
 use serde_json::{Value, json};
 
-/// The SDK; `None`, and a loud word, where it cannot be had.
-fn sdk() -> Option<PathBuf> {
-    match python() {
-        Ok(python) => Some(python),
+/// An SDK; `None`, and a loud word, where it cannot be had. With `REMIT_REQUIRE_SDKS` set that is a failure.
+fn had(sdk: anyhow::Result<Sdk>) -> Option<Sdk> {
+    match sdk {
+        Ok(sdk) => Some(sdk),
+        Err(error) if std::env::var_os("REMIT_REQUIRE_SDKS").is_some() => panic!("{error:#}"),
         Err(error) => {
             // Past the harness, which keeps the output of tests that pass.
-            let _ = writeln!(std::io::stderr(), "\nskipped: tests with the MCP SDK: {error:#}\n");
+            let _ = writeln!(std::io::stderr(), "\nskipped: a test with an MCP SDK: {error:#}\n");
             None
         }
     }
@@ -30,8 +35,8 @@ fn started(world: &World, name: &'static str, server: &Server, changes: Value) -
 }
 
 /// A client whose session is initialised.
-fn connected(python: &std::path::Path, proxy: &Proxy, tokens: &[&str]) -> Client {
-    let mut client = Client::start(python, proxy.port).unwrap();
+fn connected(sdk: &Sdk, proxy: &Proxy, tokens: &[&str]) -> Client {
+    let mut client = Client::start(sdk, proxy.port).unwrap();
     client.present(tokens).unwrap();
     let session = client.ask(&json!({"do": "initialize"})).unwrap();
     assert_eq!(session.get("server"), Some(&json!("forum")), "{session}");
@@ -45,13 +50,23 @@ fn read(client: &mut Client) {
 }
 
 #[test]
-fn a_session_survives_its_denials() {
-    let Some(python) = sdk() else { return };
+fn a_session_in_python_survives_its_denials() {
+    let Some(python) = had(Sdk::python()) else { return };
+    a_session_survives_its_denials(&python, &python, "mcp-python");
+}
+
+#[test]
+fn a_session_in_typescript_survives_its_denials() {
+    let (Some(python), Some(typescript)) = (had(Sdk::python()), had(Sdk::typescript())) else { return };
+    a_session_survives_its_denials(&python, &typescript, "mcp-typescript");
+}
+
+fn a_session_survives_its_denials(python: &Sdk, sdk: &Sdk, name: &'static str) {
     let world = World::new().unwrap();
-    let server = Server::start(&python).unwrap();
-    let proxy = started(&world, "mcp-session", &server, json!({}));
+    let server = Server::start(python).unwrap();
+    let proxy = started(&world, name, &server, json!({}));
     let token = world.token().unwrap();
-    let mut client = connected(&python, &proxy, &[&token]);
+    let mut client = connected(sdk, &proxy, &[&token]);
 
     let tools = client.ask(&json!({"do": "list"})).unwrap();
     assert_eq!(tools, json!({"tools": ["read_thread", "publish_reply", "explode"]}));
@@ -119,7 +134,7 @@ fn a_session_survives_its_denials() {
 
 #[test]
 fn an_expired_token_is_replaced_by_the_clients_authentication() {
-    let Some(python) = sdk() else { return };
+    let Some(python) = had(Sdk::python()) else { return };
     let world = World::new().unwrap();
     let server = Server::start(&python).unwrap();
     let proxy = started(&world, "mcp-tokens", &server, json!({}));
@@ -142,7 +157,7 @@ fn an_expired_token_is_replaced_by_the_clients_authentication() {
 #[test]
 fn another_status_than_200_breaks_the_session() {
     // Why `denials.mcp_status` is 200 unless somebody knows better.
-    let Some(python) = sdk() else { return };
+    let Some(python) = had(Sdk::python()) else { return };
     let world = World::new().unwrap();
     let server = Server::start(&python).unwrap();
     let proxy = started(&world, "mcp-403", &server, json!({"denials": {"mcp_status": 403}}));
