@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Ending> {
     for path in &arguments.files {
         let name = path.display().to_string();
         let mut progress = |lines: u64| {
-            if is_told && lines % 1024 == 0 && told.elapsed() > TELL_EVERY {
+            if is_told && lines.is_multiple_of(1024) && told.elapsed() > TELL_EVERY {
                 told = Instant::now();
                 any = true;
                 // Progress that cannot be shown is not missed.

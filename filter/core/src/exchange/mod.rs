@@ -205,15 +205,14 @@ impl Exchange {
             let decision = Decision::of_failure(reason::NO_BUNDLE, engine.config.failures.no_bundle, 503);
             return Ok(self.conclude(engine, decision, None, now));
         };
-        if let Some(identity) = &self.identity {
-            let delegation = &identity.derived.delegation;
-            let agent = delegation.agent();
-            self.registration =
-                agent.map_or(self.registration, |agent| bundle.registry.state(agent, now.seconds()));
-            self.counted.registered = agent.map(|_| self.registration == Registration::Registered);
-            if let Some(revoked) = bundle.revoked.of_request(&identity.token, delegation) {
-                return Err(revoked.into());
-            }
+        let identity = self.identity.as_ref().ok_or_else(Refusal::internal)?;
+        let delegation = &identity.derived.delegation;
+        if let Some(agent) = delegation.agent() {
+            self.registration = bundle.registry.state(agent, now.seconds());
+            self.counted.registered = Some(self.registration == Registration::Registered);
+        }
+        if let Some(revoked) = bundle.revoked.of_request(&identity.token, delegation) {
+            return Err(revoked.into());
         }
         let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
         let reads = bundle.policy.reads();
