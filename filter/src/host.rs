@@ -158,6 +158,10 @@ pub(crate) fn answer(num_headers: usize, body_size: usize, limit: usize) -> Answ
     let Some(status) = value(":status").and_then(|status| status.parse().ok()) else {
         return Answer::Nothing;
     };
+    // Envoy answers a call that got nowhere by itself, with 503 or 504; only an origin says when it answered.
+    if matches!(status, 503 | 504) && value("date").is_none() && value("server").is_none() {
+        return Answer::Nothing;
+    }
     let size = body_size.min(limit.saturating_add(1));
     let body =
         hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size).ok().flatten().unwrap_or_default();

@@ -44,6 +44,11 @@ impl Metrics {
         if let Some(wait) = conclusion.counted.key_wait {
             self.count(&format!("remit.key_waits.result.{}", wait.as_str()));
         }
+        match conclusion.counted.registered {
+            Some(true) => self.count("remit.agents.registered.true"),
+            Some(false) => self.count("remit.agents.registered.false"),
+            None => {}
+        }
         if conclusion.counted.evaluated
             && let Some(id) = self.id(MetricType::Histogram, "remit.evaluation_us")
         {

@@ -50,7 +50,11 @@ pub fn check(subject: &Subject) -> Result<InForce> {
 }
 
 /// The archive as it is, or the folders packed.
-fn packed(sources: &[PathBuf]) -> Result<Vec<u8>> {
+///
+/// # Errors
+///
+/// When one cannot be read.
+pub fn packed(sources: &[PathBuf]) -> Result<Vec<u8>> {
     if let [archive] = sources
         && archive.is_file()
     {
@@ -204,6 +208,8 @@ fn in_force(active: &ActiveBundle) -> InForce {
         ("reads", reads),
         ("reason codes", codes),
         ("catalog", catalog(active)),
+        ("registry", counted(active.registry.count(), "agent")),
+        ("kill list", counted(active.revoked.count(), "fact")),
     ]
 }
 

@@ -4,6 +4,7 @@ pub mod capture;
 pub mod challenge;
 pub mod check;
 pub mod host;
+pub mod inventory;
 pub mod keyring;
 pub mod mint;
 pub mod pack;

@@ -66,8 +66,8 @@ fn what_is_not_as_expected_is_explained() {
     }
     let capture = std::fs::read_to_string(scenario.join("capture.jsonl")).unwrap();
     let changed = capture.replacen(
-        r#""reasons": ["approval_spent"], "status": 403"#,
-        r#""reasons": [], "status": 200"#,
+        r#""reasons": ["approval_spent"], "status": 200"#,
+        r#""reasons": [], "status": 403"#,
         1,
     );
     assert_ne!(capture, changed);
@@ -79,7 +79,7 @@ fn what_is_not_as_expected_is_explained() {
         "1 not as expected",
         "✗ approval-replayed (14:06:11, posts it once more with the same approval)",
         "reasons: expected none, got approval_spent",
-        "status: expected 200, got 403",
+        "status: expected 403, got 200",
     ] {
         assert!(table.contains(part), "{part}\n{table}");
     }
@@ -113,7 +113,7 @@ fn policies_are_tested_and_checked() {
     let (status, out, error) = told(&remit(&format!("test {BUNDLE} --verbose")));
     assert_eq!((status, error.as_str()), (Some(0), ""), "{out}");
     assert!(
-        out.contains("data.remit.authz_test.test_approval: PASS (") && out.ends_with("PASS: 24/24\n"),
+        out.contains("data.remit.authz_test.test_approval: PASS (") && out.ends_with("PASS: 26/26\n"),
         "{out}"
     );
 
@@ -133,6 +133,38 @@ fn policies_are_tested_and_checked() {
     let (status, out, _) = told(&remit("check --schema config"));
     let schema: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((status, schema["title"].as_str()), (Some(0), Some("Config")));
+}
+
+#[test]
+fn an_inventory_is_taken() {
+    let capture = format!("inventory {SCENARIO}/capture.jsonl --bundle {SCENARIO}");
+    for (more, expected) in [
+        ("", Some(0)),
+        ("--fail-on unregistered,long-lived,malformed", Some(0)),
+        ("--fail-on unclassified", Some(1)),
+        ("--fail-on unregistered,unused-capability", Some(1)),
+        ("--fail-on long-lived --max-lifetime 599", Some(1)),
+    ] {
+        let (status, out, error) = told(&remit(&format!("{capture} {more}")));
+        assert_eq!((status, error.as_str()), (expected, ""), "{more}\n{out}");
+        assert!(out.starts_with("16 records; 2026-03-18 14:02 to 2026-03-18 14:14\n"), "{out}");
+    }
+    let log = r#"[info][wasm] wasm log remit: {"audit":"remit.audit/1","time":"2026-03-18T14:02:00.000Z","outcome":"deny"}
+[info][main] something else
+{"audit":"remit.audit/1","time":7}
+"#;
+    let (status, out, _) = told(&remit_with("inventory - --format json --fail-on malformed", log));
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(status, Some(1));
+    assert_eq!((json["records"]["count"].as_u64(), json["without_identity"].as_u64()), (Some(1), Some(1)));
+    assert_eq!((json["other_lines"].as_u64(), json["malformed_lines"].as_u64()), (Some(1), Some(1)));
+    assert_eq!(
+        (json["malformed"][0]["file"].as_str(), json["malformed"][0]["line"].as_u64()),
+        (Some("-"), Some(3))
+    );
+    let (status, out, error) = told(&remit("inventory nowhere"));
+    assert_eq!((status, out.as_str()), (Some(2), ""));
+    assert!(error.contains("nowhere\n  No such file"), "{error}");
 }
 
 #[test]

@@ -71,6 +71,8 @@ impl Volatile {
                 ("/time", "<time>"),
                 // Random.
                 ("/decision_id", "<decision>"),
+                // The harness names a token by the time at which it was minted.
+                ("/token/jti", "<jti>"),
                 // Random as well: it names the challenge that an earlier exchange was given.
                 ("/approval/challenge", "<challenge>"),
                 // Of an approval that names the challenge, says the time and has a random signature.

@@ -33,6 +33,8 @@ pub struct Options {
     pub configuration: String,
     /// Number of workers; 0 means 1.
     pub workers: u32,
+    /// Where an upstream of the test's own answers; `None`: [`Proxy::upstream`] does.
+    pub upstream_port: Option<u16>,
     /// Where the cluster `bundles` answers.
     pub bundles_port: Option<u16>,
     /// Where the cluster `keys` answers.
@@ -118,7 +120,7 @@ impl Proxy {
         let mut settings = Settings::default()
             .listener_port(port)
             .admin_port(admin_port)
-            .upstream_port(upstream.port())
+            .upstream_port(options.upstream_port.unwrap_or_else(|| upstream.port()))
             .module(&module()?)
             .configuration(&options.configuration);
         if let Some(port) = options.bundles_port {

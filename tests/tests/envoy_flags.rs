@@ -123,6 +123,8 @@ fn statistics_carry_labels() {
         ("remit_decisions", vec!["outcome=\"deny\"", "enforced=\"true\""], 1),
         ("remit_reasons", vec!["outcome=\"allow\"", "reason=\"within_remit\""], 3),
         ("remit_reasons", vec!["outcome=\"require_approval\"", "reason=\"publishes\""], 1),
+        ("remit_agents", vec!["registered=\"true\""], 4),
+        ("remit_agents", vec!["registered=\"false\""], 0),
         ("remit_errors", vec!["kind=\"token_malformed\""], 1),
         ("remit_token_cache", vec!["result=\"miss\""], 2),
         ("remit_token_cache", vec!["result=\"hit\""], 3),

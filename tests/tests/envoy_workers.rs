@@ -14,7 +14,8 @@ use serde_json::json;
 const CONNECTIONS: usize = 32;
 
 fn start(world: &World, name: &'static str) -> Proxy {
-    let configuration = world.config(json!({}));
+    // A status of its own, so that the one that passes is told from those that are denied.
+    let configuration = world.config(json!({"denials": {"mcp_status": 403}}));
     Proxy::start(&Options { name, configuration, workers: 2, ..Options::default() }).unwrap()
 }
 

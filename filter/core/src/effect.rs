@@ -126,8 +126,7 @@ pub fn reply(decision: &Decision, telling: &Telling<'_>, denials: Denials) -> Re
     let (status, media_type, body) = match (telling.mcp, &decision.body) {
         (_, Some(body)) => (status, None, body.clone()),
         (Some(id), None) => {
-            // A status that a client has to act upon stays; a plain denial may ride on 200 where SDKs need it.
-            let status = if status == 403 { denials.mcp_status } else { status };
+            let status = if id.is_some() { mcp_status(status, denials) } else { status };
             (status, Some("application/json"), rpc_error(decision, id, told))
         }
         (None, None) => (status, Some("application/problem+json"), problem(decision, status, told)),
@@ -136,6 +135,17 @@ pub fn reply(decision: &Decision, telling: &Telling<'_>, denials: Denials) -> Re
         headers.push(("content-type".to_owned(), media_type.to_owned()));
     }
     Reply { status, headers, body }
+}
+
+/// The status under a JSON-RPC error that answers a request. SDKs tear the session down at any but 2xx, so an answer
+/// rides on `denials.mcp_status`; what the client's transport has to act upon (as 401, 429) stays. A notification gets no
+/// answer, and its denial stays an HTTP error (MCP, "Streamable HTTP").
+fn mcp_status(status: u16, denials: Denials) -> u16 {
+    match status {
+        403 => denials.mcp_status,
+        500.. if denials.mcp_status == 200 => 200,
+        other => other,
+    }
 }
 
 /// What both forms of a denial tell.
@@ -253,6 +263,20 @@ mod tests {
         let mcp = reply(&decision, &telling(Some(Some(&id))), Denials { mcp_status: 200 });
         let body: Value = serde_json::from_str(&mcp.body).unwrap();
         assert_eq!((mcp.status, &body["id"], &body["error"]["code"]), (200, &json!("7"), &json!(MCP_DENIED)));
+
+        for (status, mcp_status, expected) in [
+            (403, 200, 200),
+            (500, 200, 200),
+            (503, 200, 200),
+            (401, 200, 401),
+            (429, 200, 429),
+            (403, 403, 403),
+            (500, 403, 500),
+        ] {
+            let decision = Decision::deny(ReasonCode::of("x"), status);
+            let reply = reply(&decision, &telling(Some(Some(&id))), Denials { mcp_status });
+            assert_eq!(reply.status, expected, "{status} {mcp_status}");
+        }
 
         let notification = reply(&decision, &telling(Some(None)), Denials::default());
         let body: Value = serde_json::from_str(&notification.body).unwrap();

@@ -15,11 +15,14 @@ use crate::approval::{APPROVAL_TYPE, MAX_LIFETIME_SECONDS};
 use crate::bundle::{Bundle, BundleError, BundleLimits};
 use crate::config::{BundleSource, Config, ConfigError, Limits};
 use crate::decision::Decision;
+use crate::facts::FactsError;
 use crate::ids::UnixSeconds;
 use crate::input::{Asked, Identity};
 use crate::keys::KeySetError;
 use crate::policy::{Policy, PolicyError, PolicyLimits};
+use crate::registry::Registry;
 use crate::remembered::Remembered;
+use crate::revocation::Revocations;
 use crate::source::Source;
 use crate::token::{Attenuation, CacheLimits, Carrier, IssuerRules, Subjects, TokenCache};
 
@@ -61,6 +64,9 @@ pub enum LoadError {
     /// The catalog in the data.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// The registry or the kill list in the data.
+    #[error(transparent)]
+    Facts(#[from] FactsError),
 }
 
 /// A bundle in force.
@@ -74,6 +80,10 @@ pub struct ActiveBundle {
     pub catalog: Catalog,
     /// What the policy decided on equal inputs: it has nothing to go by but the input and its data.
     pub(crate) decisions: RefCell<Remembered<(u64, Asked), Decision>>,
+    /// The registry of its data.
+    pub registry: Registry,
+    /// The kill list of its data.
+    pub revoked: Revocations,
 }
 
 impl ActiveBundle {
@@ -84,11 +94,15 @@ impl ActiveBundle {
     /// See [`LoadError`].
     pub fn load(bundle: &Bundle, decision: &str, limits: &Limits) -> Result<Self, LoadError> {
         let (entries, bytes) = (limits.decision_cache_entries, limits.decision_cache_bytes);
-        let limits = PolicyLimits { source_bytes: limits.bundle_unpacked_bytes, ..PolicyLimits::default() };
-        let policy = Policy::compile(bundle, decision, &limits)?;
+        let bounds = PolicyLimits { source_bytes: limits.bundle_unpacked_bytes, ..PolicyLimits::default() };
+        let policy = Policy::compile(bundle, decision, &bounds)?;
         let catalog = Catalog::parse(policy.data_at(&["remit", "catalog"]))?;
+        let registry = policy.data_at(&["remit", "registry"]);
+        let registry = Registry::parse(registry.as_ref(), limits.registry_agents)?;
+        let revoked = policy.data_at(&["remit", "revoked"]);
+        let revoked = Revocations::parse(revoked.as_ref(), limits.revoked_entries)?;
         let decisions = RefCell::new(Remembered::new(entries, bytes));
-        Ok(Self { revision: bundle.revision().to_owned(), policy, catalog, decisions })
+        Ok(Self { revision: bundle.revision().to_owned(), policy, catalog, registry, revoked, decisions })
     }
 }
 

@@ -282,6 +282,9 @@ fn shift(name: &str, value: &mut Value, delta: i128) {
             let moved = number.as_i64().map(|time| i128::from(time).saturating_add(delta));
             if let Some(moved) = moved.and_then(|time| i64::try_from(time).ok()) {
                 *value = Value::from(moved);
+            } else if let (Some(time), Ok(delta)) = (number.as_f64(), i32::try_from(delta)) {
+                // NumericDates may have fractions (RFC 7519 section 2). What no i32 holds would lose them.
+                *value = Value::from(time + f64::from(delta));
             }
         }
         Value::Object(members) => members.iter_mut().for_each(|(name, value)| shift(name, value, delta)),

@@ -169,4 +169,19 @@ fn times_in_claims_move_along() {
     let details = &moved.tokens["t"].claims["authorization_details"];
     assert_eq!(details, &json!([{"expires": 1_773_845_320, "max_calls": 3}]));
     assert_eq!(moved.tokens["t"].claims["exp"], Value::Null);
+
+    let mut capture = capture;
+    let claims = &mut capture.tokens.get_mut("t").unwrap().claims;
+    for (name, value) in
+        [("iat", json!(1000.5)), ("exp", json!(1000)), ("nbf", json!(1e300)), ("x", json!(0.5))]
+    {
+        claims.insert(name.to_owned(), value);
+    }
+    let start = Now(capture.start.0 + 100_000_000_000);
+    let moved = capture.rebased(start);
+    for (name, expected) in
+        [("iat", json!(1100.5)), ("exp", json!(1100)), ("nbf", json!(1e300)), ("x", json!(0.5))]
+    {
+        assert_eq!(moved.tokens["t"].claims[name], expected, "{name}");
+    }
 }

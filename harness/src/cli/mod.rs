@@ -1,6 +1,7 @@
 //! What the command line says, and how the command ends.
 
 mod check;
+mod inventory;
 mod key_file;
 mod replay;
 mod scenario;
@@ -28,6 +29,8 @@ enum Command {
     Test(test::Arguments),
     /// Check a configuration and a bundle, and say what would be in force
     Check(check::Arguments),
+    /// List the agents, principals, operations and credentials of logs and captures, and what should not be
+    Inventory(inventory::Arguments),
     /// Print what it takes to play a scenario against a running filter: configuration, requests and tokens
     Scenario(scenario::Arguments),
     /// Mint development tokens and approvals
@@ -49,6 +52,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Inventory(arguments) => inventory::run(&arguments),
         Command::Scenario(arguments) => scenario::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
     };
@@ -121,6 +125,12 @@ mod tests {
             ("check --schema input", true),
             ("check --schema other", false),
             ("check", false),
+            (
+                "inventory a - --bundle b --max-lifetime 60 --fail-on unregistered,long-lived --format json",
+                true,
+            ),
+            ("inventory a --fail-on everything", false),
+            ("inventory", false),
             ("scenario a --bundle b --bundle c --algorithm EdDSA --tokens 3 --keys d", true),
             ("scenario a", true),
             ("scenario a --algorithm none", false),

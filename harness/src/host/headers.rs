@@ -8,6 +8,7 @@ const SINGLE: &[&[u8]] = &[
     b":protocol",
     b":scheme",
     b":status",
+    b"authorization",
     b"connection",
     b"content-length",
     b"content-type",
@@ -197,6 +198,8 @@ mod tests {
         map.set("X-A", "3");
         assert_eq!((map.text("x-a"), map.len()), (Some("3"), 3));
         assert_eq!((map.remove("X-a"), map.first("x-a")), (1, None));
+        let map = HeaderMap::from([("Authorization", "Bearer a"), ("authorization", "Bearer b")]);
+        assert_eq!((map.text("authorization"), map.len()), (Some("Bearer a,Bearer b"), 1));
     }
 
     #[test]

@@ -61,12 +61,13 @@ impl Default for Signatures {
 #[serde(default, deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Denials {
-    /// HTTP status that carries a JSON-RPC error to MCP clients: 403 (default) or 200, which some SDKs need.
+    /// HTTP status that carries a JSON-RPC error to MCP clients: 200 (default), because SDKs take any other for a
+    /// broken transport and never read the error, or 400, 401 or 403.
     pub mcp_status: u16,
 }
 
 impl Default for Denials {
     fn default() -> Self {
-        Self { mcp_status: 403 }
+        Self { mcp_status: 200 }
     }
 }

@@ -46,6 +46,10 @@ pub struct Limits {
     pub bundle_unpacked_bytes: usize,
     /// Files in a bundle.
     pub bundle_files: usize,
+    /// Agents in the registry of a bundle.
+    pub registry_agents: usize,
+    /// Entries of the kill list of a bundle.
+    pub revoked_entries: usize,
     /// A key set as fetched, in bytes.
     pub key_set_bytes: usize,
     /// Keys in a key set.
@@ -74,6 +78,8 @@ impl Default for Limits {
             bundle_bytes: 4 * 1024 * 1024,
             bundle_unpacked_bytes: 32 * 1024 * 1024,
             bundle_files: 512,
+            registry_agents: 4096,
+            revoked_entries: 65_536,
             key_set_bytes: 64 * 1024,
             key_set_keys: 32,
             key_waits: 64,
@@ -114,6 +120,8 @@ impl Limits {
         within("bundle_bytes", self.bundle_bytes, 256, 64 << 20, "256 to 67108864");
         within("bundle_unpacked_bytes", self.bundle_unpacked_bytes, 1024, 256 << 20, "1024 to 268435456");
         within("bundle_files", self.bundle_files, 1, 65_536, "1 to 65536");
+        within("registry_agents", self.registry_agents, 0, 1 << 20, "at most 1048576");
+        within("revoked_entries", self.revoked_entries, 0, 1 << 20, "at most 1048576");
         within("key_set_bytes", self.key_set_bytes, 64, 1 << 20, "64 to 1048576");
         within("key_set_keys", self.key_set_keys, 1, 256, "1 to 256");
         within("key_waits", self.key_waits, 0, 65_536, "at most 65536");

@@ -71,6 +71,10 @@ impl Exchange {
         now: Now,
     ) -> Result<Step, Refusal> {
         let token = unverified.verify_with(|_| host, now).map_err(ApprovalError::from)?;
+        let bundle = self.bundle.as_ref().ok_or_else(Refusal::internal)?;
+        if let Some(revoked) = bundle.revoked.of_approval(&token) {
+            return Err(revoked.into());
+        }
         self.bind(engine).ok_or_else(|| Refusal::of(reason::APPROVAL_UNBINDABLE, 403))?;
         let binding = self.binding.as_ref().ok_or_else(Refusal::internal)?;
         let identity = self.identity.as_ref().ok_or_else(Refusal::internal)?;

@@ -13,6 +13,7 @@ use crate::engine::Engine;
 use crate::ids::{Now, ReasonCode};
 use crate::reason;
 use crate::request::RequestError;
+use crate::revocation::Revoked;
 use crate::token::TokenError;
 
 /// What an exchange ends with. The shell writes the record before it carries out the effect.
@@ -43,6 +44,8 @@ pub struct Counted {
     pub decision_remembered: Option<bool>,
     /// What became of a wait for keys, if one was called for.
     pub key_wait: Option<KeyWait>,
+    /// Whether the agent is registered; `None` where no agent or no bundle is known.
+    pub registered: Option<bool>,
     /// Whether the policy was evaluated.
     pub evaluated: bool,
     /// Whether the body was over the limit and the policy decided without it.
@@ -104,6 +107,14 @@ impl From<DelegationError> for Refusal {
     }
 }
 
+impl From<Revoked> for Refusal {
+    fn from(revoked: Revoked) -> Self {
+        let (status, credential) =
+            if revoked.is_invalid_token() { (401, Some(Credential::Invalid)) } else { (403, None) };
+        Self { reason: revoked.reason(), status, credential, detail: Some(revoked.to_string()) }
+    }
+}
+
 impl From<ActionError> for Refusal {
     fn from(error: ActionError) -> Self {
         Self {
@@ -162,6 +173,10 @@ impl Exchange {
         if let Some(txn) = self.txn() {
             record.part_of(txn);
         }
+        if let Some(identity) = &self.identity {
+            record.authorized_by(identity.derived.audited.clone());
+        }
+        record.registered(self.counted.registered);
         if let Some(action) = &self.action {
             record.acted(action);
         }

@@ -25,6 +25,7 @@ use crate::input::{self, Identity, Parts};
 use crate::json;
 use crate::policy::EvaluationError;
 use crate::reason;
+use crate::registry::Registration;
 use crate::request::{Peer, RequestView, is_own};
 use crate::token::{CachedToken, TokenError, Unverified};
 
@@ -49,6 +50,7 @@ pub struct Exchange {
     identity: Option<Arc<CachedToken<Identity>>>,
     /// The transaction token that came along with an access token.
     transaction: Option<Arc<CachedToken<Identity>>>,
+    registration: Registration,
     action: Option<Action>,
     body: Vec<u8>,
     body_sha256: Option<String>,
@@ -99,6 +101,7 @@ impl Exchange {
             peer: None,
             identity: None,
             transaction: None,
+            registration: Registration::Unregistered,
             action: None,
             body: Vec::new(),
             body_sha256: None,
@@ -180,6 +183,17 @@ impl Exchange {
             let decision = Decision::of_failure(reason::NO_BUNDLE, engine.config.failures.no_bundle, 503);
             return Ok(self.conclude(engine, decision, None, now));
         };
+        let identity = self.identity.as_ref().ok_or_else(Refusal::internal)?;
+        let delegation = &identity.derived.delegation;
+        if let Some(agent) = delegation.agent() {
+            self.registration = bundle.registry.state(agent, now.seconds());
+            self.counted.registered = Some(self.registration == Registration::Registered);
+        }
+        for known in std::iter::once(identity).chain(&self.transaction) {
+            if let Some(revoked) = bundle.revoked.of_request(&known.token, &known.derived.delegation) {
+                return Err(revoked.into());
+            }
+        }
         let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
         let reads = bundle.policy.reads();
         let route = Route::find(request, &bundle.catalog);
@@ -276,6 +290,7 @@ impl Exchange {
             parsed_body: Some(parsed_body),
             truncated: self.counted.truncated,
             transaction: self.transaction.as_ref().map(|transaction| &transaction.derived),
+            registration: self.registration,
             action,
             approval: self.approval.as_ref(),
             mode: engine.config.mode,

@@ -7,10 +7,12 @@ use serde_json::Value;
 
 use crate::action::Action;
 use crate::approval::Approval;
+use crate::audit::AuditedToken;
 use crate::config::Mode;
 use crate::delegation::{Delegation, Grant, Party};
 use crate::ids::Now;
 use crate::policy::{Document, Reads};
+use crate::registry::Registration;
 use crate::request::{Peer, RequestView};
 use crate::token::{Carrier, VerifiedToken};
 
@@ -21,6 +23,8 @@ pub struct Identity {
     pub delegation: Delegation,
     /// What the leaf of its hop list may do.
     pub grant: Option<Box<Grant>>,
+    /// What records keep of the token.
+    pub audited: AuditedToken,
     token: Document,
     delegated: Document,
     /// Of a transaction token.
@@ -34,7 +38,8 @@ impl Identity {
         let delegated =
             serde_json::to_value(&delegation).map_or_else(|_| Document::null(), Document::from_json_owned);
         let transaction = (token.carrier() == Carrier::TxnToken).then(|| transaction_document(token));
-        Self { token: token_document(token), delegated, transaction, delegation, grant: None }
+        let audited = AuditedToken::of(token);
+        Self { token: token_document(token), audited, delegated, transaction, delegation, grant: None }
     }
 
     /// Whether this comes of a transaction token.
@@ -103,6 +108,8 @@ pub struct Parts<'a> {
     pub truncated: bool,
     /// The transaction token that came along with another.
     pub transaction: Option<&'a Identity>,
+    /// Whether the agent is registered.
+    pub registration: Registration,
     /// What is asked for.
     pub action: &'a Action,
     /// The approval that came with the request.
@@ -227,8 +234,12 @@ fn request_document(parts: &Parts<'_>, reads: &Reads) -> Document {
 }
 
 fn remit_fields(parts: &Parts<'_>, reads: &Reads) -> Vec<(&'static str, Document)> {
-    let mut fields =
-        vec![("action", action_document(parts.action, reads)), ("mode", Document::text(parts.mode.as_str()))];
+    let mut fields = vec![
+        ("action", action_document(parts.action, reads)),
+        ("mode", Document::text(parts.mode.as_str())),
+        // Changes with time, so it belongs to the request and not to the token.
+        ("registration", Document::text(parts.registration.as_str())),
+    ];
     if reads.moment {
         fields.push(("now", Document::number_u64(parts.now.seconds().0)));
     }
@@ -340,6 +351,7 @@ mod tests {
             parsed_body: None,
             truncated: false,
             transaction: None,
+            registration: Registration::Registered,
             action: &action,
             approval,
             mode: Mode::Enforce,

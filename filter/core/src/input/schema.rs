@@ -147,6 +147,8 @@ pub struct Remit {
     /// The verified transaction token, where one came along.
     #[serde(default)]
     pub transaction: Option<Transaction>,
+    /// Whether the agent is in `data.remit.registry`.
+    pub registration: Registration,
     /// What is asked for.
     pub action: Action,
     /// What the action looks like beside a baseline and a history: nothing yet.
@@ -154,6 +156,19 @@ pub struct Remit {
     /// A verified approval for exactly this action, whose challenge is open.
     #[serde(default)]
     pub approval: Option<Approval>,
+}
+
+/// Whether an agent is registered.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Registration {
+    /// It is.
+    Registered,
+    /// It was, and that has ended.
+    Expired,
+    /// Nobody answers for it, or there is no agent.
+    Unregistered,
 }
 
 /// A verified token.

@@ -69,6 +69,9 @@ pub enum RequestError {
     /// A header that makes some servers take another method or path.
     #[error("a header that overrides the method or the path")]
     Override,
+    /// A tunnel (RFC 9110 section 9.3.6), extended CONNECT (RFC 8441) included: nobody would read what goes through it.
+    #[error("CONNECT is not forwarded")]
+    Connect,
     /// The connection would turn into one whose content nobody reads.
     #[error("protocol upgrades are not forwarded")]
     Upgrade,
@@ -88,6 +91,7 @@ impl RequestError {
             Self::Path(PathError::Ambiguous) => "path_ambiguous",
             Self::Path(PathError::QueryUndecodable) => "query_undecodable",
             Self::Override => "override_refused",
+            Self::Connect => "connect_refused",
             Self::Upgrade => "upgrade_refused",
         })
     }
@@ -98,7 +102,7 @@ impl RequestError {
         match self {
             Self::HeadersTooLarge => 431,
             Self::TokenAmbiguous => 401,
-            Self::Upgrade => 403,
+            Self::Connect | Self::Upgrade => 403,
             _ => 400,
         }
     }
@@ -156,14 +160,15 @@ impl RequestView {
         refuse_repeated(&headers)?;
         let value = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, v)| v.as_str());
         let method = value(":method").ok_or(RequestError::PseudoHeaderMissing)?;
-        let path = value(":path").ok_or(RequestError::PseudoHeaderMissing)?;
-        value(":authority").ok_or(RequestError::PseudoHeaderMissing)?;
-        if method.eq_ignore_ascii_case("CONNECT")
-            || value("upgrade").is_some()
-            || value(":protocol").is_some()
-        {
+        // Before `:path`, which CONNECT does not have (RFC 9113 section 8.5).
+        if method.eq_ignore_ascii_case("CONNECT") {
+            return Err(RequestError::Connect);
+        }
+        if value("upgrade").is_some() || value(":protocol").is_some() {
             return Err(RequestError::Upgrade);
         }
+        let path = value(":path").ok_or(RequestError::PseudoHeaderMissing)?;
+        value(":authority").ok_or(RequestError::PseudoHeaderMissing)?;
         if headers.iter().any(|(name, _)| OVERRIDES.contains(&name.as_str())) {
             return Err(RequestError::Override);
         }
@@ -321,6 +326,11 @@ pub(crate) mod tests {
         assert_eq!(error, RequestError::HeaderNotText);
         let error = RequestView::parse(Vec::new(), true, &Limits::default()).unwrap_err();
         assert_eq!(error, RequestError::PseudoHeaderMissing);
-        assert_eq!(request(("CONNECT", "a", "/"), &[]).unwrap_err(), RequestError::Upgrade);
+        assert_eq!(request(("CONNECT", "a", "/"), &[]).unwrap_err(), RequestError::Connect);
+        // As HTTP/1.1 and HTTP/2 have it: no path, and no scheme.
+        let pairs = [(":method", "connect"), (":authority", "a:443"), ("upgrade", "websocket")];
+        let pairs = pairs.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).to_vec();
+        let refused = RequestView::parse(pairs, true, &Limits::default()).unwrap_err();
+        assert_eq!((refused.reason().as_str(), refused.status()), ("connect_refused", 403));
     }
 }

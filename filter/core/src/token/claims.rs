@@ -31,6 +31,8 @@ pub struct VerifiedToken {
     acr: Option<String>,
     #[serde(skip)]
     auth_time: Option<UnixSeconds>,
+    #[serde(skip)]
+    typ: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kid: Option<String>,
     alg: Algorithm,
@@ -51,7 +53,7 @@ impl VerifiedToken {
         rules: &IssuerRules,
         now: Now,
     ) -> Result<Self, TokenError> {
-        let Compact { claims, kid, signed, claimed_issuer: iss, .. } = compact;
+        let Compact { claims, kid, typ, signed, claimed_issuer: iss, .. } = compact;
         // A token that is bound to a key needs a proof of that key, which is not read yet (RFC 7800 section 3.1).
         // The key of a hop list's root is another thing: its proof comes with each action.
         let hops = rules.attenuation == Attenuation::HopList;
@@ -78,6 +80,7 @@ impl VerifiedToken {
             scope: scope(&claims, rules.profile)?,
             acr: text(&claims, "acr")?,
             auth_time: date(&claims, "auth_time", Rounding::Down)?,
+            typ,
             kid,
             alg,
             lifetime_seconds: exp.since(iat),
@@ -148,6 +151,12 @@ impl VerifiedToken {
     #[must_use]
     pub fn sub(&self) -> &str {
         &self.sub
+    }
+
+    /// `typ` of its header, as it came.
+    #[must_use]
+    pub fn typ(&self) -> Option<&str> {
+        self.typ.as_deref()
     }
 
     /// `aud`: the issuer's configured audience, and others where its rules allow them.

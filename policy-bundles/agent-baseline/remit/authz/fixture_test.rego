@@ -19,6 +19,7 @@ request := {"remit": {
 			"expires": 1001,
 		},
 	},
+	"registration": "registered",
 	"action": {
 		"protocol": "mcp",
 		"classified": true,
@@ -46,12 +47,11 @@ settings := {
 	"dual_control": true,
 }
 
-registry := {"agents": {"agent-a": {
-	"iss": "https://idp.example",
+registry := {"agents": {"https://idp.example": {"agent-a": {
 	"owner": "platform team",
 	"capabilities": ["note.write", "note.share"],
-	"expires": 1001,
-}}}
+	"expires": "2030-01-01",
+}}}}
 
 approval := {"approval": {"approver": {"iss": "https://approvals.example", "sub": "mara"}}}
 
