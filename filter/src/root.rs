@@ -74,13 +74,14 @@ impl Root {
             SourceId::Bundle => ("bundle", String::new()),
             SourceId::Keys(iss) => ("keys", format!(" of {iss}")),
             SourceId::ApprovalKeys(iss) => ("approval_keys", format!(" of {iss}")),
+            SourceId::StatusList { uri, .. } => ("status_list", format!(" {uri}")),
         };
         let result = match engine.answered(source, answer, now) {
             Ok(Installed::Bundle(active)) => {
                 announce(&active);
                 "ok"
             }
-            Ok(Installed::Keys) => "ok",
+            Ok(Installed::Keys | Installed::StatusList) => "ok",
             Ok(Installed::Unchanged) => "unchanged",
             Err(error) => {
                 let problem = problem.map_or_else(|| error.to_string(), str::to_owned);
@@ -150,6 +151,7 @@ impl Context for Root {
         let limit = self.shared.engine.borrow().as_ref().map_or(0, |engine| match source {
             SourceId::Bundle => engine.config.limits.bundle_bytes,
             SourceId::Keys(_) | SourceId::ApprovalKeys(_) => engine.config.limits.key_set_bytes,
+            SourceId::StatusList { .. } => engine.config.limits.status_list_bytes,
         });
         self.take(&source, host::answer(num_headers, body_size, limit), None);
     }

@@ -112,6 +112,7 @@ impl Waiting {
                     return;
                 }
                 Step::Need(Need::Signature(question)) => Event::Signature(host::verify_signature(&question)),
+                Step::Need(Need::Certificate) => Event::Certificate(host::certificate()),
                 Step::Need(Need::State { key }) => Event::State(host::shared(&key)),
                 Step::Need(Need::Store { key, value, version }) => {
                     Event::Stored(host::store_shared(&key, &value, version))

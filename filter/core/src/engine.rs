@@ -1,5 +1,7 @@
 //! Everything that is worked out at configure time: issuers, keys, the policy in force. Requests only look things up.
 
+mod status_lists;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -20,7 +22,8 @@ use crate::keys::{KeyLimits, KeySet, KeySetError};
 use crate::policy::{Policy, PolicyError, PolicyLimits};
 use crate::remembered::Remembered;
 use crate::source::{Answer, Fetch, Source};
-use crate::token::{CacheLimits, IssuerRules, Subjects, TokenCache};
+use crate::status::{StatusListError, StatusLists};
+use crate::token::{CacheLimits, Demands, IssuerRules, Subjects, TokenCache};
 
 /// Why a configuration cannot be put in force.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +110,7 @@ pub struct Issuer {
     /// SHA-256 of the fetched key set in force.
     digest: Option<[u8; 32]>,
     source: Option<Source>,
+    status_lists: StatusLists,
 }
 
 impl Issuer {
@@ -120,7 +124,7 @@ impl Issuer {
             KeySource::Secret(secret) => (Some(KeySet::from_secret(secret)?), None),
             KeySource::Http(http) => (None, Some(Source::new(http.clone()))),
         };
-        Ok(Self { rules: Arc::new(rules), keys, digest: None, source })
+        Ok(Self { rules: Arc::new(rules), keys, digest: None, source, status_lists: StatusLists::default() })
     }
 
     /// Puts a fetched key set in force. One that is the same to the byte changes nothing.
@@ -155,6 +159,13 @@ pub enum SourceId {
     Keys(String),
     /// The key set of an issuer of approvals.
     ApprovalKeys(String),
+    /// A status list of an issuer of tokens.
+    StatusList {
+        /// The issuer.
+        iss: String,
+        /// The list.
+        uri: String,
+    },
 }
 
 /// What became of an answer.
@@ -164,6 +175,8 @@ pub enum Installed {
     Bundle(Rc<ActiveBundle>),
     /// A new key set is in force.
     Keys,
+    /// A new status list is in force.
+    StatusList,
     /// The last good answer is still the right one (HTTP 304).
     Unchanged,
 }
@@ -183,6 +196,9 @@ pub enum FetchError {
     /// A key set that does not load.
     #[error(transparent)]
     Keys(#[from] KeySetError),
+    /// A status list that does not load.
+    #[error(transparent)]
+    StatusList(#[from] StatusListError),
     /// The configuration names no such source.
     #[error("nobody asked for it")]
     Unknown,
@@ -197,6 +213,7 @@ impl FetchError {
             Self::Status(_) => "status",
             Self::Bundle(_) => "bundle_refused",
             Self::Keys(_) => "key_set_refused",
+            Self::StatusList(_) => "status_list_refused",
             Self::Unknown => "unknown",
         }
     }
@@ -241,14 +258,20 @@ impl Engine {
                 clock_skew_seconds: issuer.clock_skew_seconds,
                 max_chain_depth: issuer.max_chain_depth,
                 subjects: issuer.subjects,
+                demands: Some(Demands {
+                    sender_constraint: issuer.sender_constraint,
+                    status: issuer.status,
+                    authentication: issuer.authentication.clone(),
+                }),
                 ..IssuerRules::new(
                     &issuer.issuer,
                     &issuer.algorithms,
                     issuer.audience.as_deref().unwrap_or(&config.resource),
                 )
             };
-            let built = Issuer::new(rules, &issuer.keys, &limits)
+            let mut built = Issuer::new(rules, &issuer.keys, &limits)
                 .map_err(|source| EngineError::Keys { pointer: format!("/issuers/{i}/keys"), source })?;
+            built.status_lists = StatusLists::new(&issuer.status_lists);
             issuers.insert(issuer.issuer.clone(), built);
         }
         let mut approvers = BTreeMap::new();
@@ -309,16 +332,18 @@ impl Engine {
     /// Whether anything has to be fetched at all.
     #[must_use]
     pub fn fetches(&self) -> bool {
-        let mut issuers = self.issuers.values().chain(self.approvers.values());
-        self.bundle_source.is_some() || issuers.any(|issuer| issuer.source.is_some())
+        self.sources().next().is_some()
     }
 
     /// Whether everything that is fetched has been fetched once.
     #[must_use]
     pub fn has_fetched_everything(&self) -> bool {
+        self.sources().all(|source| source.last_good().is_some())
+    }
+
+    fn sources(&self) -> impl Iterator<Item = &Source> {
         let issuers = self.issuers.values().chain(self.approvers.values());
-        let mut sources = issuers.filter_map(|issuer| issuer.source.as_ref()).chain(&self.bundle_source);
-        sources.all(|source| source.last_good().is_some())
+        issuers.flat_map(Issuer::sources).chain(&self.bundle_source)
     }
 
     /// Whether the policy in force reads the other end of the connection.
@@ -336,6 +361,10 @@ impl Engine {
         for (iss, issuer) in &mut self.issuers {
             if let Some(fetch) = issuer.source.as_mut().and_then(|source| source.due(now)) {
                 due.push((SourceId::Keys(iss.clone()), fetch));
+            }
+            if issuer.keys(now).is_some() {
+                let lists = issuer.status_lists.due(now);
+                due.extend(lists.map(|(uri, fetch)| (SourceId::StatusList { iss: iss.clone(), uri }, fetch)));
             }
         }
         for (iss, issuer) in &mut self.approvers {
@@ -357,7 +386,7 @@ impl Engine {
         answer: Answer,
         now: UnixSeconds,
     ) -> Result<Installed, FetchError> {
-        let installed = self.install(id, answer);
+        let installed = self.install(id, answer, now);
         let Some(source) = self.source_mut(id) else { return Err(FetchError::Unknown) };
         match installed {
             Ok((installed, etag)) => {
@@ -369,6 +398,7 @@ impl Engine {
                     // A token that the old keys verified may have been signed by a key that is gone.
                     self.tokens.invalidate();
                 }
+                self.tend_status_lists(id, matches!(installed, Installed::Keys), now);
                 Ok(installed)
             }
             Err(error) => {
@@ -383,6 +413,7 @@ impl Engine {
         &mut self,
         id: &SourceId,
         answer: Answer,
+        now: UnixSeconds,
     ) -> Result<(Installed, Option<Option<String>>), FetchError> {
         let (etag, body) = match answer {
             Answer::Nothing => return Err(FetchError::Nothing),
@@ -406,6 +437,10 @@ impl Engine {
                 let issuer = self.approvers.get_mut(iss).ok_or(FetchError::Unknown)?;
                 issuer.install(&body, &limits)?
             }
+            SourceId::StatusList { iss, uri } => {
+                self.install_status_list(iss, uri, body, now)?;
+                Installed::StatusList
+            }
         };
         Ok((installed, Some(etag)))
     }
@@ -417,6 +452,9 @@ impl Engine {
             SourceId::ApprovalKeys(iss) => {
                 self.approvers.get(iss).is_some_and(|issuer| issuer.keys.is_some())
             }
+            SourceId::StatusList { iss, uri } => {
+                self.issuers.get(iss).is_some_and(|issuer| issuer.status_lists.holds(uri))
+            }
         }
     }
 
@@ -425,6 +463,7 @@ impl Engine {
             SourceId::Bundle => self.bundle_source.as_mut(),
             SourceId::Keys(iss) => self.issuers.get_mut(iss)?.source.as_mut(),
             SourceId::ApprovalKeys(iss) => self.approvers.get_mut(iss)?.source.as_mut(),
+            SourceId::StatusList { iss, uri } => self.issuers.get_mut(iss)?.status_lists.source_mut(uri),
         }
     }
 

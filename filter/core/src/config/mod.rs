@@ -1,18 +1,20 @@
 //! The one configuration document: parsed strictly, checked once, never read again on the request path.
 
+mod bound;
 mod limits;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use bound::{Dpop, StatusListSource};
 pub use limits::Limits;
 
 use crate::json::{self, JsonError};
 use crate::keys::Algorithm;
 use crate::token::{
-    DEFAULT_CLOCK_SKEW_SECONDS, DEFAULT_MAX_CHAIN_DEPTH, DEFAULT_MAX_LIFETIME_SECONDS,
-    MAX_CLOCK_SKEW_SECONDS, Subjects,
+    Authentication, DEFAULT_CLOCK_SKEW_SECONDS, DEFAULT_MAX_CHAIN_DEPTH, DEFAULT_MAX_LIFETIME_SECONDS,
+    MAX_CLOCK_SKEW_SECONDS, SenderConstraint, StatusRule, Subjects,
 };
 
 /// The largest configuration document that is read, in bytes; inline bundles travel in it.
@@ -102,6 +104,9 @@ pub struct Config {
     /// How signatures are verified.
     #[serde(default)]
     pub signatures: Signatures,
+    /// How proofs of possession are verified, which come with tokens that are bound to a key.
+    #[serde(default)]
+    pub dpop: Dpop,
     /// How a denial looks to MCP clients.
     #[serde(default)]
     pub denials: Denials,
@@ -136,6 +141,18 @@ pub struct Issuer {
     /// Who this issuer's subjects are.
     #[serde(default)]
     pub subjects: Subjects,
+    /// Whether its tokens have to be bound to a key (`cnf.jkt`) or a certificate (`cnf.x5t#S256`).
+    #[serde(default)]
+    pub sender_constraint: SenderConstraint,
+    /// How, and how lately, principals must have signed in.
+    #[serde(default)]
+    pub authentication: Authentication,
+    /// Whether its tokens have to name their place in a status list.
+    #[serde(default)]
+    pub status: StatusRule,
+    /// Its status lists. A token that names another one is refused.
+    #[serde(default)]
+    pub status_lists: Vec<StatusListSource>,
 }
 
 /// Where keys come from.
@@ -377,7 +394,9 @@ impl Config {
             checks.that(!issuer.types.is_empty(), &at, "types: at least one `typ`, such as `at+jwt`");
             let earlier = self.issuers.iter().take(i).any(|other| other.issuer == issuer.issuer);
             checks.that(!earlier, &at, "this issuer is configured twice");
+            bound::check_issuer(&mut checks, &at, issuer);
         }
+        self.dpop.check(&mut checks);
         if let Some(approvals) = &self.approvals {
             checks.that(!approvals.issuers.is_empty(), "/approvals/issuers", "at least one issuer is needed");
             let seconds = approvals.challenge_seconds;

@@ -3,6 +3,7 @@
 mod approve;
 mod conclude;
 mod event;
+mod possession;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use crate::audit;
 use crate::config::{BodyTooLarge, FailureMode};
 use crate::decision::Decision;
 use crate::delegation::Delegation;
+use crate::dpop::{Mark, Proof};
 use crate::engine::{ActiveBundle, Engine};
 use crate::ids::Now;
 use crate::input::{self, Identity, Parts};
@@ -25,7 +27,7 @@ use crate::json;
 use crate::policy::EvaluationError;
 use crate::reason;
 use crate::request::{Peer, RequestView, is_own};
-use crate::token::{CachedToken, Compact, TokenError, TokenLimits, Unverified, bearer};
+use crate::token::{CachedToken, Compact, Scheme, TokenError, TokenLimits, Unverified, credentials};
 
 pub use conclude::{Conclusion, Counted};
 pub use event::{Body, Event, Need, Nonce, SignatureQuestion, Step, Stored};
@@ -42,6 +44,8 @@ pub struct Exchange {
     /// The client's own copies of headers that only the filter may send: never forwarded, come what may.
     own_headers: Vec<String>,
     peer: Option<Peer>,
+    scheme: Scheme,
+    /// Of a verified token, from then on; whether its bearer may use it is settled in [`Exchange::possess`].
     identity: Option<Arc<CachedToken<Identity>>>,
     action: Option<Action>,
     body: Vec<u8>,
@@ -64,6 +68,12 @@ impl fmt::Debug for Exchange {
 enum Stage {
     Headers,
     TokenSignature(Box<Unverified>, String),
+    /// The client's certificate, which the token is bound to.
+    Certificate,
+    ProofSignature(Box<Proof>),
+    /// The slot that the proof has to be marked as used in.
+    ProofSlot(Mark, u32),
+    ProofSpent(Mark, u32),
     Body,
     ApprovalSignature(Box<Unverified>, String),
     /// The slot with the challenge that the approval answers, before the policy decides.
@@ -88,6 +98,7 @@ impl Exchange {
             request: None,
             own_headers: Vec::new(),
             peer: None,
+            scheme: Scheme::Bearer,
             identity: None,
             action: None,
             body: Vec::new(),
@@ -109,6 +120,18 @@ impl Exchange {
             }
             (Stage::TokenSignature(unverified, text), Event::Signature(answer)) => {
                 self.verify(engine, *unverified, &text, answer, now)
+            }
+            (Stage::Certificate, Event::Certificate(digest)) => {
+                self.compare_certificate(engine, digest.as_deref(), now)
+            }
+            (Stage::ProofSignature(proof), Event::Signature(answer)) => {
+                self.verify_proof(engine, *proof, answer, now)
+            }
+            (Stage::ProofSlot(mark, tries), Event::State(stored)) => {
+                self.spend_proof(engine, mark, stored, tries, now)
+            }
+            (Stage::ProofSpent(mark, tries), Event::Stored(stored)) => {
+                self.after_proof(engine, mark, stored, tries, now)
             }
             (Stage::Body, Event::Body(body)) => self.read_body(engine, body, now),
             (Stage::ApprovalSignature(unverified, text), Event::Signature(answer)) => {
@@ -145,7 +168,8 @@ impl Exchange {
         let authorization = request.header("authorization").map(str::to_owned);
         self.request = Some(request);
         let authorization = authorization.ok_or(TokenError::Missing)?;
-        let text = bearer(&authorization)?;
+        let (scheme, text) = credentials(&authorization)?;
+        self.scheme = scheme;
         let cached = engine.tokens.lookup(text, now);
         // A token that was verified with keys that have grown too old is as good as one without keys.
         let vouched = |cached: &Arc<CachedToken<Identity>>| {
@@ -153,7 +177,7 @@ impl Exchange {
         };
         if let Some(cached) = cached.filter(vouched) {
             self.counted.token_cached = Some(true);
-            return self.identified(engine, cached, now);
+            return self.possess(engine, cached, now);
         }
         self.counted.token_cached = Some(false);
         let limits = &engine.config.limits;
@@ -186,17 +210,11 @@ impl Exchange {
         let bytes = identity.bytes(text);
         let epoch = engine.tokens.epoch();
         let cached = engine.tokens.insert(epoch, text, token, identity, bytes);
-        self.identified(engine, cached, now)
+        self.possess(engine, cached, now)
     }
 
     /// What the request is about, as far as the headers tell, and whether its body is needed.
-    fn identified(
-        &mut self,
-        engine: &mut Engine,
-        identity: Arc<CachedToken<Identity>>,
-        now: Now,
-    ) -> Result<Step, Refusal> {
-        self.identity = Some(identity);
+    fn identified(&mut self, engine: &mut Engine, now: Now) -> Result<Step, Refusal> {
         self.bundle = engine.bundle(now.seconds()).cloned();
         let Some(bundle) = &self.bundle else {
             let decision = Decision::of_failure(reason::NO_BUNDLE, engine.config.failures.no_bundle, 503);
@@ -313,23 +331,24 @@ impl Exchange {
         let failures = &engine.config.failures;
         self.counted.evaluated = true;
         let budget = engine.config.limits.evaluation();
-        let (reason, mode) = match bundle.policy.evaluate(asked.of(&identity.derived), &budget) {
-            Ok(evaluated) => match evaluated.value.to_json().map(Decision::from_policy) {
-                Some(Ok(decision)) => {
-                    if let Some(key) = remembers {
-                        let bytes = key.1.bytes().saturating_add(evaluated.value.bytes());
-                        bundle.decisions.borrow_mut().keep(key, decision.clone(), bytes);
+        let (reason, mode) =
+            match bundle.policy.evaluate(asked.of(&identity.derived, reads.moment.then_some(now)), &budget) {
+                Ok(evaluated) => match evaluated.value.to_json().map(Decision::from_policy) {
+                    Some(Ok(decision)) => {
+                        if let Some(key) = remembers {
+                            let bytes = key.1.bytes().saturating_add(evaluated.value.bytes());
+                            bundle.decisions.borrow_mut().keep(key, decision.clone(), bytes);
+                        }
+                        return Ok(decision);
                     }
-                    return Ok(decision);
+                    _ => (reason::DECISION_MALFORMED, failures.evaluation),
+                },
+                Err(error) => {
+                    let (reason, mode) = failure(&error, failures);
+                    self.counted.detail = Some(error.to_string());
+                    (reason, mode)
                 }
-                _ => (reason::DECISION_MALFORMED, failures.evaluation),
-            },
-            Err(error) => {
-                let (reason, mode) = failure(&error, failures);
-                self.counted.detail = Some(error.to_string());
-                (reason, mode)
-            }
-        };
+            };
         Ok(Decision::of_failure(reason, mode, 500))
     }
 }

@@ -74,13 +74,7 @@ impl Unverified {
     /// signature that has not even the right length.
     #[must_use]
     pub fn signature_check(&self) -> Option<SignatureCheck<'_>> {
-        let signature = match self.algorithm {
-            Algorithm::Es256 => der::from_raw(&self.compact.signature)?,
-            Algorithm::Rs256 => self.compact.signature.clone(),
-            Algorithm::EdDsa | Algorithm::Ps256 | Algorithm::Hs256 => return None,
-        };
-        let spki_der = self.key.spki_der()?;
-        Some(SignatureCheck { spki_der, hash: "SHA256", signature, signed: self.compact.signed.as_bytes() })
+        signature_check(&self.key, self.algorithm, &self.compact.signed, &self.compact.signature)
     }
 
     /// Checks the signature in the module, and then the claims at `now`.
@@ -121,4 +115,19 @@ impl Unverified {
         }
         VerifiedToken::read(self.compact, self.algorithm, &self.rules, now)
     }
+}
+
+/// What a host would check of a signature in the form of a JWS; see [`Unverified::signature_check`].
+pub(crate) fn signature_check<'a>(
+    key: &'a Key,
+    algorithm: Algorithm,
+    signed: &'a str,
+    signature: &[u8],
+) -> Option<SignatureCheck<'a>> {
+    let signature = match algorithm {
+        Algorithm::Es256 => der::from_raw(signature)?,
+        Algorithm::Rs256 => signature.to_vec(),
+        Algorithm::EdDsa | Algorithm::Ps256 | Algorithm::Hs256 => return None,
+    };
+    Some(SignatureCheck { spki_der: key.spki_der()?, hash: "SHA256", signature, signed: signed.as_bytes() })
 }
