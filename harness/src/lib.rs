@@ -7,6 +7,7 @@ pub mod host;
 pub mod keyring;
 pub mod mint;
 pub mod pack;
+pub mod proof;
 pub mod rego_test;
 pub mod replay;
 pub mod scenario;

@@ -141,7 +141,8 @@ impl Scenario {
             None if own.is_file() => own,
             None => return Err(ScenarioError::NoConfig { capture: file }),
         };
-        let keys = Keyring::generate(&capture.issuers)?;
+        let mut keys = Keyring::generate(&capture.issuers)?;
+        keys.bind(&mut capture.tokens)?;
         let config = configuration(&config, &keys, overrides.algorithm)?;
         let bundle = bundle(&folder, overrides, config.contains_key("bundle"))?;
         Ok(Self { capture, config, bundle, keys, minter: Minter::default() })

@@ -100,3 +100,14 @@ fn hostile_traffic_is_decided_alike_everywhere() {
     assert_eq!(own(exchange(&all, "own-headers")), ANALYST);
     assert_eq!(own(exchange(&all, "last-good")), ANALYST);
 }
+
+#[test]
+fn bound_tokens_are_decided_alike_everywhere() {
+    let all = played_everywhere("bound");
+    for id in ["first", "mcp", "pss", "last"] {
+        assert_eq!(own(exchange(&all, id)), ANALYST, "{id}");
+    }
+    for id in ["replay", "bearer", "thief", "forged-certificate"] {
+        assert!(exchange(&all, id).forwarded.is_none(), "{id}");
+    }
+}

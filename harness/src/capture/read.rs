@@ -192,6 +192,16 @@ fn check(
     if let Some(token) = &exchange.token {
         line.known(capture.tokens.contains_key(token), "/token", token, "one of the capture's tokens")?;
     }
+    if let Some(proof) = &exchange.proof {
+        for (member, token) in [("token", &exchange.token), ("proof/key_of", &proof.key_of)] {
+            let Some(token) = token else { continue };
+            let known = capture.tokens.contains_key(token);
+            line.known(known, &format!("/{member}"), token, "one of the capture's tokens")?;
+        }
+        if let Some(id) = &proof.same_as {
+            line.known(ids.contains(id), "/proof/same_as", id, "an earlier exchange")?;
+        }
+    }
     if let Some(approval) = &exchange.approval {
         let id = &approval.challenge_of;
         line.known(ids.contains(id), "/approval/challenge_of", id, "an earlier exchange")?;

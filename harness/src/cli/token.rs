@@ -138,7 +138,7 @@ fn mint(token: &Token) -> Result<String> {
         claims.insert("act".to_owned(), act);
     }
     claims.extend(object(&token.claims)?);
-    let template = Template { typ: token.typ.clone(), lifetime_seconds: token.lifetime, claims };
+    let template = Template { typ: token.typ.clone(), lifetime_seconds: token.lifetime, claims, dpop: None };
     let now = now()?;
     Ok(key.sign(&token.typ, &token_claims(&format!("dev-{}", now.0), &template, now)))
 }
