@@ -4,5 +4,6 @@ pub mod http;
 pub mod parity;
 pub mod proxy;
 pub mod subject;
+pub mod tls;
 pub mod upstream;
 pub mod world;
