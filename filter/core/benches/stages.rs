@@ -144,6 +144,7 @@ impl Fixture {
             event = match exchange.advance(&mut self.engine, event, NOW) {
                 Step::Need(Need::Body { .. }) => Event::Body(Body::Whole(self.body.clone())),
                 Step::Need(Need::Signature(_)) => Event::Signature(None),
+                Step::Need(Need::Certificate) => Event::Certificate(None),
                 Step::Need(Need::State { .. } | Need::Store { .. }) => Event::State(None),
                 Step::Done(conclusion) => {
                     black_box(conclusion.record.to_line());
