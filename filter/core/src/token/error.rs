@@ -13,7 +13,7 @@ pub enum TokenError {
     #[error("more than one token")]
     Ambiguous,
     /// An authorization scheme other than `Bearer` and `DPoP`.
-    #[error("the authorization scheme is neither Bearer nor DPoP")]
+    #[error("the authorization scheme is neither DPoP nor Bearer")]
     SchemeNotAccepted,
     /// The token is longer than allowed.
     #[error("longer than {limit} bytes")]
