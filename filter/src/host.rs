@@ -52,6 +52,12 @@ pub(crate) fn peer() -> Option<Peer> {
     Some(Peer { address, port: port.parse().ok()? })
 }
 
+/// SHA-256 of the downstream's certificate in hexadecimal digits, as the proxy's own TLS saw it.
+pub(crate) fn certificate() -> Option<String> {
+    let path = vec!["connection", "sha256_peer_certificate_digest"];
+    String::from_utf8(hostcalls::get_property(path).ok().flatten()?).ok()
+}
+
 pub(crate) fn remove_request_header(name: &str) {
     let _ = hostcalls::remove_map_value(MapType::HttpRequestHeaders, name);
 }
@@ -95,11 +101,11 @@ pub(crate) fn shared(key: &str) -> Option<(Option<Vec<u8>>, u32)> {
     }
 }
 
-/// Replaces a value. Version 0 means that there was none, and then hosts overwrite: whoever loses that race loses what
-/// it wrote, never what was written later.
+/// Replaces a value, or makes it where the version is 0: then there must be none. Hosts take any version for a key that
+/// is new and overwrite blindly for version 0, so a version is named that no value has.
 pub(crate) fn store_shared(key: &str, value: &[u8], version: u32) -> Stored {
-    let version = (version > 0).then_some(version);
-    match hostcalls::set_shared_data(key, Some(value), version) {
+    let version = if version == 0 { u32::MAX } else { version };
+    match hostcalls::set_shared_data(key, Some(value), Some(version)) {
         Ok(()) => Stored::Done,
         Err(Status::CasMismatch) => Stored::Conflict,
         Err(_) => Stored::Failed,
@@ -140,7 +146,10 @@ pub(crate) fn dispatch(fetch: &Fetch) -> Option<u32> {
         (":scheme", "https"),
         (":authority", fetch.place.authority.as_str()),
         (":path", fetch.place.path.as_str()),
-        ("accept", "application/json, application/gzip, application/octet-stream"),
+        (
+            "accept",
+            "application/json, application/gzip, application/octet-stream, application/statuslist+jwt",
+        ),
     ];
     if let Some(etag) = &fetch.etag {
         headers.push(("if-none-match", etag));

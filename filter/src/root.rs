@@ -113,6 +113,7 @@ impl Root {
             SourceId::Bundle => ("bundle", String::new()),
             SourceId::Keys(iss) => ("keys", format!(" of {iss}")),
             SourceId::ApprovalKeys(iss) => ("approval_keys", format!(" of {iss}")),
+            SourceId::StatusList { uri, .. } => ("status_list", format!(" {uri}")),
         };
         let installed = engine.answered(source, answer, now);
         let is_all = !matches!(installed, Ok(Installed::Located));
@@ -121,7 +122,7 @@ impl Root {
                 announce(&active);
                 "ok"
             }
-            Ok(Installed::Keys) => "ok",
+            Ok(Installed::Keys | Installed::StatusList) => "ok",
             Ok(Installed::Unchanged) => "unchanged",
             Ok(Installed::Located) => "located",
             Err(error) => {
@@ -217,6 +218,7 @@ impl Context for Root {
         let limit = self.shared.engine.borrow().as_ref().map_or(0, |engine| match source {
             SourceId::Bundle => engine.config.limits.bundle_bytes,
             SourceId::Keys(_) | SourceId::ApprovalKeys(_) => engine.config.limits.key_set_bytes,
+            SourceId::StatusList { .. } => engine.config.limits.status_list_bytes,
         });
         self.take(&source, host::answer(num_headers, body_size, limit), None);
     }

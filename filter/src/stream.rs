@@ -179,6 +179,7 @@ impl Waiting {
                     shared.metrics.signature(answer.is_some());
                     Event::Signature(answer)
                 }
+                Step::Need(Need::Certificate) => Event::Certificate(host::certificate()),
                 Step::Need(Need::State { key }) => Event::State(host::shared(&key)),
                 Step::Need(Need::Store { key, value, version }) => {
                     Event::Stored(host::store_shared(&key, &value, version))

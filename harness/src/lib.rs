@@ -8,6 +8,7 @@ pub mod inventory;
 pub mod keyring;
 pub mod mint;
 pub mod pack;
+pub mod proof;
 pub mod rego_test;
 pub mod replay;
 pub mod scenario;

@@ -184,7 +184,9 @@ pub fn approval_claims(challenge: &Challenge, issuer: &str, claims: &Map<String,
     overlaid(base, claims)
 }
 
-fn overlaid(mut base: Map<String, Value>, claims: &Map<String, Value>) -> Value {
+/// An object with the members of another over it; what is `null` there is left out.
+#[must_use]
+pub(crate) fn overlaid(mut base: Map<String, Value>, claims: &Map<String, Value>) -> Value {
     for (name, value) in claims {
         if value.is_null() {
             base.remove(name);

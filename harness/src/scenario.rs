@@ -17,7 +17,7 @@ use crate::mint::{MintError, Minter};
 use crate::pack::{Files, PackError, PackOptions};
 use crate::replay::Document;
 use crate::signing::KeyError;
-use remit_core::config::pointer_of;
+use remit_core::shape;
 
 /// Nesting of JSON in a configuration.
 const DEPTH: usize = 32;
@@ -143,7 +143,8 @@ impl Scenario {
             None if own.is_file() => own,
             None => return Err(ScenarioError::NoConfig { capture: file }),
         };
-        let keys = Keyring::generate(&capture.issuers)?;
+        let mut keys = Keyring::generate(&capture.issuers)?;
+        keys.bind(&mut capture.tokens)?;
         let config = configuration(&config, &keys, overrides.algorithm, !capture.fetched.is_empty())?;
         let bundle = bundle(&folder, overrides, config.contains_key("bundle"))?;
         Ok(Self { capture, config, bundle, keys, minter: Minter::default() })
@@ -284,7 +285,7 @@ fn configuration(
     fetches: bool,
 ) -> Result<Map<String, Value>, ScenarioError> {
     let mut config = object(path)?;
-    let shape =
+    let misfit =
         |pointer: String, problem: String| ScenarioError::Shape { path: path.to_owned(), pointer, problem };
     let put = |issuers: Option<&mut Value>, at: &str| {
         let issuers = issuers.and_then(Value::as_array_mut).map(Vec::as_mut_slice).unwrap_or_default();
@@ -308,7 +309,7 @@ fn configuration(
                 None if issuer.contains_key("keys") => {}
                 None => {
                     let problem = format!("no keys, and the capture has none for issuer {iss:?}");
-                    return Err(shape(format!("{at}/{i}"), problem));
+                    return Err(misfit(format!("{at}/{i}"), problem));
                 }
             }
         }
@@ -327,12 +328,11 @@ fn bundle(folder: &Path, overrides: &Overrides, configured: bool) -> Result<Opti
     let mut sources = overrides.bundles.clone();
     if sources.is_empty() && description.is_file() {
         let value = Value::Object(object(&description)?);
-        let Description { bundle } =
-            serde_path_to_error::deserialize(value).map_err(|error| ScenarioError::Shape {
-                path: description.clone(),
-                pointer: pointer_of(error.path()),
-                problem: error.inner().to_string(),
-            })?;
+        let Description { bundle } = shape::read(&value).map_err(|misfit| ScenarioError::Shape {
+            path: description.clone(),
+            pointer: misfit.pointer,
+            problem: misfit.problem,
+        })?;
         sources.push(
             above(folder, &bundle)
                 .ok_or(ScenarioError::BundleMissing { scenario: description.clone(), bundle })?,

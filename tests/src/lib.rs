@@ -5,5 +5,6 @@ pub mod mcp;
 pub mod parity;
 pub mod proxy;
 pub mod subject;
+pub mod tls;
 pub mod upstream;
 pub mod world;

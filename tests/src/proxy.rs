@@ -41,6 +41,8 @@ pub struct Options {
     pub keys_port: Option<u16>,
     /// A text of the Envoy configuration and what it is replaced with.
     pub edit: Option<(&'static str, &'static str)>,
+    /// The transport socket of its listener; `None`: no TLS.
+    pub transport_socket: Option<String>,
     /// Do not wait until the filter runs: it cannot.
     pub unready: bool,
 }
@@ -133,6 +135,16 @@ impl Proxy {
         if let Some((old, new)) = options.edit {
             ensure!(rendered.contains(old), "the Envoy configuration has no {old:?}");
             rendered = rendered.replace(old, new);
+        }
+        if let Some(transport_socket) = &options.transport_socket {
+            let chain = "filter_chains:\n        - ";
+            ensure!(rendered.contains(chain), "the Envoy configuration has no {chain:?}");
+            rendered = rendered.replace(chain, &format!("{chain}{transport_socket}\n          "));
+            // What clients say about their certificates gets as far as the filter.
+            let manager = "stat_prefix: agents\n";
+            let forwards =
+                format!("{manager}                forward_client_cert_details: ALWAYS_FORWARD_ONLY\n");
+            rendered = rendered.replace(manager, &forwards);
         }
         let config = folder.join("envoy.yaml");
         fs::write(&config, rendered)?;

@@ -131,3 +131,14 @@ fn delegations_are_decided_alike_everywhere() {
         assert!(headers.contains(&("x-remit-principal", principal)), "{id}");
     }
 }
+
+#[test]
+fn bound_tokens_are_decided_alike_everywhere() {
+    let all = played_everywhere("bound");
+    for id in ["first", "mcp", "pss", "last"] {
+        assert_eq!(own(exchange(&all, id)), ANALYST, "{id}");
+    }
+    for id in ["replay", "bearer", "thief", "forged-certificate"] {
+        assert!(exchange(&all, id).forwarded.is_none(), "{id}");
+    }
+}

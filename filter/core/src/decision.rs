@@ -1,5 +1,7 @@
 //! The decision: five outcomes, and the one place where a failure becomes one of them.
 
+mod challenge;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +11,9 @@ use crate::config::{FailureMode, Mode};
 use crate::ids::ReasonCode;
 use crate::reason;
 use crate::request::OWN_PREFIX;
+
+pub(crate) use challenge::is_quotable;
+pub use challenge::{Challenge, insufficient_authentication};
 
 /// The most reason codes that a decision may carry.
 const MAX_REASONS: usize = 32;
@@ -96,6 +101,8 @@ pub struct Decision {
     pub body: Option<String>,
     /// Denied: the HTTP status of the reply.
     pub status: Option<u16>,
+    /// Denied: what the client is asked to come back with.
+    pub challenge: Option<Challenge>,
 }
 
 /// Leave to forward a request. Only [`Decision::permit`] makes one.
@@ -115,6 +122,7 @@ impl Decision {
             metadata: None,
             body: None,
             status: None,
+            challenge: None,
         }
     }
 
@@ -174,6 +182,7 @@ impl Decision {
                 names(object.remove("query_parameters_to_remove"), "query_parameters_to_remove")?;
             decision.set_query = query(object.remove("query_parameters_to_set"))?;
         } else {
+            decision.challenge = challenge::read(&object, &decision.reasons)?;
             decision.body = match object.remove("body") {
                 None => None,
                 Some(Value::String(body)) => Some(body),
@@ -369,8 +378,41 @@ mod tests {
             json!({"allowed": false, "http_status": 99}),
             json!({"allowed": false, "http_status": 403.5}),
             json!({"allowed": false, "body": {}}),
+            json!({"allowed": false, "reasons": ["insufficient_scope"], "scope": 1}),
+            json!({"allowed": false, "reasons": ["insufficient_scope"], "scope": "a  b"}),
+            json!({"allowed": false, "reasons": ["insufficient_scope"], "scope": ["a\"b"]}),
+            json!({"allowed": false, "reasons": ["insufficient_user_authentication"], "max_age": -1}),
+            json!({"allowed": false, "reasons": ["insufficient_user_authentication"], "acr_values": ["a b"]}),
         ] {
             assert!(Decision::from_policy(value.clone()).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_denial_may_ask_for_more() {
+        let sign_in = "insufficient_user_authentication";
+        for (value, expected) in [
+            (
+                json!({"reasons": [sign_in], "acr_values": ["phr", "mfa"], "max_age": 60}),
+                Some((401, r#"error="insufficient_user_authentication", acr_values="phr mfa", max_age=60"#)),
+            ),
+            (
+                json!({"reasons": ["x", sign_in], "max_age": 0, "scope": "a"}),
+                Some((401, r#"error="insufficient_user_authentication", max_age=0"#)),
+            ),
+            (
+                json!({"reasons": ["insufficient_scope"], "scope": "a b:c"}),
+                Some((403, r#"error="insufficient_scope", scope="a b:c""#)),
+            ),
+            (json!({"reasons": ["insufficient_scope"]}), None),
+            (json!({"reasons": [sign_in]}), None),
+            (json!({"reasons": ["x"], "scope": 1, "max_age": "x"}), None),
+        ] {
+            let mut value = value;
+            value["allowed"] = json!(false);
+            let challenge = Decision::from_policy(value.clone()).unwrap().challenge;
+            let challenge = challenge.as_ref().map(|c| (c.status, c.parameters.as_str()));
+            assert_eq!(challenge, expected, "{value}");
         }
     }
 

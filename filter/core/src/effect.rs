@@ -58,15 +58,19 @@ pub struct Telling<'a> {
     pub challenge: Option<Value>,
     /// What is wrong with the credential. The client is told this and no reason code.
     pub credential: Option<Credential>,
+    /// The algorithms for proofs of possession, where the client has to come with one.
+    pub dpop: Option<String>,
 }
 
-/// What a client is told about a credential that was not accepted (RFC 6750 section 3.1).
+/// What a client is told about a credential that was not accepted (RFC 6750 section 3.1, RFC 9449 section 7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Credential {
     /// There was none.
     Missing,
     /// It is not valid; why is nobody's business but the operator's.
     Invalid,
+    /// The token may be valid; the proof of possession is not.
+    InvalidProof,
 }
 
 /// The effect of a decision with leave to forward. `own_headers` are the client's copies of what only the filter sends.
@@ -109,16 +113,24 @@ pub fn forward(
 #[must_use]
 pub fn reply(decision: &Decision, telling: &Telling<'_>, denials: Denials) -> Reply {
     let mut headers = vec![("cache-control".to_owned(), "no-store".to_owned())];
-    let status = match telling.credential {
-        Some(_) => 401,
-        None => decision.status.unwrap_or(403),
+    let status = match (telling.credential, &decision.challenge) {
+        (Some(_), _) => 401,
+        (None, Some(challenge)) => decision.status.unwrap_or(challenge.status),
+        (None, None) => decision.status.unwrap_or(403),
     };
-    if let Some(credential) = telling.credential {
-        let challenge = match credential {
-            Credential::Missing => "Bearer",
-            Credential::Invalid => "Bearer error=\"invalid_token\"",
+    let parameters = match (telling.credential, &decision.challenge) {
+        (Some(Credential::Missing), _) => Some(""),
+        (Some(Credential::Invalid), _) => Some(r#"error="invalid_token""#),
+        (Some(Credential::InvalidProof), _) => Some(r#"error="invalid_dpop_proof""#),
+        (None, challenge) => challenge.as_ref().map(|challenge| challenge.parameters.as_str()),
+    };
+    if let Some(parameters) = parameters {
+        let comma = if parameters.is_empty() { "" } else { ", " };
+        let challenge = match &telling.dpop {
+            None => format!("Bearer {parameters}"),
+            Some(algs) => format!("DPoP {parameters}{comma}algs=\"{algs}\""),
         };
-        headers.push(("www-authenticate".to_owned(), challenge.to_owned()));
+        headers.push(("www-authenticate".to_owned(), challenge.trim_end().to_owned()));
     }
     headers.extend(decision.headers.iter().cloned());
     let told = told(decision, telling);
@@ -126,7 +138,9 @@ pub fn reply(decision: &Decision, telling: &Telling<'_>, denials: Denials) -> Re
     let (status, media_type, body) = match (telling.mcp, &decision.body) {
         (_, Some(body)) => (status, None, body.clone()),
         (Some(id), None) => {
-            let status = if id.is_some() { mcp_status(status, denials) } else { status };
+            // A status that a client has to act upon stays.
+            let status =
+                if id.is_some() && parameters.is_none() { mcp_status(status, denials) } else { status };
             (status, Some("application/json"), rpc_error(decision, id, told))
         }
         (None, None) => (status, Some("application/problem+json"), problem(decision, status, told)),
@@ -156,6 +170,7 @@ fn told(decision: &Decision, telling: &Telling<'_>) -> Map<String, Value> {
     let reasons = match telling.credential {
         Some(Credential::Missing) => json!(["token_missing"]),
         Some(Credential::Invalid) => json!(["invalid_token"]),
+        Some(Credential::InvalidProof) => json!(["invalid_dpop_proof"]),
         None => json!(decision.reasons),
     };
     told.insert("reasons".to_owned(), reasons);

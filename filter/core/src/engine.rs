@@ -2,6 +2,7 @@
 
 mod fetches;
 mod issuer;
+mod status_lists;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -24,7 +25,8 @@ use crate::registry::Registry;
 use crate::remembered::Remembered;
 use crate::revocation::Revocations;
 use crate::source::Source;
-use crate::token::{Attenuation, CacheLimits, Carrier, IssuerRules, Subjects, TokenCache};
+use crate::status::StatusLists;
+use crate::token::{Attenuation, CacheLimits, Carrier, Demands, IssuerRules, Subjects, TokenCache};
 
 use fetches::source_name;
 pub use fetches::{FetchError, Installed, SourceId};
@@ -168,14 +170,20 @@ impl Engine {
                 clock_skew_seconds: issuer.clock_skew_seconds,
                 max_chain_depth: issuer.max_chain_depth,
                 subjects: issuer.subjects,
+                demands: (issuer.carrier == Carrier::Authorization).then(|| Demands {
+                    sender_constraint: issuer.sender_constraint,
+                    status: issuer.status,
+                    authentication: issuer.authentication.clone(),
+                }),
                 ..IssuerRules::new(
                     &issuer.issuer,
                     &issuer.algorithms,
                     issuer.audience.as_deref().unwrap_or(&config.resource),
                 )
             };
-            let built = Issuer::new(rules, &issuer.keys, &limits)
+            let mut built = Issuer::new(rules, &issuer.keys, &limits)
                 .map_err(|source| EngineError::Keys { pointer: format!("/issuers/{i}/keys"), source })?;
+            built.status_lists = StatusLists::new(&issuer.status_lists);
             if issuer.without_iss {
                 txn_issuer_without_iss = Some(issuer.issuer.clone());
             }
@@ -261,16 +269,18 @@ impl Engine {
     /// Whether anything has to be fetched at all.
     #[must_use]
     pub fn fetches(&self) -> bool {
-        let mut issuers = self.issuers.values().chain(self.approvers.values());
-        self.bundle_source.is_some() || issuers.any(|issuer| issuer.source.is_some())
+        self.sources().next().is_some()
     }
 
     /// Whether everything that is fetched has been fetched once.
     #[must_use]
     pub fn has_fetched_everything(&self) -> bool {
+        self.sources().all(|source| source.last_good().is_some())
+    }
+
+    fn sources(&self) -> impl Iterator<Item = &Source> {
         let issuers = self.issuers.values().chain(self.approvers.values());
-        let mut sources = issuers.filter_map(|issuer| issuer.source.as_ref()).chain(&self.bundle_source);
-        sources.all(|source| source.last_good().is_some())
+        issuers.flat_map(Issuer::sources).chain(&self.bundle_source)
     }
 
     /// Whether the policy in force reads the other end of the connection.

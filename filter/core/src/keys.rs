@@ -14,6 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 pub use error::{KeyFault, KeySetError};
 use material::Material;
@@ -217,6 +218,31 @@ fn check_kids(keys: &[(usize, Arc<Key>)]) -> Result<(), KeySetError> {
     Ok(())
 }
 
+/// The SHA-256 thumbprint of a public JWK (RFC 7638); `None` for a member that no key has which [`Key::from_jwk`] takes.
+#[must_use]
+pub fn thumbprint(jwk: &Value) -> Option<[u8; 32]> {
+    let members: &[&str] = match jwk.get("kty")?.as_str()? {
+        "EC" => &["crv", "kty", "x", "y"],
+        "OKP" => &["crv", "kty", "x"],
+        "RSA" => &["e", "kty", "n"],
+        _ => return None,
+    };
+    let mut canonical = String::new();
+    for name in members {
+        let value = jwk.get(name)?.as_str()?;
+        // Names of curves and base64url: nothing that JSON would write in two ways.
+        if !value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+            return None;
+        }
+        canonical.push(if canonical.is_empty() { '{' } else { ',' });
+        for part in ["\"", name, "\":\"", value, "\""] {
+            canonical.push_str(part);
+        }
+    }
+    canonical.push('}');
+    Some(Sha256::digest(canonical.as_bytes()).into())
+}
+
 /// One prepared verification key.
 #[derive(Debug)]
 pub struct Key {
@@ -226,9 +252,13 @@ pub struct Key {
 }
 
 impl Key {
-    /// One public key, for `algorithms`; `None` when it is no such key.
-    pub(crate) fn from_jwk(jwk: &Value, algorithms: &[Algorithm]) -> Option<Self> {
-        jwk::read(jwk, algorithms, &KeyLimits::default()).ok().flatten()
+    /// One public key that a token or a proof brings, for `algorithms`; `None` when it is meant for something else.
+    ///
+    /// # Errors
+    ///
+    /// See [`KeyFault`]: a private key, a weak one, one that contradicts itself.
+    pub fn from_jwk(jwk: &Value, algorithms: &[Algorithm]) -> Result<Option<Self>, KeyFault> {
+        jwk::read(jwk, algorithms, &KeyLimits::default())
     }
 
     /// Its `kid`.

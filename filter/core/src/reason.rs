@@ -34,5 +34,13 @@ pub const APPROVAL_NOT_CONFIGURED: ReasonCode = ReasonCode::of("approval_not_con
 pub const APPROVAL_UNBINDABLE: ReasonCode = ReasonCode::of("approval_unbindable");
 /// The access token and the transaction token of one request contradict each other.
 pub const TOKEN_CONFLICT: ReasonCode = ReasonCode::of("token_conflict");
+/// A proof of possession that was used before.
+pub const PROOF_REPLAYED: ReasonCode = ReasonCode::of("proof_replayed");
+/// There is no room to remember that a further proof was used.
+pub const PROOFS_FULL: ReasonCode = ReasonCode::of("proofs_full");
+/// The principal has not signed in well or lately enough (RFC 9470).
+pub const INSUFFICIENT_USER_AUTHENTICATION: ReasonCode = ReasonCode::of("insufficient_user_authentication");
+/// The token lacks scope (RFC 6750 section 3.1).
+pub const INSUFFICIENT_SCOPE: ReasonCode = ReasonCode::of("insufficient_scope");
 /// The shell fed an event that nobody asked for.
 pub const OUT_OF_ORDER: ReasonCode = ReasonCode::of("internal_out_of_order");

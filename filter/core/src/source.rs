@@ -258,6 +258,17 @@ impl Source {
         self.found = None;
     }
 
+    /// There may be something newer from `at` on.
+    pub fn due_by(&mut self, at: UnixSeconds) {
+        self.next = self.next.min(at);
+    }
+
+    /// The last good answer turned out to be none: it is fetched again as a whole, and at once.
+    pub fn discard(&mut self, now: UnixSeconds) {
+        self.etag = None;
+        self.due_by(now);
+    }
+
     /// When the last good answer came.
     #[must_use]
     pub fn last_good(&self) -> Option<UnixSeconds> {

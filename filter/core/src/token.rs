@@ -1,12 +1,14 @@
 //! Access tokens: from the `Authorization` header to a [`VerifiedToken`], the proof that everything was checked.
 //!
-//! `bearer` → [`TokenCache::lookup`] → [`Compact::parse`] → [`Unverified::prepare`] → [`Unverified::verify`], or
+//! `credentials` → [`TokenCache::lookup`] → [`Compact::parse`] → [`Unverified::prepare`] → [`Unverified::verify`], or
 //! [`Unverified::verify_with`] where the host checks the signature. The claims are read only after the signature.
 
 mod cache;
 mod claims;
 mod compact;
+mod confirmation;
 mod date;
+mod demands;
 mod error;
 mod rules;
 #[cfg(test)]
@@ -18,8 +20,11 @@ mod verify;
 pub use cache::{CacheCounts, CacheLimits, CachedToken, TokenCache};
 pub use claims::VerifiedToken;
 pub use compact::{Compact, TokenLimits};
+pub(crate) use compact::{Parts, parameter};
+pub use confirmation::Confirmation;
 pub use date::Rounding;
 pub(crate) use date::numeric_date;
+pub use demands::{Authentication, Demands, SenderConstraint, StatusRule};
 pub use error::{TokenError, TokenFault};
 pub(crate) use rules::is_type;
 pub use rules::{
@@ -27,9 +32,19 @@ pub use rules::{
     DEFAULT_MAX_TASK_ITEMS, IssuerRules, MAX_CLOCK_SKEW_SECONDS, PrincipalAt, Profile, PromptDigests,
     Subjects,
 };
+pub(crate) use verify::signature_check;
 pub use verify::{SignatureCheck, Unverified};
 
-/// The token of an `Authorization` value with the scheme `Bearer` (RFC 6750 section 2.1, RFC 9110 section 11.4).
+/// How a token came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// By itself (RFC 6750 section 2.1).
+    Bearer,
+    /// With a proof of possession (RFC 9449 section 7.1).
+    Dpop,
+}
+
+/// Scheme and token of an `Authorization` value (RFC 9110 section 11.4).
 ///
 /// The scheme's case does not matter; exactly one space follows it, then one `token68`.
 ///
@@ -37,19 +52,21 @@ pub use verify::{SignatureCheck, Unverified};
 ///
 /// [`TokenError::SchemeNotAccepted`] for another scheme, [`TokenError::Ambiguous`] when there is a comma (header
 /// values that were joined), else [`TokenError::Malformed`].
-pub fn bearer(authorization: &str) -> Result<&str, TokenError> {
+pub fn credentials(authorization: &str) -> Result<(Scheme, &str), TokenError> {
     if authorization.contains(',') {
         return Err(TokenError::Ambiguous);
     }
-    let (scheme, token) = authorization.split_once(' ').unwrap_or((authorization, ""));
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(TokenError::SchemeNotAccepted);
-    }
+    let (name, token) = authorization.split_once(' ').unwrap_or((authorization, ""));
+    let scheme = match name {
+        _ if name.eq_ignore_ascii_case("bearer") => Scheme::Bearer,
+        _ if name.eq_ignore_ascii_case("dpop") => Scheme::Dpop,
+        _ => return Err(TokenError::SchemeNotAccepted),
+    };
     let body = token.trim_end_matches('=');
     let is_token68 =
         |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
     if body.is_empty() || !body.bytes().all(is_token68) {
         return Err(TokenFault::Credentials.into());
     }
-    Ok(token)
+    Ok((scheme, token))
 }

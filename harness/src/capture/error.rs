@@ -1,6 +1,7 @@
 //! What is wrong with a capture, and where.
 
 use remit_core::json::JsonError;
+use remit_core::shape::Misfit;
 
 use crate::time::TimeError;
 
@@ -40,13 +41,8 @@ pub enum CaptureFault {
     #[error("{0}")]
     Json(JsonError),
     /// A member is unknown, missing or of the wrong shape.
-    #[error("{pointer}: {source}")]
-    Shape {
-        /// JSON pointer (RFC 6901) of the member.
-        pointer: String,
-        /// What was expected.
-        source: serde_json::Error,
-    },
+    #[error(transparent)]
+    Shape(Misfit),
     /// The start is not a time.
     #[error("/start: {0}")]
     Start(TimeError),

@@ -100,6 +100,9 @@ pub struct Template {
     /// The root of a hop list, and what was derived from it: each is signed with the key of the one before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hops: Vec<Hop>,
+    /// Binds it to a key that the harness makes up (`cnf.jkt`), and has a proof sent with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop: Option<Algorithm>,
 }
 
 /// A token of a hop list; the first is the root, whose claims are added to the template's.
@@ -135,6 +138,9 @@ pub struct Exchange {
     /// Claims of the proof of its hop list's last key, over those that are filled in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hop_proof: Option<Map<String, Value>>,
+    /// What is unlike an honest client in how it proves possession of the token's key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<ProofTemplate>,
     /// The approval that goes with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalTemplate>,
@@ -200,6 +206,30 @@ pub struct ApprovalTemplate {
     /// Claims, over those that the challenge gives; one that is `null` is left out.
     #[serde(default)]
     pub claims: Map<String, Value>,
+}
+
+/// What is unlike an honest client in a proof of possession (RFC 9449).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProofTemplate {
+    /// The authorization scheme in place of the one that fits the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<String>,
+    /// The token whose key signs it, in place of the exchange's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_of: Option<String>,
+    /// The earlier exchange whose proof is sent once more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<String>,
+    /// Header parameters over those of a good proof; one that is `null` is left out.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub header: Map<String, Value>,
+    /// Claims over those of a good proof; one that is `null` is left out.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub claims: Map<String, Value>,
+    /// No proof is sent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub absent: bool,
 }
 
 /// What Remit should make of an exchange; what is absent is not compared.
@@ -271,6 +301,9 @@ impl Capture {
         }
         for approval in self.exchanges.iter_mut().filter_map(|exchange| exchange.approval.as_mut()) {
             approval.claims.iter_mut().for_each(|(name, value)| shift(name, value, delta));
+        }
+        for proof in self.exchanges.iter_mut().filter_map(|exchange| exchange.proof.as_mut()) {
+            proof.claims.iter_mut().for_each(|(name, value)| shift(name, value, delta));
         }
         self
     }

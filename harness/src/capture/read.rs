@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{Capture, CaptureError, CaptureFault, Exchange, Fetched, IssuerKey, Template, VERSION};
 use crate::time;
-use remit_core::config::pointer_of;
+use remit_core::shape;
 
 /// The latest `at`, in seconds: some thirty years.
 const MAX_AT: f64 = 1e9;
@@ -78,10 +78,7 @@ impl Line<'_> {
     }
 
     fn shaped<T: DeserializeOwned>(&self, value: Value) -> Result<T, CaptureError> {
-        serde_path_to_error::deserialize(value).map_err(|error| {
-            let pointer = pointer_of(error.path());
-            self.error(CaptureFault::Shape { pointer, source: error.into_inner() })
-        })
+        shape::read(&value).map_err(|misfit| self.error(CaptureFault::Shape(misfit)))
     }
 }
 
@@ -218,6 +215,16 @@ fn check(
     let hops = exchange.token.as_ref().and_then(|token| capture.tokens.get(token)).map(|token| &token.hops);
     let provable = exchange.hop_proof.is_none() || hops.is_some_and(|hops| !hops.is_empty());
     line.that(provable, "/hop_proof", "goes with a token that has hops")?;
+    if let Some(proof) = &exchange.proof {
+        for (member, token) in [("token", &exchange.token), ("proof/key_of", &proof.key_of)] {
+            let Some(token) = token else { continue };
+            let known = capture.tokens.contains_key(token);
+            line.known(known, &format!("/{member}"), token, "one of the capture's tokens")?;
+        }
+        if let Some(id) = &proof.same_as {
+            line.known(ids.contains(id), "/proof/same_as", id, "an earlier exchange")?;
+        }
+    }
     if let Some(approval) = &exchange.approval {
         let id = &approval.challenge_of;
         line.known(ids.contains(id), "/approval/challenge_of", id, "an earlier exchange")?;

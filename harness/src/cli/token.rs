@@ -145,6 +145,7 @@ fn mint(token: &Token) -> Result<String> {
         signed_by: None,
         receipts: Vec::new(),
         hops: Vec::new(),
+        dpop: None,
     };
     let now = now()?;
     Ok(key.sign(&token.typ, &token_claims(&format!("dev-{}", now.0), &template, now)))

@@ -97,14 +97,15 @@ impl Native {
             Need::Body { limit } if request.body.len() > limit => Event::Body(Body::TooLarge),
             Need::Body { .. } => Event::Body(Body::Whole(request.body.clone())),
             Need::Signature(_) => Event::Signature(None),
+            // As over a connection without TLS.
+            Need::Certificate => Event::Certificate(None),
             Need::State { key } => Event::State(Some(match self.shared.get(&key) {
                 Some((value, version)) => (Some(value.clone()), *version),
                 None => (None, 0),
             })),
             Need::Store { key, value, version } => {
                 let there = self.shared.get(&key).map_or(0, |(_, version)| *version);
-                // As proxies do: version 0 asks for no comparison.
-                if version != 0 && version != there {
+                if version != there {
                     return Event::Stored(Stored::Conflict);
                 }
                 self.shared.insert(key, (value, there.saturating_add(1)));

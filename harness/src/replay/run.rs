@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, anyhow};
+use remit_core::dpop::PROOF_HEADER;
 use remit_core::ids::Now;
 use remit_core::request::APPROVAL_HEADER;
 
 use super::expect::compare;
 use super::{Mismatch, Observed, Subject};
 use crate::capture::{Exchange, Response};
+use crate::proof::{Proven, proof};
 use crate::scenario::Scenario;
 
 /// A request as it goes over the wire.
@@ -96,10 +98,12 @@ impl Replay {
 pub fn replay(scenario: &mut Scenario, subject: &mut dyn Subject) -> Result<Replay> {
     let mut exchanges: Vec<Played> = Vec::new();
     let mut replies: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    let mut proofs: BTreeMap<String, String> = BTreeMap::new();
     for exchange in scenario.capture.exchanges.clone() {
         let time = subject.clock(scenario.capture.time_of(&exchange));
         let at = || format!("exchange {}", exchange.id);
         let mut request = wire_request(scenario, &exchange, time).with_context(at)?;
+        prove(scenario, &exchange, &mut request, &mut proofs, time);
         let response = exchange.response.clone().unwrap_or_default();
         let observed = match approval(scenario, &exchange, &replies, time) {
             Ok(approval) => {
@@ -142,6 +146,36 @@ fn wire_request(scenario: &mut Scenario, exchange: &Exchange, now: Now) -> Resul
         headers,
         body: request.body.as_ref().map(crate::capture::Body::to_bytes).unwrap_or_default(),
     })
+}
+
+/// Gives the request the proof of possession that goes with its token, where one does, and the scheme that says so.
+fn prove(
+    scenario: &Scenario,
+    exchange: &Exchange,
+    request: &mut WireRequest,
+    sent: &mut BTreeMap<String, String>,
+    now: Now,
+) {
+    let template = exchange.proof.clone().unwrap_or_default();
+    let own = exchange.token.as_deref().and_then(|token| scenario.keys().proof_key(token));
+    let scheme = template.scheme.as_deref().unwrap_or(if own.is_some() { "DPoP" } else { "Bearer" });
+    let authorization = request.headers.iter_mut().find(|(name, _)| name == "authorization");
+    let Some((_, authorization)) = authorization.filter(|_| exchange.token.is_some()) else { return };
+    let Some(token) = authorization.strip_prefix("Bearer ").map(str::to_owned) else { return };
+    *authorization = format!("{scheme} {token}");
+    let key = match &template.key_of {
+        Some(other) => scenario.keys().proof_key(other),
+        None => own,
+    };
+    let Some(key) = key.filter(|_| !template.absent) else { return };
+    let path = request.path.split('?').next().unwrap_or_default();
+    let uri = format!("{}://{}{path}", request.scheme, request.authority);
+    let jti = format!("{}-{}", exchange.id, now.0);
+    let about = Proven { method: &request.method, uri: &uri, token: &token, jti: &jti };
+    let again = template.same_as.as_ref().and_then(|id| sent.get(id).cloned());
+    let text = again.unwrap_or_else(|| proof(key, about, now, &template));
+    sent.insert(exchange.id.clone(), text.clone());
+    request.headers.push((PROOF_HEADER.to_owned(), text));
 }
 
 /// The header with the approval, where the exchange has one.

@@ -6,20 +6,15 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{Effects, Verb};
-use crate::config::pointer_of;
 use crate::request::RequestView;
+use crate::shape::{self, Misfit};
 
 /// What is wrong with a catalog, and where.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
     /// A member is unknown, missing or of the wrong shape.
-    #[error("data.remit.catalog at {pointer}: {source}")]
-    Shape {
-        /// JSON pointer (RFC 6901) below `data.remit.catalog`.
-        pointer: String,
-        /// What was expected.
-        source: serde_json::Error,
-    },
+    #[error("data.remit.catalog at {0}")]
+    Shape(#[from] Misfit),
     /// A member has the right shape and a value that cannot work.
     #[error("data.remit.catalog at {pointer}: {problem}")]
     Value {
@@ -162,9 +157,7 @@ impl Catalog {
     /// See [`CatalogError`]: wrong shapes, bad templates, two entries for one request.
     pub fn parse(data: Option<Value>) -> Result<Self, CatalogError> {
         let Some(data) = data else { return Ok(Self::default()) };
-        let document: Document = serde_path_to_error::deserialize(data).map_err(|error| {
-            CatalogError::Shape { pointer: pointer_of(error.path()), source: error.into_inner() }
-        })?;
+        let document: Document = shape::read(&data)?;
         let mut catalog = Self::default();
         for (i, server) in document.mcp.into_iter().enumerate() {
             catalog.add_mcp(&format!("/mcp/{i}"), server)?;
@@ -208,10 +201,7 @@ impl Catalog {
             let segments = route.remove("path").as_ref().and_then(Value::as_str).and_then(template).ok_or_else(
                 || fail("path: begins with `/`; a parameter is a whole segment such as `{thread}`, named once"),
             )?;
-            let entry: Entry = serde_path_to_error::deserialize(Value::Object(route)).map_err(|error| {
-                let pointer = format!("{at}{}", pointer_of(error.path()));
-                CatalogError::Shape { pointer, source: error.into_inner() }
-            })?;
+            let entry: Entry = shape::read(&Value::Object(route)).map_err(|misfit| misfit.within(&at))?;
             entry.check(&at)?;
             let routes = methods.entry(method).or_default();
             if routes.iter().any(|other| same_shape(&other.segments, &segments)) {

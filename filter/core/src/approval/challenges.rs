@@ -73,7 +73,9 @@ impl Slot {
     /// [`SlotError::Corrupt`].
     pub fn decode(bytes: Option<&[u8]>, now: UnixSeconds) -> Result<Self, SlotError> {
         let Some(bytes) = bytes else { return Ok(Self::default()) };
-        let mut slot: Self = serde_json::from_slice(bytes).map_err(|_| SlotError::Corrupt)?;
+        // From text: a reader of bytes would be a second one in the module.
+        let text = std::str::from_utf8(bytes).map_err(|_| SlotError::Corrupt)?;
+        let mut slot: Self = serde_json::from_str(text).map_err(|_| SlotError::Corrupt)?;
         slot.challenges.retain(|challenge| challenge.expires > now);
         Ok(slot)
     }

@@ -2,7 +2,9 @@
 
 use super::{Checks, Issuer, KeySource};
 use crate::keys::Algorithm;
-use crate::token::{Attenuation, Carrier, Profile, Subjects, is_type};
+use crate::token::{
+    Attenuation, Authentication, Carrier, Profile, SenderConstraint, StatusRule, Subjects, is_type,
+};
 
 /// What is never an access token, whatever an issuer says.
 const NEVER_ACCESS: [&str; 8] = [
@@ -48,6 +50,12 @@ impl Issuer {
             that(named, "subject_issuer", "the exact `iss` that the subjects belong to");
             let own = matches!(self.profile, Profile::Rfc8693);
             that(own, "profile", "transaction tokens have the profile rfc8693");
+            let proves = self.sender_constraint != SenderConstraint::AsBound;
+            that(!proves, "sender_constraint", "transaction tokens are not bound to a key");
+            let listed = self.status != StatusRule::AsPresent || !self.status_lists.is_empty();
+            that(!listed, "status_lists", "transaction tokens live too short for status lists");
+            let signed_in = self.authentication != Authentication::default();
+            that(!signed_in, "authentication", "goes with access tokens");
             let asserted = self.attenuation == Attenuation::Asserted;
             that(asserted, "attenuation", "transaction tokens carry no evidence of attenuation");
         } else {

@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Checks;
+use crate::dpop::ProofLimits;
 use crate::policy::EvaluationBudget;
+use crate::status::StatusLimits;
 
 /// Bounds on everything that grows.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -16,7 +18,7 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Request headers of one request.
     pub header_count: usize,
-    /// One token or approval, in bytes.
+    /// One token, approval or proof of possession, in bytes.
     pub token_bytes: usize,
     /// A request body that is read, in bytes.
     pub body_bytes: usize,
@@ -40,6 +42,16 @@ pub struct Limits {
     pub challenge_slots: u32,
     /// Open challenges in one slot. When a slot is full, no further challenge is issued from it.
     pub challenges_per_slot: usize,
+    /// The `jti` of a proof of possession, in bytes.
+    pub proof_jti_bytes: usize,
+    /// Slots that used proofs are remembered in, for the whole proxy.
+    pub proof_slots: u32,
+    /// Used proofs in one slot, 24 bytes each. When a slot is full, no further proof is taken that belongs there.
+    pub proofs_per_slot: usize,
+    /// A status list as fetched, in bytes.
+    pub status_list_bytes: usize,
+    /// A status list inflated, in bytes: one holds eight statuses of one bit.
+    pub status_list_unpacked_bytes: usize,
     /// A bundle as fetched, in bytes.
     pub bundle_bytes: usize,
     /// A bundle unpacked, in bytes.
@@ -75,6 +87,11 @@ impl Default for Limits {
             decision_cache_bytes: 2 * 1024 * 1024,
             challenge_slots: 256,
             challenges_per_slot: 8,
+            proof_jti_bytes: 256,
+            proof_slots: 1024,
+            proofs_per_slot: 128,
+            status_list_bytes: 1024 * 1024,
+            status_list_unpacked_bytes: 4 * 1024 * 1024,
             bundle_bytes: 4 * 1024 * 1024,
             bundle_unpacked_bytes: 32 * 1024 * 1024,
             bundle_files: 512,
@@ -93,6 +110,18 @@ impl Limits {
     pub fn evaluation(&self) -> EvaluationBudget {
         let time = Duration::from_millis(self.evaluation_ms);
         EvaluationBudget { instructions: self.instructions, time }
+    }
+
+    /// How much of a proof of possession is read.
+    #[must_use]
+    pub fn proof(&self) -> ProofLimits {
+        ProofLimits { proof_bytes: self.token_bytes, jti_bytes: self.proof_jti_bytes }
+    }
+
+    /// How much of a status list is read.
+    #[must_use]
+    pub fn status_list(&self) -> StatusLimits {
+        StatusLimits { list_bytes: self.status_list_bytes, inflated_bytes: self.status_list_unpacked_bytes }
     }
 
     pub(super) fn check(&self, checks: &mut Checks) {
@@ -117,6 +146,13 @@ impl Limits {
         let slots = usize::try_from(self.challenge_slots).unwrap_or(usize::MAX);
         within("challenge_slots", slots, 1, 65_536, "1 to 65536");
         within("challenges_per_slot", self.challenges_per_slot, 1, 64, "1 to 64");
+        within("proof_jti_bytes", self.proof_jti_bytes, 16, 1024, "16 to 1024");
+        let slots = usize::try_from(self.proof_slots).unwrap_or(usize::MAX);
+        within("proof_slots", slots, 1, 65_536, "1 to 65536");
+        within("proofs_per_slot", self.proofs_per_slot, 1, 1024, "1 to 1024");
+        within("status_list_bytes", self.status_list_bytes, 64, 16 << 20, "64 to 16777216");
+        let unpacked = self.status_list_unpacked_bytes;
+        within("status_list_unpacked_bytes", unpacked, 1, 64 << 20, "1 to 67108864");
         within("bundle_bytes", self.bundle_bytes, 256, 64 << 20, "256 to 67108864");
         within("bundle_unpacked_bytes", self.bundle_unpacked_bytes, 1024, 256 << 20, "1024 to 268435456");
         within("bundle_files", self.bundle_files, 1, 65_536, "1 to 65536");

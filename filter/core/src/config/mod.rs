@@ -1,5 +1,6 @@
 //! The one configuration document: parsed strictly, checked once, never read again on the request path.
 
+mod bound;
 mod failures;
 mod issuer;
 mod keys;
@@ -7,16 +8,19 @@ mod limits;
 
 use serde::{Deserialize, Serialize};
 
+pub use bound::{Dpop, StatusListSource};
 pub use failures::{BodyTooLarge, Denials, FailureMode, Failures, Signatures};
 pub use keys::{KeyFetch, KeySource};
 pub use limits::Limits;
 
 use crate::json::{self, JsonError};
 use crate::keys::Algorithm;
+use crate::shape::{self, Misfit};
 use crate::source::{Place, Plan, Target};
 use crate::token::{
-    Attenuation, Carrier, DEFAULT_CLOCK_SKEW_SECONDS, DEFAULT_MAX_CHAIN_DEPTH, DEFAULT_MAX_LIFETIME_SECONDS,
-    MAX_CLOCK_SKEW_SECONDS, PrincipalAt, Profile, PromptDigests, Subjects,
+    Attenuation, Authentication, Carrier, DEFAULT_CLOCK_SKEW_SECONDS, DEFAULT_MAX_CHAIN_DEPTH,
+    DEFAULT_MAX_LIFETIME_SECONDS, MAX_CLOCK_SKEW_SECONDS, PrincipalAt, Profile, PromptDigests,
+    SenderConstraint, StatusRule, Subjects,
 };
 
 /// The largest configuration document that is read, in bytes; inline bundles travel in it.
@@ -35,13 +39,8 @@ pub enum ConfigError {
     #[error("configuration: {0}")]
     Json(#[from] JsonError),
     /// A member is unknown, missing or of the wrong shape.
-    #[error("configuration at {pointer}: {source}")]
-    Shape {
-        /// JSON pointer (RFC 6901) of the member.
-        pointer: String,
-        /// What was expected.
-        source: serde_json::Error,
-    },
+    #[error("configuration at {0}")]
+    Shape(#[from] Misfit),
     /// A member has the right shape and a value that cannot work.
     #[error("configuration at {pointer}: {problem}")]
     Value {
@@ -106,6 +105,9 @@ pub struct Config {
     /// How signatures are verified.
     #[serde(default)]
     pub signatures: Signatures,
+    /// How proofs of possession are verified, which come with tokens that are bound to a key.
+    #[serde(default)]
+    pub dpop: Dpop,
     /// How a denial looks to MCP clients.
     #[serde(default)]
     pub denials: Denials,
@@ -170,6 +172,18 @@ pub struct Issuer {
     /// Who this issuer's subjects are.
     #[serde(default)]
     pub subjects: Subjects,
+    /// Whether its tokens have to be bound to a key (`cnf.jkt`) or a certificate (`cnf.x5t#S256`).
+    #[serde(default)]
+    pub sender_constraint: SenderConstraint,
+    /// How, and how lately, principals must have signed in.
+    #[serde(default)]
+    pub authentication: Authentication,
+    /// Whether its tokens have to name their place in a status list.
+    #[serde(default)]
+    pub status: StatusRule,
+    /// Its status lists. A token that names another one is refused.
+    #[serde(default)]
+    pub status_lists: Vec<StatusListSource>,
 }
 
 /// Something fetched through a cluster of the proxy, again and again.
@@ -296,10 +310,7 @@ impl Config {
             return Err(ConfigError::TooLarge { bytes: bytes.len() });
         }
         let value = json::parse(bytes, 32)?;
-        let config: Self = serde_path_to_error::deserialize(value).map_err(|error| ConfigError::Shape {
-            pointer: pointer_of(error.path()),
-            source: error.into_inner(),
-        })?;
+        let config: Self = shape::read(&value)?;
         config.check()?;
         Ok(config)
     }
@@ -335,7 +346,9 @@ impl Config {
             checks.that((1..=16).contains(&depth), &at, "max_chain_depth: 1 to 16");
             let earlier = self.issuers.iter().take(i);
             issuer.check(&at, earlier, &mut checks);
+            bound::check_issuer(&mut checks, &at, issuer);
         }
+        self.dpop.check(&mut checks);
         if let Some(approvals) = &self.approvals {
             checks.that(!approvals.issuers.is_empty(), "/approvals/issuers", "at least one issuer is needed");
             let seconds = approvals.challenge_seconds;
@@ -390,28 +403,6 @@ impl Checks {
         self.that((1..=86_400).contains(&refresh), at, "refresh_seconds: 1 to 86400");
         self.that(age == 0 || age >= refresh, at, "max_age_seconds: 0, or at least refresh_seconds");
     }
-}
-
-/// RFC 6901 form of a path inside a document.
-#[must_use]
-pub fn pointer_of(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    let mut pointer = String::new();
-    for segment in path {
-        match segment {
-            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
-            Segment::Map { key } => {
-                pointer.push('/');
-                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
-            }
-            Segment::Enum { variant } => {
-                pointer.push('/');
-                pointer.push_str(variant);
-            }
-            Segment::Unknown => {}
-        }
-    }
-    if pointer.is_empty() { "the top level".to_owned() } else { pointer }
 }
 
 #[cfg(test)]

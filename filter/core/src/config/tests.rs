@@ -47,6 +47,10 @@ fn keys_are_fetched_by_defaults_that_can_be_changed() {
     assert_eq!((fetch.plan(), config.limits.key_waits), (expected, 64));
 }
 
+fn list(uri: &str) -> Value {
+    json!({"uri": uri, "http": {"cluster": "keys", "authority": "idp.example", "path": "/1"}})
+}
+
 #[test]
 fn defaults_are_filled_in() {
     let config = Config::parse(good().to_string().as_bytes()).unwrap();
@@ -55,6 +59,12 @@ fn defaults_are_filled_in() {
     assert_eq!(config.issuers[0].max_lifetime_seconds, 900);
     assert_eq!(config.failures.no_bundle, FailureMode::Deny);
     assert!(config.signatures.host);
+    assert_eq!(
+        (config.dpop.algs().as_str(), config.dpop.max_age_seconds),
+        ("ES256 ES384 EdDSA RS256 PS256", 60)
+    );
+    assert_eq!(config.issuers[0].sender_constraint, SenderConstraint::AsBound);
+    assert_eq!(config.issuers[0].status, StatusRule::AsPresent);
 }
 
 #[test]
@@ -102,6 +112,25 @@ fn a_mistake_is_named_by_pointer() {
         (with("/denials", json!({"mcp_status": 500})), "/denials/mcp_status"),
         (with("/limits", json!({"json_depth": 4000})), "/limits/json_depth"),
         (with("/limits", json!({"body_bytes": "1"})), "/limits/body_bytes"),
+        (with("/limits", json!({"proof_jti_bytes": 1})), "/limits/proof_jti_bytes"),
+        (with("/limits", json!({"proof_slots": 0})), "/limits/proof_slots"),
+        (with("/limits", json!({"proofs_per_slot": 0})), "/limits/proofs_per_slot"),
+        (with("/limits", json!({"status_list_bytes": 1})), "/limits/status_list_bytes"),
+        (with("/limits", json!({"status_list_unpacked_bytes": 0})), "/limits/status_list_unpacked_bytes"),
+        (with("/dpop", json!({"algorithms": []})), "/dpop/algorithms"),
+        (with("/dpop", json!({"algorithms": ["HS256"]})), "/dpop/algorithms"),
+        (with("/dpop", json!({"max_age_seconds": 0})), "/dpop/max_age_seconds"),
+        (with("/dpop", json!({"max_age_seconds": 601})), "/dpop/max_age_seconds"),
+        (with("/dpop", json!({"clock_skew_seconds": 301})), "/dpop/clock_skew_seconds"),
+        (with("/issuers/0/sender_constraint", json!("always")), "/issuers/0/sender_constraint"),
+        (with("/issuers/0/status", json!("always")), "/issuers/0/status"),
+        (with("/issuers/0/authentication", json!({"acr": "x"})), "/issuers/0/authentication"),
+        (with("/issuers/0/authentication", json!({"acr_values": ["a b"]})), "/authentication/acr_values"),
+        (with("/issuers/0/authentication", json!({"acr_values": ["\""]})), "/authentication/acr_values"),
+        (with("/issuers/0/status_lists", json!([list("")])), "/issuers/0/status_lists/0: uri"),
+        (with("/issuers/0/status_lists", json!([list("a"), list("a")])), "/issuers/0/status_lists/1: this"),
+        (with("/issuers/0/status_lists", json!(vec![list("a"); 65])), "/issuers/0: status_lists"),
+        (with("/issuers/0/status_lists", json!([{"uri": "a"}])), "/issuers/0/status_lists/0"),
     ] {
         let message = Config::parse(document.to_string().as_bytes()).unwrap_err().to_string();
         assert!(message.contains(expected), "{expected}: {message}");

@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
 use super::{Delegation, DelegationError, Party, PrincipalKind, constraint, profile, task};
 use crate::action::{Action, Protocol, Verb};
@@ -162,7 +161,7 @@ impl Grant {
         let id = claims.get("jti").and_then(Value::as_str).filter(|id| !id.is_empty());
         Ok(Self {
             id: id.ok_or("jti")?.to_owned(),
-            key: Key::from_jwk(jwk, &rules.algorithms).ok_or("cnf")?,
+            key: Key::from_jwk(jwk, &rules.algorithms).ok().flatten().ok_or("cnf")?,
             holder: thumbprint(jwk).ok_or("cnf")?,
             issued,
             expires,
@@ -265,18 +264,9 @@ impl Grant {
     }
 }
 
-/// The thumbprint URI of a public key (RFC 7638, RFC 9278), whose members [`Key::from_jwk`] has read.
+/// The thumbprint URI of a public key (RFC 9278).
 fn thumbprint(jwk: &Value) -> Option<String> {
-    let members: &[&str] = match jwk.get("kty")?.as_str()? {
-        "EC" => &["crv", "kty", "x", "y"],
-        "OKP" => &["crv", "kty", "x"],
-        "RSA" => &["e", "kty", "n"],
-        _ => return None,
-    };
-    let member = |name: &&str| Some(format!("\"{name}\":\"{}\"", jwk.get(*name)?.as_str()?));
-    let written: Option<Vec<String>> = members.iter().map(member).collect();
-    let digest = Sha256::digest(format!("{{{}}}", written?.join(",")));
-    Some(format!("{THUMBPRINT}{}", URL_SAFE_NO_PAD.encode(digest)))
+    Some(format!("{THUMBPRINT}{}", URL_SAFE_NO_PAD.encode(crate::keys::thumbprint(jwk)?)))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::{ActiveBundle, Engine, LoadError, load};
 use crate::ids::UnixSeconds;
 use crate::keys::KeySetError;
 use crate::source::{Answer, Discovery, DiscoveryError, Fetch, Missing, NoWait, Place, Source, Ticket};
+use crate::status::StatusListError;
 use crate::token::Carrier;
 
 /// Something that is fetched.
@@ -18,6 +19,13 @@ pub enum SourceId {
     Keys(String),
     /// The key set of an issuer of approvals.
     ApprovalKeys(String),
+    /// A status list of an issuer of access tokens.
+    StatusList {
+        /// The issuer.
+        iss: String,
+        /// The list.
+        uri: String,
+    },
 }
 
 impl SourceId {
@@ -42,6 +50,8 @@ pub enum Installed {
     Bundle(Rc<ActiveBundle>),
     /// A new key set is in force.
     Keys,
+    /// A new status list is in force.
+    StatusList,
     /// The last good answer is still the right one: HTTP 304, or the same to the byte.
     Unchanged,
     /// The issuer's metadata said where its keys are; these are due now.
@@ -63,6 +73,9 @@ pub enum FetchError {
     /// A key set that does not load.
     #[error(transparent)]
     Keys(#[from] KeySetError),
+    /// A status list that does not load.
+    #[error(transparent)]
+    StatusList(#[from] StatusListError),
     /// Metadata that says of no place that keys may be fetched from.
     #[error(transparent)]
     Discovery(#[from] DiscoveryError),
@@ -80,6 +93,7 @@ impl FetchError {
             Self::Status(_) => "status",
             Self::Bundle(_) => "bundle_refused",
             Self::Keys(_) => "key_set_refused",
+            Self::StatusList(_) => "status_list_refused",
             Self::Discovery(_) => "metadata_refused",
             Self::Unknown => "unknown",
         }
@@ -96,6 +110,10 @@ impl Engine {
         for (iss, issuer) in &mut self.issuers {
             if let Some(fetch) = issuer.source.as_mut().and_then(|source| source.due(now)) {
                 due.push((SourceId::Keys(iss.clone()), fetch));
+            }
+            if issuer.keys(now).is_some() {
+                let lists = issuer.status_lists.due(now);
+                due.extend(lists.map(|(uri, fetch)| (SourceId::StatusList { iss: iss.clone(), uri }, fetch)));
             }
         }
         for (iss, issuer) in &mut self.approvers {
@@ -123,7 +141,7 @@ impl Engine {
         };
         let installed = match self.source(id).and_then(Source::discovering) {
             Some(discovery) => locate(discovery, &answer, self.config.limits.key_set_bytes),
-            None => self.install(id, answer),
+            None => self.install(id, answer, now),
         };
         let Some(source) = self.source_mut(id) else { return Err(FetchError::Unknown) };
         match installed {
@@ -141,6 +159,7 @@ impl Engine {
                     // A token that the old keys verified may have been signed by a key that is gone.
                     self.tokens.invalidate();
                 }
+                self.tend_status_lists(id, matches!(installed, Installed::Keys), now);
                 Ok(installed)
             }
             Err(error) => {
@@ -151,7 +170,7 @@ impl Engine {
     }
 
     /// Puts an answer in force.
-    fn install(&mut self, id: &SourceId, answer: Answer) -> Result<Good, FetchError> {
+    fn install(&mut self, id: &SourceId, answer: Answer, now: UnixSeconds) -> Result<Good, FetchError> {
         let (etag, body) = match answer {
             Answer::Nothing => return Err(FetchError::Nothing),
             Answer::Response { status: 304, .. } if self.holds(id) => return Ok(Good::Confirmed),
@@ -172,6 +191,10 @@ impl Engine {
                 let issuer = self.approvers.get_mut(iss).ok_or(FetchError::Unknown)?;
                 issuer.install(&body, &limits)?
             }
+            SourceId::StatusList { iss, uri } => {
+                self.install_status_list(iss, uri, body, now)?;
+                Installed::StatusList
+            }
         };
         Ok(Good::Whole(installed, etag))
     }
@@ -183,6 +206,9 @@ impl Engine {
             SourceId::ApprovalKeys(iss) => {
                 self.approvers.get(iss).is_some_and(|issuer| issuer.keys.is_some())
             }
+            SourceId::StatusList { iss, uri } => {
+                self.issuers.get(iss).is_some_and(|issuer| issuer.status_lists.holds(uri))
+            }
         }
     }
 
@@ -191,14 +217,17 @@ impl Engine {
             SourceId::Bundle => self.bundle_source.as_ref(),
             SourceId::Keys(iss) => self.issuers.get(iss)?.source.as_ref(),
             SourceId::ApprovalKeys(iss) => self.approvers.get(iss)?.source.as_ref(),
+            // Where a list is fetched is configured, so nobody asks what is being discovered.
+            SourceId::StatusList { .. } => None,
         }
     }
 
-    fn source_mut(&mut self, id: &SourceId) -> Option<&mut Source> {
+    pub(super) fn source_mut(&mut self, id: &SourceId) -> Option<&mut Source> {
         match id {
             SourceId::Bundle => self.bundle_source.as_mut(),
             SourceId::Keys(iss) => self.issuers.get_mut(iss)?.source.as_mut(),
             SourceId::ApprovalKeys(iss) => self.approvers.get_mut(iss)?.source.as_mut(),
+            SourceId::StatusList { iss, uri } => self.issuers.get_mut(iss)?.status_lists.source_mut(uri),
         }
     }
 

@@ -9,6 +9,7 @@ use crate::config::{KeySource, Limits};
 use crate::ids::UnixSeconds;
 use crate::keys::{KeyLimits, KeySet, KeySetError};
 use crate::source::Source;
+use crate::status::StatusLists;
 use crate::token::IssuerRules;
 
 /// An issuer, of tokens or of approvals.
@@ -20,6 +21,7 @@ pub struct Issuer {
     /// SHA-256 of the fetched key set in force.
     digest: Option<[u8; 32]>,
     pub(super) source: Option<Source>,
+    pub(super) status_lists: StatusLists,
 }
 
 impl Issuer {
@@ -36,7 +38,7 @@ impl Issuer {
                 (None, Some(Source::new(fetch.discovered(&rules.issuer), fetch.plan())))
             }
         };
-        Ok(Self { rules: Arc::new(rules), keys, digest: None, source })
+        Ok(Self { rules: Arc::new(rules), keys, digest: None, source, status_lists: StatusLists::default() })
     }
 
     /// Puts a fetched key set in force. One that is the same to the byte changes nothing.

@@ -6,7 +6,7 @@ use super::{Exchange, KeyWait, Step};
 use crate::action::ActionError;
 use crate::approval::ApprovalError;
 use crate::audit::AuditRecord;
-use crate::decision::{Decision, Outcome};
+use crate::decision::{Challenge, Decision, Outcome};
 use crate::delegation::DelegationError;
 use crate::effect::{self, Credential, Effect, Telling};
 use crate::engine::Engine;
@@ -14,7 +14,7 @@ use crate::ids::{Now, ReasonCode};
 use crate::reason;
 use crate::request::RequestError;
 use crate::revocation::Revoked;
-use crate::token::TokenError;
+use crate::token::{Scheme, TokenError};
 
 /// What an exchange ends with. The shell writes the record before it carries out the effect.
 #[derive(Debug)]
@@ -61,12 +61,27 @@ pub(super) struct Refusal {
     reason: ReasonCode,
     status: u16,
     credential: Option<Credential>,
+    challenge: Option<Challenge>,
     detail: Option<String>,
 }
 
 impl Refusal {
     pub(super) fn of(reason: ReasonCode, status: u16) -> Self {
-        Self { reason, status, credential: None, detail: None }
+        Self { reason, status, credential: None, challenge: None, detail: None }
+    }
+
+    pub(super) fn credential(
+        reason: ReasonCode,
+        status: u16,
+        credential: Credential,
+        detail: String,
+    ) -> Self {
+        Self { credential: Some(credential), detail: Some(detail), ..Self::of(reason, status) }
+    }
+
+    /// A denial that tells the client what to come back with.
+    pub(super) fn challenging(reason: ReasonCode, status: u16, parameters: String) -> Self {
+        Self { challenge: Some(Challenge { parameters, status }), ..Self::of(reason, status) }
     }
 
     pub(super) fn bad_request(reason: ReasonCode) -> Self {
@@ -86,7 +101,8 @@ impl Refusal {
 impl From<RequestError> for Refusal {
     fn from(error: RequestError) -> Self {
         let credential = matches!(error, RequestError::TokenAmbiguous).then_some(Credential::Invalid);
-        Self { reason: error.reason(), status: error.status(), credential, detail: Some(error.to_string()) }
+        let detail = Some(error.to_string());
+        Self { credential, detail, ..Self::of(error.reason(), error.status()) }
     }
 }
 
@@ -94,8 +110,7 @@ impl From<TokenError> for Refusal {
     fn from(error: TokenError) -> Self {
         let credential =
             if matches!(error, TokenError::Missing) { Credential::Missing } else { Credential::Invalid };
-        let detail = Some(error.to_string());
-        Self { reason: error.reason(), status: 401, credential: Some(credential), detail }
+        Self::credential(error.reason(), 401, credential, error.to_string())
     }
 }
 
@@ -103,7 +118,7 @@ impl From<DelegationError> for Refusal {
     fn from(error: DelegationError) -> Self {
         let (status, credential) =
             if error.is_invalid_token() { (401, Some(Credential::Invalid)) } else { (403, None) };
-        Self { reason: error.reason(), status, credential, detail: Some(error.to_string()) }
+        Self { credential, detail: Some(error.to_string()), ..Self::of(error.reason(), status) }
     }
 }
 
@@ -111,24 +126,19 @@ impl From<Revoked> for Refusal {
     fn from(revoked: Revoked) -> Self {
         let (status, credential) =
             if revoked.is_invalid_token() { (401, Some(Credential::Invalid)) } else { (403, None) };
-        Self { reason: revoked.reason(), status, credential, detail: Some(revoked.to_string()) }
+        Self { credential, detail: Some(revoked.to_string()), ..Self::of(revoked.reason(), status) }
     }
 }
 
 impl From<ActionError> for Refusal {
     fn from(error: ActionError) -> Self {
-        Self {
-            reason: error.reason(),
-            status: error.status(),
-            credential: None,
-            detail: Some(error.to_string()),
-        }
+        Self { detail: Some(error.to_string()), ..Self::of(error.reason(), error.status()) }
     }
 }
 
 impl From<ApprovalError> for Refusal {
     fn from(error: ApprovalError) -> Self {
-        Self { reason: error.reason(), status: 403, credential: None, detail: Some(error.to_string()) }
+        Self { detail: Some(error.to_string()), ..Self::of(error.reason(), 403) }
     }
 }
 
@@ -136,7 +146,8 @@ impl Exchange {
     pub(super) fn refuse(&mut self, engine: &Engine, refusal: Refusal, now: Now) -> Step {
         self.counted.failed = true;
         self.counted.detail = refusal.detail;
-        let decision = Decision::deny(refusal.reason, refusal.status);
+        let mut decision = Decision::deny(refusal.reason, refusal.status);
+        decision.challenge = refusal.challenge;
         self.end(engine, decision, None, refusal.credential, now)
     }
 
@@ -196,6 +207,8 @@ impl Exchange {
             Some(permit) => {
                 let id = self.nonce.decision_id();
                 let own = std::mem::take(&mut self.own_headers);
+                // Whose token was presented by somebody else is recorded, and told to nobody.
+                let delegation = delegation.filter(|_| credential.is_none());
                 Effect::Forward(effect::forward(permit, &decision, request, own, delegation, id))
             }
             None => {
@@ -203,7 +216,9 @@ impl Exchange {
                     (action.protocol == crate::action::Protocol::Mcp && action.method != "GET")
                         .then_some(action.mcp_id.as_ref())
                 });
-                let telling = Telling { decision_id: self.nonce.decision_id(), mcp, challenge, credential };
+                let dpop = (self.scheme == Scheme::Dpop).then(|| engine.config.dpop.algs());
+                let decision_id = self.nonce.decision_id();
+                let telling = Telling { decision_id, mcp, challenge, credential, dpop };
                 let reply = effect::reply(&decision, &telling, engine.config.denials);
                 record.replied(reply.status);
                 Effect::Reply(reply)

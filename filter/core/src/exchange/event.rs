@@ -5,7 +5,7 @@ use std::fmt;
 use super::Conclusion;
 use crate::engine::SourceId;
 use crate::request::Peer;
-use crate::token::Unverified;
+use crate::token::{SignatureCheck, Unverified};
 
 /// 32 random bytes of the shell's, from which an exchange names its decision and a challenge.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ impl Nonce {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
@@ -82,6 +82,8 @@ pub enum Event {
     Keys,
     /// The answer to [`Need::Signature`]: `None` when the host cannot say, and the module checks.
     Signature(Option<bool>),
+    /// The answer to [`Need::Certificate`]: SHA-256 in hexadecimal digits, from the proxy's own TLS and nowhere else.
+    Certificate(Option<String>),
     /// The answer to [`Need::State`]: the value, if any, and its version. `None` when it cannot be read.
     State(Option<(Option<Vec<u8>>, u32)>),
     /// The answer to [`Need::Store`].
@@ -105,6 +107,8 @@ pub enum Need {
     },
     /// Whether a signature is good, if the host can tell.
     Signature(SignatureQuestion),
+    /// The digest of the client's certificate on this connection.
+    Certificate,
     /// A value of the proxy's shared data.
     State {
         /// Its key.
@@ -144,13 +148,18 @@ impl fmt::Debug for SignatureQuestion {
 impl SignatureQuestion {
     /// The question, where the host may be asked and hosts can answer it.
     pub(super) fn for_host(unverified: &Unverified, may_ask: bool) -> Option<Self> {
-        let check = unverified.signature_check().filter(|_| may_ask)?;
-        Some(Self {
+        unverified.signature_check().filter(|_| may_ask).map(Self::from)
+    }
+}
+
+impl From<SignatureCheck<'_>> for SignatureQuestion {
+    fn from(check: SignatureCheck<'_>) -> Self {
+        Self {
             spki_der: check.spki_der.to_vec(),
             hash: check.hash,
             signature: check.signature,
             signed: check.signed.to_vec(),
-        })
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod approve;
 mod conclude;
 mod event;
 mod key_wait;
+mod possession;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -19,6 +20,7 @@ use crate::approval::{Approval, Binding};
 use crate::audit;
 use crate::config::{BodyTooLarge, FailureMode};
 use crate::decision::Decision;
+use crate::dpop::{Mark, Proof};
 use crate::engine::{ActiveBundle, Engine};
 use crate::ids::Now;
 use crate::input::{self, Identity, Parts};
@@ -27,7 +29,7 @@ use crate::policy::EvaluationError;
 use crate::reason;
 use crate::registry::Registration;
 use crate::request::{Peer, RequestView, is_own};
-use crate::token::{CachedToken, TokenError, Unverified};
+use crate::token::{CachedToken, Scheme, TokenError, Unverified};
 
 pub use conclude::{Conclusion, Counted};
 pub use event::{Body, Event, Need, Nonce, SignatureQuestion, Step, Stored};
@@ -47,6 +49,8 @@ pub struct Exchange {
     /// The client's own copies of headers that only the filter may send: never forwarded, come what may.
     own_headers: Vec<String>,
     peer: Option<Peer>,
+    scheme: Scheme,
+    /// Of a verified token, from then on; whether its bearer may use it is settled in [`Exchange::possess`].
     identity: Option<Arc<CachedToken<Identity>>>,
     /// The transaction token that came along with an access token.
     transaction: Option<Arc<CachedToken<Identity>>>,
@@ -75,6 +79,12 @@ enum Stage {
     Headers,
     Keys(Box<Awaiting>),
     TokenSignature(Box<Unverified>, String),
+    /// The client's certificate, which the token is bound to.
+    Certificate,
+    ProofSignature(Box<Proof>),
+    /// The slot that the proof has to be marked as used in.
+    ProofSlot(Mark, u32),
+    ProofSpent(Mark, u32),
     Body,
     ApprovalSignature(Box<Unverified>, String),
     /// The slot with the challenge that the approval answers, before the policy decides.
@@ -99,6 +109,7 @@ impl Exchange {
             request: None,
             own_headers: Vec::new(),
             peer: None,
+            scheme: Scheme::Bearer,
             identity: None,
             transaction: None,
             registration: Registration::Unregistered,
@@ -124,6 +135,18 @@ impl Exchange {
             (Stage::Keys(awaiting), Event::Keys) => self.keys_answered(engine, *awaiting, now),
             (Stage::TokenSignature(unverified, text), Event::Signature(answer)) => {
                 self.verify(engine, *unverified, &text, answer, now)
+            }
+            (Stage::Certificate, Event::Certificate(digest)) => {
+                self.compare_certificate(engine, digest.as_deref(), now)
+            }
+            (Stage::ProofSignature(proof), Event::Signature(answer)) => {
+                self.verify_proof(engine, *proof, answer, now)
+            }
+            (Stage::ProofSlot(mark, tries), Event::State(stored)) => {
+                self.spend_proof(engine, mark, stored, tries, now)
+            }
+            (Stage::ProofSpent(mark, tries), Event::Stored(stored)) => {
+                self.after_proof(engine, mark, stored, tries, now)
             }
             (Stage::Body, Event::Body(body)) => self.read_body(engine, body, now),
             (Stage::ApprovalSignature(unverified, text), Event::Signature(answer)) => {
@@ -170,14 +193,7 @@ impl Exchange {
     }
 
     /// What the request is about, as far as the headers tell, and whether its body is needed.
-    fn identified(
-        &mut self,
-        engine: &mut Engine,
-        identity: Arc<CachedToken<Identity>>,
-        now: Now,
-    ) -> Result<Step, Refusal> {
-        let granted = identity.derived.grant.is_some();
-        self.identity = Some(identity);
+    fn identified(&mut self, engine: &mut Engine, now: Now) -> Result<Step, Refusal> {
         self.bundle = engine.bundle(now.seconds()).cloned();
         let Some(bundle) = &self.bundle else {
             let decision = Decision::of_failure(reason::NO_BUNDLE, engine.config.failures.no_bundle, 503);
@@ -197,6 +213,7 @@ impl Exchange {
         let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
         let reads = bundle.policy.reads();
         let route = Route::find(request, &bundle.catalog);
+        let granted = identity.derived.grant.is_some();
         let needed = granted || reads.body || route.body_use(request, reads.arguments) == BodyUse::Meaning;
         if !needed {
             return self.classify(engine, None, false, now);
@@ -309,23 +326,24 @@ impl Exchange {
         let failures = &engine.config.failures;
         self.counted.evaluated = true;
         let budget = engine.config.limits.evaluation();
-        let (reason, mode) = match bundle.policy.evaluate(asked.of(&identity.derived), &budget) {
-            Ok(evaluated) => match evaluated.value.to_json().map(Decision::from_policy) {
-                Some(Ok(decision)) => {
-                    if let Some(key) = remembers {
-                        let bytes = key.1.bytes().saturating_add(evaluated.value.bytes());
-                        bundle.decisions.borrow_mut().keep(key, decision.clone(), bytes);
+        let (reason, mode) =
+            match bundle.policy.evaluate(asked.of(&identity.derived, reads.moment.then_some(now)), &budget) {
+                Ok(evaluated) => match evaluated.value.to_json().map(Decision::from_policy) {
+                    Some(Ok(decision)) => {
+                        if let Some(key) = remembers {
+                            let bytes = key.1.bytes().saturating_add(evaluated.value.bytes());
+                            bundle.decisions.borrow_mut().keep(key, decision.clone(), bytes);
+                        }
+                        return Ok(decision);
                     }
-                    return Ok(decision);
+                    _ => (reason::DECISION_MALFORMED, failures.evaluation),
+                },
+                Err(error) => {
+                    let (reason, mode) = failure(&error, failures);
+                    self.counted.detail = Some(error.to_string());
+                    (reason, mode)
                 }
-                _ => (reason::DECISION_MALFORMED, failures.evaluation),
-            },
-            Err(error) => {
-                let (reason, mode) = failure(&error, failures);
-                self.counted.detail = Some(error.to_string());
-                (reason, mode)
-            }
-        };
+            };
         Ok(Decision::of_failure(reason, mode, 500))
     }
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::arithmetic_side_effects, reason = "counters of a test")]
 
 mod keys;
+mod possession;
 mod remembered;
 
 use std::collections::BTreeMap;
@@ -89,6 +90,9 @@ struct World {
     /// What the host answers to a signature question.
     host: Option<bool>,
     asked_host: usize,
+    /// The digest of the connection's certificate.
+    certificate: Option<String>,
+    asked_certificate: usize,
     /// Writes that lose their race.
     conflicts: u32,
     body_asked: Option<usize>,
@@ -150,6 +154,8 @@ impl World {
             shared: BTreeMap::new(),
             host: None,
             asked_host: 0,
+            certificate: None,
+            asked_certificate: 0,
             conflicts: 0,
             body_asked: None,
             minted: 0,
@@ -219,6 +225,10 @@ impl World {
                 Step::Need(Need::Signature(_)) => {
                     self.asked_host += 1;
                     Event::Signature(self.host)
+                }
+                Step::Need(Need::Certificate) => {
+                    self.asked_certificate += 1;
+                    Event::Certificate(self.certificate.clone())
                 }
                 Step::Need(Need::State { key }) => {
                     let stored = self.shared.get(&key);
@@ -331,7 +341,9 @@ fn bad_credentials_are_told_nothing_and_recorded_exactly() {
         (vec![format!("Bearer {}", changed(json!({"nbf": NOW + 100})))], "token_not_yet_valid"),
         (vec![format!("Bearer {}", changed(json!({"exp": NOW + 9000})))], "token_lifetime_exceeded"),
         (vec![format!("Bearer {}", changed(json!({"exp": null})))], "claim_missing"),
-        (vec![format!("Bearer {}", changed(json!({"cnf": {"jkt": "x"}})))], "token_bound"),
+        (vec![format!("Bearer {}", changed(json!({"cnf": {"jkt": "x"}})))], "claim_malformed"),
+        (vec![format!("Bearer {}", changed(json!({"cnf": {"kid": "x"}})))], "confirmation_unsupported"),
+        (vec![format!("DPoP {good}")], "unbound_token_with_proof"),
         (vec![format!("Bearer {}", changed(json!({"aud": "https://other.example"})))], "audience_mismatch"),
         (vec![format!("Bearer {}", changed(json!({"iss": "https://evil.example"})))], "issuer_unknown"),
     ];

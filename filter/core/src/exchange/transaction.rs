@@ -12,7 +12,7 @@ use crate::engine::{Engine, SourceId};
 use crate::ids::Now;
 use crate::input::Identity;
 use crate::reason;
-use crate::token::{CachedToken, Carrier, Compact, TokenError, TokenLimits, Unverified, bearer};
+use crate::token::{CachedToken, Carrier, Compact, TokenError, TokenLimits, Unverified, credentials};
 
 /// The header of a transaction token (draft-ietf-oauth-transaction-tokens). It goes on to the upstream as it came.
 pub(super) const TXN_TOKEN_HEADER: &str = "txn-token";
@@ -25,7 +25,8 @@ impl Exchange {
         authorization: &str,
         now: Now,
     ) -> Result<Step, Refusal> {
-        let text = bearer(authorization)?;
+        let (scheme, text) = credentials(authorization)?;
+        self.scheme = scheme;
         let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
         match request.header(HOPS_HEADER).filter(|_| engine.reads_hops()) {
             Some(hops) => {
@@ -142,14 +143,14 @@ impl Exchange {
                 self.identity = Some(cached);
                 return self.transact(engine, &text, now);
             }
-            return self.identified(engine, cached, now);
+            return self.possess(engine, cached, now);
         }
-        let Some(identity) = self.identity.clone() else { return self.identified(engine, cached, now) };
+        let Some(identity) = self.identity.clone() else { return self.possess(engine, cached, now) };
         if !agree(&identity, &cached) {
             return Err(Refusal::of(reason::TOKEN_CONFLICT, 403));
         }
         self.transaction = Some(cached);
-        self.identified(engine, identity, now)
+        self.possess(engine, identity, now)
     }
 
     /// The transaction token of a request.

@@ -10,7 +10,7 @@ use crate::approval::Approval;
 use crate::audit::AuditedToken;
 use crate::config::Mode;
 use crate::delegation::{Delegation, Grant, Party};
-use crate::ids::Now;
+use crate::ids::{Now, UnixSeconds};
 use crate::policy::{Document, Reads};
 use crate::registry::Registration;
 use crate::request::{Peer, RequestView};
@@ -29,6 +29,7 @@ pub struct Identity {
     delegated: Document,
     /// Of a transaction token.
     transaction: Option<Document>,
+    auth_time: Option<UnixSeconds>,
 }
 
 impl Identity {
@@ -39,7 +40,15 @@ impl Identity {
             serde_json::to_value(&delegation).map_or_else(|_| Document::null(), Document::from_json_owned);
         let transaction = (token.carrier() == Carrier::TxnToken).then(|| transaction_document(token));
         let audited = AuditedToken::of(token);
-        Self { token: token_document(token), audited, delegated, transaction, delegation, grant: None }
+        Self {
+            delegation,
+            grant: None,
+            audited,
+            token: token_document(token),
+            delegated,
+            transaction,
+            auth_time: token.auth_time(),
+        }
     }
 
     /// Whether this comes of a transaction token.
@@ -69,7 +78,12 @@ fn token_document(token: &VerifiedToken) -> Document {
         ("lifetime_seconds", Document::number_u64(token.lifetime_seconds())),
         ("claims", Document::from_json_owned(Value::Object(token.claims().clone()))),
     ];
-    for (name, value) in [("jti", token.jti()), ("client_id", token.client_id()), ("kid", token.kid())] {
+    if let Some(auth_time) = token.auth_time() {
+        fields.push(("auth_time", Document::number_u64(auth_time.0)));
+    }
+    for (name, value) in
+        [("jti", token.jti()), ("client_id", token.client_id()), ("kid", token.kid()), ("acr", token.acr())]
+    {
         if let Some(value) = value {
             fields.push((name, Document::text(value)));
         }
@@ -91,6 +105,16 @@ fn transaction_document(token: &VerifiedToken) -> Document {
         }
     }
     Document::object(fields)
+}
+
+/// The token's part. The age of the sign-in alone changes from request to request.
+fn aged(identity: &Identity, now: Option<Now>) -> Document {
+    match (identity.auth_time, now) {
+        (Some(time), Some(now)) => {
+            identity.token.with("auth_age_seconds", Document::number_u64(now.seconds().since(time)))
+        }
+        _ => identity.token.clone(),
+    }
 }
 
 /// What the input is made of.
@@ -133,16 +157,16 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// The whole input.
+    /// The whole input, with the age of the sign-in at `now` where the policy reads the moment.
     #[must_use]
-    pub fn of(self, identity: &Identity) -> Document {
+    pub fn of(self, identity: &Identity, now: Option<Now>) -> Document {
         let version = Document::object([
             ("ext_authz", Document::text("v3")),
             ("encoding", Document::text("protojson")),
         ]);
         let mut remit = self.remit;
         remit.push(("v", Document::number_u64(1)));
-        remit.push(("token", identity.token.clone()));
+        remit.push(("token", aged(identity, now)));
         remit.push(("delegation", identity.delegated.clone()));
         if let Some(transaction) = &identity.transaction {
             remit.push(("transaction", transaction.clone()));
@@ -358,7 +382,7 @@ mod tests {
             id: "d",
             now: at(NOW),
         };
-        compose(parts, &reads).of(&identity).to_json().unwrap()
+        compose(parts, &reads).of(&identity, Some(at(NOW))).to_json().unwrap()
     }
 
     #[test]

@@ -201,6 +201,15 @@ pub struct Token {
     pub alg: String,
     /// `exp - iat`.
     pub lifetime_seconds: u64,
+    /// How the principal signed in (RFC 9470).
+    #[serde(default)]
+    pub acr: Option<String>,
+    /// When the principal signed in, in seconds since the Unix epoch.
+    #[serde(default)]
+    pub auth_time: Option<u64>,
+    /// How long ago that was, in seconds.
+    #[serde(default)]
+    pub auth_age_seconds: Option<u64>,
     /// All claims as they came.
     pub claims: BTreeMap<String, Value>,
 }

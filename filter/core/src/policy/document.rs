@@ -62,6 +62,16 @@ impl Document {
         Self(Value::Object(Rc::new(object)))
     }
 
+    /// A copy of an object with one more field; of anything else, a clone.
+    #[must_use]
+    pub fn with(&self, name: &str, value: Self) -> Self {
+        let mut copy = self.0.clone();
+        if let Value::Object(fields) = &mut copy {
+            Rc::make_mut(fields).insert(Value::from(name), value.0);
+        }
+        Self(copy)
+    }
+
     /// An object with keys that are only known at run time, such as header names.
     #[must_use]
     pub fn map<'a>(fields: impl IntoIterator<Item = (&'a str, Self)>) -> Self {

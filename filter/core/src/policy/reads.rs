@@ -46,8 +46,12 @@ const PEER: &[&[&str]] = &[
 const QUERY: &[&[&str]] = &[&["parsed_query"], &["attributes", "request", "http", "query"]];
 const HEADERS: &[&[&str]] =
     &[&["attributes", "request", "http", "headers"], &["attributes", "request", "http", "headerMap"]];
-const MOMENT: &[&[&str]] =
-    &[&["attributes", "request", "http", "id"], &["attributes", "request", "time"], &["remit", "now"]];
+const MOMENT: &[&[&str]] = &[
+    &["attributes", "request", "http", "id"],
+    &["attributes", "request", "time"],
+    &["remit", "now"],
+    &["remit", "token", "auth_age_seconds"],
+];
 
 impl Reads {
     /// Whether two requests can look the same to the policy, so that remembering a decision is worth its room.

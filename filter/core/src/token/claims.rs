@@ -1,12 +1,18 @@
 //! The claims of a token whose signature is verified (RFC 7519 section 4.1, RFC 9068 section 2.2).
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::{Attenuation, Carrier, Compact, IssuerRules, Profile, Rounding, TokenError, numeric_date};
+use super::confirmation::Confirmation;
+use super::{
+    Attenuation, Carrier, Compact, IssuerRules, Profile, Rounding, TokenError, demands, numeric_date,
+};
 use crate::ids::{Now, UnixSeconds};
 use crate::keys::Algorithm;
+use crate::status::StatusReference;
 
 /// A token that was verified: holding one is the proof. Only [`super::Unverified`] makes one.
 ///
@@ -41,27 +47,28 @@ pub struct VerifiedToken {
     #[serde(skip)]
     digest: [u8; 32],
     #[serde(skip)]
-    skew: u64,
+    confirmation: Option<Confirmation>,
     #[serde(skip)]
-    carrier: Carrier,
+    status: Option<StatusReference>,
+    #[serde(skip)]
+    rules: Arc<IssuerRules>,
 }
 
 impl VerifiedToken {
     pub(super) fn read(
         compact: Compact,
         alg: Algorithm,
-        rules: &IssuerRules,
+        rules: &Arc<IssuerRules>,
         now: Now,
     ) -> Result<Self, TokenError> {
         let Compact { claims, kid, typ, signed, claimed_issuer: iss, .. } = compact;
-        // A token that is bound to a key needs a proof of that key, which is not read yet (RFC 7800 section 3.1).
-        // The key of a hop list's root is another thing: its proof comes with each action.
-        let hops = rules.attenuation == Attenuation::HopList;
+        // The key of a hop list's root is no binding of this token: its proof comes with each action.
         let is_holder = |cnf: &Map<String, Value>| cnf.len() == 1 && cnf.contains_key("jwk");
-        let binds = |cnf: &Value| !(hops && cnf.as_object().is_some_and(is_holder));
-        if claims.get("cnf").is_some_and(binds) {
-            return Err(TokenError::Bound);
-        }
+        let heads_hops = rules.attenuation == Attenuation::HopList
+            && claims.get("cnf").and_then(Value::as_object).is_some_and(is_holder);
+        let confirmation = if heads_hops { None } else { Confirmation::read(&claims)? };
+        let status = StatusReference::read(&claims)?;
+        demands::check(rules.demands.as_ref(), confirmation.as_ref(), status.as_ref())?;
         let exp = date(&claims, "exp", Rounding::Down)?.ok_or(TokenError::ClaimMissing { claim: "exp" })?;
         let iat = date(&claims, "iat", Rounding::Down)?.ok_or(TokenError::ClaimMissing { claim: "iat" })?;
         if exp <= iat {
@@ -85,11 +92,12 @@ impl VerifiedToken {
             alg,
             lifetime_seconds: exp.since(iat),
             digest: Sha256::digest(signed.as_bytes()).into(),
-            skew: rules.skew(),
-            carrier: rules.carrier,
+            confirmation,
+            status,
+            rules: Arc::clone(rules),
             claims,
         };
-        if token.carrier == Carrier::TxnToken {
+        if rules.carrier == Carrier::TxnToken {
             token.check_transaction()?;
         }
         // More than one audience lets each of them replay the token at the others.
@@ -127,9 +135,9 @@ impl VerifiedToken {
     /// [`TokenError::Expired`], [`TokenError::NotYetValid`], [`TokenError::IssuedInFuture`], each beyond the issuer's
     /// clock skew.
     pub fn times_hold(&self, now: Now) -> Result<(), TokenError> {
-        let now = now.seconds();
-        let latest = now.plus(self.skew);
-        if now >= self.exp.plus(self.skew) {
+        let (now, skew) = (now.seconds(), self.rules.skew());
+        let latest = now.plus(skew);
+        if now >= self.exp.plus(skew) {
             return Err(TokenError::Expired { exp: self.exp });
         }
         if let Some(nbf) = self.nbf.filter(|nbf| *nbf > latest) {
@@ -204,7 +212,7 @@ impl VerifiedToken {
     /// The header that it came in.
     #[must_use]
     pub fn carrier(&self) -> Carrier {
-        self.carrier
+        self.rules.carrier
     }
 
     /// `scope` (Microsoft Entra: `scp`), split at the spaces; empty when the claim is absent.
@@ -241,6 +249,24 @@ impl VerifiedToken {
     #[must_use]
     pub fn lifetime_seconds(&self) -> u64 {
         self.lifetime_seconds
+    }
+
+    /// What it is bound to: its bearer has to prove all of it.
+    #[must_use]
+    pub fn confirmation(&self) -> Option<&Confirmation> {
+        self.confirmation.as_ref()
+    }
+
+    /// Its place in a status list, to be looked up whenever the token is used.
+    #[must_use]
+    pub fn status(&self) -> Option<&StatusReference> {
+        self.status.as_ref()
+    }
+
+    /// The rules of its issuer.
+    #[must_use]
+    pub fn rules(&self) -> &IssuerRules {
+        &self.rules
     }
 
     /// All claims as they came.

@@ -58,23 +58,7 @@ impl Compact {
     ///
     /// As of [`Compact::parse`].
     pub fn parse_pinned(token: &str, limits: &TokenLimits, pinned: Option<&str>) -> Result<Self, TokenError> {
-        if token.len() > limits.max_bytes {
-            return Err(TokenError::TooLarge { limit: limits.max_bytes });
-        }
-        let (signed, signature) = token.rsplit_once('.').ok_or(TokenFault::Segments)?;
-        let (header, payload) = signed.split_once('.').ok_or(TokenFault::Segments)?;
-        if header.is_empty() || payload.is_empty() || payload.contains('.') || signature.is_empty() {
-            return Err(TokenFault::Segments.into());
-        }
-        let header = object("header", header, limits)?;
-        if let Some(parameter) = REFUSED.into_iter().find(|parameter| header.contains_key(*parameter)) {
-            return Err(TokenError::HeaderRefused { parameter });
-        }
-        let algorithm = parameter(&header, "alg")?.ok_or(TokenFault::Parameter { parameter: "alg" })?;
-        if algorithm.eq_ignore_ascii_case("none") {
-            return Err(TokenError::HeaderRefused { parameter: "alg" });
-        }
-        let claims = object("payload", payload, limits)?;
+        let Parts { header, algorithm, claims, signed, signature } = Parts::parse(token, None, limits)?;
         let claimed_issuer = match (claims.get("iss"), pinned) {
             (None, None) => return Err(TokenError::ClaimMissing { claim: "iss" }),
             (None, Some(pinned)) => pinned.to_owned(),
@@ -88,7 +72,7 @@ impl Compact {
             claimed_issuer,
             claims,
             signed: signed.into(),
-            signature: decode("signature", signature)?,
+            signature,
         })
     }
 
@@ -131,6 +115,45 @@ impl fmt::Debug for Compact {
     }
 }
 
+/// A JWS taken apart, whatever it is for.
+pub(crate) struct Parts<'t> {
+    pub(crate) header: Map<String, Value>,
+    pub(crate) algorithm: String,
+    pub(crate) claims: Map<String, Value>,
+    pub(crate) signed: &'t str,
+    pub(crate) signature: Vec<u8>,
+}
+
+impl<'t> Parts<'t> {
+    /// Takes a JWS apart by the rules of [`Compact::parse`], `iss` aside. `needed` is the one header parameter that is
+    /// not refused, because whoever calls reads it.
+    pub(crate) fn parse(
+        token: &'t str,
+        needed: Option<&str>,
+        limits: &TokenLimits,
+    ) -> Result<Self, TokenError> {
+        if token.len() > limits.max_bytes {
+            return Err(TokenError::TooLarge { limit: limits.max_bytes });
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or(TokenFault::Segments)?;
+        let (header, payload) = signed.split_once('.').ok_or(TokenFault::Segments)?;
+        if header.is_empty() || payload.is_empty() || payload.contains('.') || signature.is_empty() {
+            return Err(TokenFault::Segments.into());
+        }
+        let header = object("header", header, limits)?;
+        let refused = |parameter: &&str| Some(*parameter) != needed && header.contains_key(*parameter);
+        if let Some(parameter) = REFUSED.into_iter().find(refused) {
+            return Err(TokenError::HeaderRefused { parameter });
+        }
+        let algorithm = parameter(&header, "alg")?.ok_or(TokenFault::Parameter { parameter: "alg" })?;
+        if algorithm.eq_ignore_ascii_case("none") {
+            return Err(TokenError::HeaderRefused { parameter: "alg" });
+        }
+        let claims = object("payload", payload, limits)?;
+        Ok(Self { header, algorithm, claims, signed, signature: decode("signature", signature)? })
+    }
+}
+
 fn object(segment: &'static str, text: &str, limits: &TokenLimits) -> Result<Map<String, Value>, TokenFault> {
     let bytes = decode(segment, text)?;
     match crate::json::parse(&bytes, limits.max_depth) {
@@ -145,7 +168,11 @@ fn decode(segment: &'static str, text: &str) -> Result<Vec<u8>, TokenFault> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| TokenFault::Base64 { segment })
 }
 
-fn parameter(header: &Map<String, Value>, parameter: &'static str) -> Result<Option<String>, TokenFault> {
+/// A header parameter that is a string, if it is there.
+pub(crate) fn parameter(
+    header: &Map<String, Value>,
+    parameter: &'static str,
+) -> Result<Option<String>, TokenFault> {
     match header.get(parameter) {
         None => Ok(None),
         Some(Value::String(value)) => Ok(Some(value.clone())),

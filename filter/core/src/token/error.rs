@@ -12,8 +12,8 @@ pub enum TokenError {
     /// More than one token, or header values joined by a comma.
     #[error("more than one token")]
     Ambiguous,
-    /// An authorization scheme other than `Bearer`.
-    #[error("the authorization scheme is not Bearer")]
+    /// An authorization scheme other than `Bearer` and `DPoP`.
+    #[error("the authorization scheme is neither DPoP nor Bearer")]
     SchemeNotAccepted,
     /// The token is longer than allowed.
     #[error("longer than {limit} bytes")]
@@ -86,9 +86,18 @@ pub enum TokenError {
         /// The claim's name.
         claim: &'static str,
     },
-    /// The token is bound to a key (`cnf`), and came with no proof that could be checked.
-    #[error("the token is bound to a key")]
+    /// The token is bound (`cnf`), and for this issuer nobody asks for a proof.
+    #[error("the token is bound, and no proof is asked for")]
     Bound,
+    /// `cnf` has a member that is none of `jkt` and `x5t#S256`.
+    #[error("`cnf` has a member that cannot be proven here")]
+    ConfirmationUnsupported,
+    /// The issuer's tokens must be bound, and this one is not.
+    #[error("the token is bound to nothing")]
+    Unbound,
+    /// The token has a `status`, and for this issuer nobody looks it up.
+    #[error("the token has a status that is not looked up")]
+    StatusUnchecked,
     /// `aud` is not exactly the expected audience.
     #[error("for another audience")]
     AudienceMismatch,
@@ -97,7 +106,7 @@ pub enum TokenError {
 /// What makes a token malformed.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenFault {
-    /// Not `Bearer`, one space, one `token68`.
+    /// Not the scheme, one space, one `token68`.
     #[error("not one token after the scheme")]
     Credentials,
     /// Not three non-empty segments.
@@ -155,6 +164,9 @@ impl TokenError {
             Self::ClaimMissing { .. } => "claim_missing",
             Self::ClaimMalformed { .. } => "claim_malformed",
             Self::Bound => "token_bound",
+            Self::ConfirmationUnsupported => "confirmation_unsupported",
+            Self::Unbound => "token_unbound",
+            Self::StatusUnchecked => "status_unchecked",
             Self::AudienceMismatch => "audience_mismatch",
         })
     }

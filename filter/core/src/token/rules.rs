@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Demands;
 use crate::keys::Algorithm;
 
 /// The longest clock skew that is ever granted, in seconds.
@@ -136,6 +137,9 @@ pub struct IssuerRules {
     pub subjects: Subjects,
     /// Most entries in each list of a task.
     pub max_task_items: usize,
+    /// What a token must come with. `None`: nobody asks for proofs or looks up statuses, so tokens that need either are
+    /// refused.
+    pub demands: Option<Demands>,
 }
 
 impl IssuerRules {
@@ -161,6 +165,7 @@ impl IssuerRules {
             max_chain_depth: DEFAULT_MAX_CHAIN_DEPTH,
             subjects: Subjects::default(),
             max_task_items: DEFAULT_MAX_TASK_ITEMS,
+            demands: None,
         }
     }
 

@@ -25,7 +25,10 @@ fn one_bearer_token_is_taken_out_of_the_header() {
         ("bEARER a.b-c_d~e+f/g==", Ok("a.b-c_d~e+f/g==")),
         ("", Err("token_scheme_not_accepted")),
         ("Basic abc", Err("token_scheme_not_accepted")),
-        ("DPoP abc", Err("token_scheme_not_accepted")),
+        ("dPoP abc", Ok("abc")),
+        ("DPoP  abc", Err("token_malformed")),
+        ("DPoP abc, DPoP abc", Err("token_ambiguous")),
+        ("DPoPabc", Err("token_scheme_not_accepted")),
         ("abc", Err("token_scheme_not_accepted")),
         ("Bearer", Err("token_malformed")),
         ("Bearer ", Err("token_malformed")),
@@ -41,7 +44,7 @@ fn one_bearer_token_is_taken_out_of_the_header() {
         ("Bearer abc, Bearer def", Err("token_ambiguous")),
         ("Bearer abc,", Err("token_ambiguous")),
     ] {
-        let outcome = bearer(value).map_err(|error| error.reason());
+        let outcome = credentials(value).map(|(_, token)| token).map_err(|error| error.reason());
         assert_eq!(outcome.as_ref().copied().map_err(|reason| reason.as_str()), expected, "{value:?}");
     }
 }

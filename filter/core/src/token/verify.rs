@@ -75,19 +75,7 @@ impl Unverified {
     /// others, and for a signature that has not even the right length.
     #[must_use]
     pub fn signature_check(&self) -> Option<SignatureCheck<'_>> {
-        let raw = &self.compact.signature;
-        let (hash, signature) = match self.algorithm {
-            Algorithm::Es256 => ("SHA256", der::ecdsa_signature(raw, 32)?),
-            Algorithm::Es384 => ("SHA384", der::ecdsa_signature(raw, 48)?),
-            Algorithm::Rs256 => ("SHA256", raw.clone()),
-            Algorithm::Rs384 => ("SHA384", raw.clone()),
-            Algorithm::Rs512 => ("SHA512", raw.clone()),
-            Algorithm::EdDsa | Algorithm::Ps256 | Algorithm::Ps384 | Algorithm::Ps512 | Algorithm::Hs256 => {
-                return None;
-            }
-        };
-        let spki_der = self.key.spki_der()?;
-        Some(SignatureCheck { spki_der, hash, signature, signed: self.compact.signed.as_bytes() })
+        signature_check(&self.key, self.algorithm, &self.compact.signed, &self.compact.signature)
     }
 
     /// Checks the signature in the module, and then the claims at `now`.
@@ -128,4 +116,24 @@ impl Unverified {
         }
         VerifiedToken::read(self.compact, self.algorithm, &self.rules, now)
     }
+}
+
+/// What a host would check of a signature in the form of a JWS; see [`Unverified::signature_check`].
+pub(crate) fn signature_check<'a>(
+    key: &'a Key,
+    algorithm: Algorithm,
+    signed: &'a str,
+    signature: &[u8],
+) -> Option<SignatureCheck<'a>> {
+    let (hash, signature) = match algorithm {
+        Algorithm::Es256 => ("SHA256", der::ecdsa_signature(signature, 32)?),
+        Algorithm::Es384 => ("SHA384", der::ecdsa_signature(signature, 48)?),
+        Algorithm::Rs256 => ("SHA256", signature.to_vec()),
+        Algorithm::Rs384 => ("SHA384", signature.to_vec()),
+        Algorithm::Rs512 => ("SHA512", signature.to_vec()),
+        Algorithm::EdDsa | Algorithm::Ps256 | Algorithm::Ps384 | Algorithm::Ps512 | Algorithm::Hs256 => {
+            return None;
+        }
+    };
+    Some(SignatureCheck { spki_der: key.spki_der()?, hash, signature, signed: signed.as_bytes() })
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use serde_json::json;
 
+use sha2::{Digest as _, Sha256};
+
 use super::*;
 use crate::token::testing::{AUDIENCE, ISSUER, NOW, Signer, at, claims, verify as verify_token, with};
 use crate::token::{Attenuation, PromptDigests};
@@ -168,14 +170,16 @@ fn a_root_has_what_a_root_needs() {
 #[test]
 fn a_bound_token_that_is_no_root_stays_bound() {
     let chain = Chain::new();
-    let both = json!({ "cnf": { "jwk": chain.holders[0].jwk(), "jkt": "x" } });
-    for (rules, root) in [
-        (rules(), chain.root(&both)),
-        (rules(), chain.root(&json!({ "cnf": { "jkt": "x" } }))),
-        (IssuerRules { attenuation: Attenuation::Asserted, ..rules() }, chain.root(&json!({}))),
+    let key = URL_SAFE_NO_PAD.encode([7; 32]);
+    let both = json!({ "cnf": { "jwk": chain.holders[0].jwk(), "jkt": key } });
+    let plain = IssuerRules { attenuation: Attenuation::Asserted, ..rules() };
+    for (rules, root, expected) in [
+        (rules(), chain.root(&both), "confirmation_unsupported"),
+        (rules(), chain.root(&json!({ "cnf": { "jkt": key } })), "token_bound"),
+        (plain, chain.root(&json!({})), "confirmation_unsupported"),
     ] {
         let error = verify_token(&root, &Arc::new(rules), &chain.issuer.key_set()).unwrap_err();
-        assert_eq!(error.reason().as_str(), "token_bound");
+        assert_eq!(error.reason().as_str(), expected);
     }
 }
 
