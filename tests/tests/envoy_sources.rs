@@ -82,7 +82,7 @@ fn a_bad_bundle_never_replaces_a_good_one() {
         fetched(&proxy, "bundle", result);
         let seen = proxy.send(&get(&token)).unwrap();
         assert_eq!(seen.summary(), "200 allow within_remit", "{logged}");
-        assert_eq!(seen.audit.text("/bundle"), Some("agent-baseline-1.0.0"));
+        assert_eq!(seen.audit.text("/bundle"), Some("agent-baseline-1.1.0"));
         let log = proxy.log().unwrap();
         assert!(
             log.lines().any(|line| line.contains("last good one stays") && line.contains(logged)),

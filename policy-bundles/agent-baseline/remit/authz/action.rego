@@ -19,7 +19,8 @@ denials contains "action_incomplete" if {
 
 action_classified if {
 	input.remit.action.classified == true
-	some_text(input.remit.action.operation)
+	is_string(input.remit.action.operation)
+	input.remit.action.operation != ""
 	input.remit.action.verb in {
 		"answer", "create", "delete", "execute", "grant", "list", "pay",
 		"publish", "read", "search", "send", "session", "update",
@@ -46,5 +47,6 @@ action_complete if {
 	is_boolean(input.remit.action.effects.reversible)
 	is_boolean(input.remit.action.effects.privilege)
 	is_boolean(input.remit.action.effects.money)
-	some_text(input.remit.action.effects.visibility)
+	is_string(input.remit.action.effects.visibility)
+	input.remit.action.effects.visibility != ""
 }

@@ -53,10 +53,6 @@ test_session if failures({
 		"expect": denied(["capability_missing", "operation_outside_task"]),
 	},
 	"without a task": {"asked": json.remove(session, ["remit/delegation/task"]), "expect": housekeeping},
-	"task expired": {
-		"asked": also(session, {"delegation": {"task": {"expires": 1}}}),
-		"expect": housekeeping,
-	},
 	"unregistered": {
 		"asked": also(session, {"delegation": {"actor": {"sub": "agent-z"}}}),
 		"expect": unregistered,

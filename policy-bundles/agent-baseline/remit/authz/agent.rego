@@ -58,7 +58,7 @@ capability_held if {
 }
 
 # What the registry does not restrict is restricted by task and capabilities alone.
-within_agent_scope if unset(registered_agent, "scope")
+within_agent_scope if object.get(registered_agent, "scope", null) == null
 
 within_agent_scope if {
 	in_agent_scope("verbs", input.remit.action.verb)
@@ -79,10 +79,4 @@ resource_in_agent_scope if {
 	is_array(registered_agent.scope.locations)
 	some location in registered_agent.scope.locations
 	location_covers(location, input.remit.action.resource.name)
-}
-
-later_than_now(time) if {
-	is_number(time)
-	is_number(input.remit.now)
-	time > input.remit.now
 }

@@ -15,13 +15,16 @@ denials contains "delegation_missing" if not delegation_present
 denials contains "principal_not_human" if not principal_human
 
 delegation_present if {
-	some_text(input.remit.delegation.actor.iss)
-	some_text(input.remit.delegation.actor.sub)
+	is_string(input.remit.delegation.actor.iss)
+	input.remit.delegation.actor.iss != ""
+	is_string(input.remit.delegation.actor.sub)
+	input.remit.delegation.actor.sub != ""
 }
 
 principal_human if {
 	input.remit.delegation.principal.kind == "human"
-	some_text(input.remit.delegation.principal.sub)
+	is_string(input.remit.delegation.principal.sub)
+	input.remit.delegation.principal.sub != ""
 }
 
 some_text(value) if {

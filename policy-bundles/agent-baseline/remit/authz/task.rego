@@ -11,16 +11,6 @@ denials contains "task_missing" if {
 }
 
 # METADATA
-# title: Task expired
-# description: The task ended before the token did.
-# custom:
-#   reason_code: task_expired
-denials contains "task_expired" if {
-	task_applies
-	not task_current
-}
-
-# METADATA
 # title: Operation outside the task
 # description: The operation is not among those that the task was given.
 # custom:
@@ -49,18 +39,13 @@ task_applies if {
 
 task_present if is_object(input.remit.delegation.task)
 
-# A task without an end of its own ends with its token.
-task_current if unset(input.remit.delegation.task, "expires")
-
-task_current if later_than_now(input.remit.delegation.task.expires)
-
 operation_in_task if {
 	is_array(input.remit.delegation.task.actions)
 	input.remit.action.operation in input.remit.delegation.task.actions
 }
 
 # An empty list is not the same as no list: it names no place at all.
-resource_in_task if unset(input.remit.delegation.task, "locations")
+resource_in_task if object.get(input.remit.delegation.task, "locations", null) == null
 
 resource_in_task if {
 	is_array(input.remit.delegation.task.locations)
@@ -69,8 +54,9 @@ resource_in_task if {
 }
 
 location_covers(location, name) if {
-	some_text(name)
 	location == name
+	is_string(name)
+	name != ""
 }
 
 # `thread/*` covers everything below `thread/`, and nothing that steps out of it again.
