@@ -7,7 +7,6 @@ use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
     Unexpected, VariantAccess, Visitor,
 };
-use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
 
 /// What does not fit, and where.
@@ -64,22 +63,91 @@ pub fn read<T: DeserializeOwned>(document: &Value) -> Result<T, Misfit> {
 #[derive(Clone, Copy)]
 struct Place<'de>(&'de Value);
 
+impl<'de> Place<'de> {
+    fn number<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        let Value::Number(number) = self.0 else { return Err(misfit(self.0, &visitor)) };
+        match (number.as_u64(), number.as_i64(), number.as_f64()) {
+            (Some(value), _, _) => visitor.visit_u64(value),
+            (None, Some(value), _) => visitor.visit_i64(value),
+            (None, None, value) => visitor.visit_f64(value.unwrap_or(f64::NAN)),
+        }
+    }
+
+    fn text<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        match self.0 {
+            Value::String(text) => visitor.visit_borrowed_str(text),
+            other => Err(misfit(other, &visitor)),
+        }
+    }
+
+    fn items<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        match self.0 {
+            Value::Array(items) => visitor.visit_seq(Items { items: items.iter(), index: 0 }),
+            other => Err(misfit(other, &visitor)),
+        }
+    }
+
+    fn members<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        match self.0 {
+            Value::Object(members) => visitor.visit_map(Members { members: members.iter(), value: None }),
+            other => Err(misfit(other, &visitor)),
+        }
+    }
+}
+
+/// Methods that take what one kind of value needs and nothing else: what a visitor can do besides is not compiled in.
+macro_rules! by_kind {
+    ($($kind:ident: $($method:ident)*;)*) => {
+        $($(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+            self.$kind(visitor)
+        })*)*
+    };
+}
+
 impl<'de> Deserializer<'de> for Place<'de> {
     type Error = Misfit;
+
+    by_kind! {
+        number: deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16
+            deserialize_u32 deserialize_u64 deserialize_f32 deserialize_f64;
+        text: deserialize_char deserialize_str deserialize_string deserialize_bytes deserialize_byte_buf
+            deserialize_identifier;
+        items: deserialize_seq;
+        members: deserialize_map;
+    }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         match self.0 {
             Value::Null => visitor.visit_unit(),
             Value::Bool(value) => visitor.visit_bool(*value),
-            Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
-                (Some(value), _, _) => visitor.visit_u64(value),
-                (None, Some(value), _) => visitor.visit_i64(value),
-                (None, None, value) => visitor.visit_f64(value.unwrap_or(f64::NAN)),
-            },
-            Value::String(text) => visitor.visit_borrowed_str(text),
-            Value::Array(items) => visitor.visit_seq(Items { items: items.iter(), index: 0 }),
-            Value::Object(members) => visitor.visit_map(Members { members: members.iter(), value: None }),
+            Value::Number(_) => self.number(visitor),
+            Value::String(_) => self.text(visitor),
+            Value::Array(_) => self.items(visitor),
+            Value::Object(_) => self.members(visitor),
         }
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        match self.0 {
+            Value::Bool(value) => visitor.visit_bool(*value),
+            other => Err(misfit(other, &visitor)),
+        }
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        if self.0.is_null() { visitor.visit_unit() } else { Err(misfit(self.0, &visitor)) }
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        self.deserialize_unit(visitor)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        visitor.visit_unit()
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
@@ -92,6 +160,29 @@ impl<'de> Deserializer<'de> for Place<'de> {
         visitor: V,
     ) -> Result<V::Value, Misfit> {
         visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, Misfit> {
+        self.items(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _len: usize,
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        self.items(visitor)
+    }
+
+    /// An array in place of an object would leave out what the members mean.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        self.members(visitor)
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -108,18 +199,18 @@ impl<'de> Deserializer<'de> for Place<'de> {
         };
         visitor.visit_enum(variant)
     }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
-        seq tuple tuple_struct map struct identifier ignored_any
-    }
 }
 
 fn misfit(value: &Value, expected: &dyn serde::de::Expected) -> Misfit {
+    let number = |number: &serde_json::Number| match (number.as_u64(), number.as_i64(), number.as_f64()) {
+        (Some(value), _, _) => Unexpected::Unsigned(value),
+        (None, Some(value), _) => Unexpected::Signed(value),
+        (None, None, value) => Unexpected::Float(value.unwrap_or(f64::NAN)),
+    };
     let found = match value {
         Value::Null => Unexpected::Unit,
         Value::Bool(value) => Unexpected::Bool(*value),
-        Value::Number(_) => Unexpected::Other("a number"),
+        Value::Number(value) => number(value),
         Value::String(text) => Unexpected::Str(text),
         Value::Array(_) => Unexpected::Seq,
         Value::Object(_) => Unexpected::Map,
@@ -211,7 +302,7 @@ impl<'de> VariantAccess<'de> for Variant<'de> {
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, Misfit> {
-        self.inside().deserialize_any(visitor).map_err(|misfit| misfit.below(self.name))
+        self.inside().items(visitor).map_err(|misfit| misfit.below(self.name))
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -219,7 +310,7 @@ impl<'de> VariantAccess<'de> for Variant<'de> {
         _fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Misfit> {
-        self.inside().deserialize_any(visitor).map_err(|misfit| misfit.below(self.name))
+        self.inside().members(visitor).map_err(|misfit| misfit.below(self.name))
     }
 }
 
@@ -275,7 +366,7 @@ mod tests {
     fn what_does_not_fit_is_named_by_its_place() {
         for (document, pointer, problem) in [
             (json!({}), "", "missing field `name`"),
-            (json!([]), "", "invalid length 0"),
+            (json!([]), "", "invalid type: sequence"),
             (json!({"name": 1}), "/name", "invalid type: integer `1`"),
             (json!({"name": "a", "ports": [1, 65536]}), "/ports/1", "invalid value: integer `65536`"),
             (json!({"name": "a", "ports": {}}), "/ports", "invalid type: map"),
@@ -296,10 +387,10 @@ mod tests {
         }
         for (document, pointer, problem) in [
             (json!({"circle": "x"}), "/circle", "invalid type: string"),
-            (json!({"dot": 1}), "/dot", "invalid type: a number, expected nothing"),
+            (json!({"dot": 1}), "/dot", "invalid type: integer `1`, expected nothing"),
             (json!("square"), "", "unknown variant `square`"),
             (json!({"dot": null, "circle": 1}), "", "invalid type: map"),
-            (json!(7), "", "invalid type: a number"),
+            (json!(7), "", "invalid type: integer `7`"),
         ] {
             let misfit = read::<Plain>(&document).unwrap_err();
             assert_eq!(misfit.pointer, pointer, "{document}: {misfit}");
