@@ -78,7 +78,7 @@ fn rego_tests() -> Result<()> {
 }
 
 fn end_to_end_tests() -> Result<()> {
-    cargo(&["test", "--package", "remit-tests"])
+    cargo(&["test", "--package", "remit-tests", "--no-fail-fast"])
 }
 
 fn cargo(arguments: &[&str]) -> Result<()> {
