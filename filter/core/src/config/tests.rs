@@ -155,6 +155,10 @@ fn settings_of_an_issuer_go_together() {
     two["issuers"][2]["issuer"] = json!("https://tts2.example");
     for (document, expected) in [
         (with("/issuers/0/profile", json!("ping")), "/issuers/0/profile"),
+        (txn(json!({"sender_constraint": "required"})), "/issuers/1/sender_constraint"),
+        (txn(json!({"status": "required"})), "/issuers/1/status_lists"),
+        (txn(json!({"status_lists": [list("https://tts.example/1")]})), "/issuers/1/status_lists"),
+        (txn(json!({"authentication": {"max_age_seconds": 60}})), "/issuers/1/authentication"),
         (with("/issuers/0/types", json!([])), "/issuers/0/types"),
         (with("/issuers/0/types", json!(["at+jwt", "txntoken+jwt"])), "/issuers/0/types"),
         (with("/issuers/0/types", json!(["application/Oauth-Id-Jag+jwt"])), "/issuers/0/types"),

@@ -239,3 +239,46 @@ fn prompt_and_transaction_are_bound_by_an_approval() {
     assert_eq!(action["txn"], "t-1");
     assert!(plain != one && one != other && within != plain);
 }
+
+#[test]
+fn the_kill_list_counts_for_either_token() {
+    let mut both = Both::new(POLICY, &json!({}));
+    let (access, token) = (both.world.token(), both.token(&json!({"jti": "x-1"})));
+    for (list, entry, reason) in [
+        ("transactions", json!("t-1"), "revoked_transaction"),
+        ("tokens", json!({"iss": "https://tts.example", "jti": "x-1"}), "revoked_token"),
+        ("keys", json!({"iss": "https://tts.example", "kid": "t1"}), "revoked_key"),
+    ] {
+        both.world.know(&json!({}));
+        assert_eq!(both.read(Some(&access), Some(&token)).outcome, "allow", "{list}");
+        both.world.know(&json!({"revoked": {list: [entry]}}));
+        assert_eq!(both.read(Some(&access), Some(&token)).reasons, reason, "{list}");
+        assert_eq!(both.read(Some(&access), None).outcome, "allow", "{list}: of the other token only");
+    }
+}
+
+#[test]
+fn what_nobody_would_ask_for_is_refused() {
+    let mut both = Both::new(POLICY, &json!({}));
+    let access = both.world.token();
+    let digest = crate::audit::sha256(b"key");
+    for (claims, reason) in [
+        (json!({"cnf": {"jkt": digest}}), "token_bound"),
+        (json!({"status": {"status_list": {"idx": 1, "uri": "https://tts.example/1"}}}), "status_unchecked"),
+    ] {
+        let token = both.token(&claims);
+        assert_eq!(both.read(Some(&access), Some(&token)).reasons, reason);
+        assert_eq!(both.read(None, Some(&token)).reasons, reason);
+    }
+}
+
+#[test]
+fn beside_a_bound_token_the_proof_is_still_needed() {
+    let mut both = Both::new(POLICY, &json!({}));
+    let digest = crate::audit::sha256(b"key");
+    let bound = both.world.idp.token(&with(claims(), &json!({"cnf": {"jkt": digest}})));
+    let token = both.token(&json!({}));
+    for _ in 0..2 {
+        assert_eq!(both.read(Some(&bound), Some(&token)).reasons, "bound_token_as_bearer");
+    }
+}
