@@ -12,6 +12,7 @@ use remit_core::effect::{Effect, Forward};
 use remit_core::engine::SourceId;
 use remit_core::exchange::{Body, Conclusion, Event, Exchange, Need, Nonce, Step};
 use remit_core::reason;
+use remit_core::request::Peer;
 
 use crate::host;
 use crate::root::{Awaited, SOON, Shared, Wait};
@@ -81,7 +82,7 @@ impl Stream {
         if waiting.stage != Stage::Keys {
             return None;
         }
-        waiting.run(shared, Event::Keys);
+        waiting.run(shared, Event::Keys { peer: peer(shared) });
         waiting.take_body(shared);
         waiting.let_go();
         waiting.wait(stream)
@@ -122,7 +123,10 @@ impl Waiting {
         if self.body_size > limit {
             self.run(shared, Event::Body(Body::TooLarge));
         } else if self.body_whole {
-            self.run(shared, Event::Body(Body::Whole(host::request_body(self.body_size))));
+            let body = host::request_body(self.body_size);
+            // An empty body in place of one that could not be read would be decided on as if nothing were sent.
+            let whole = body.len() == self.body_size;
+            self.run(shared, Event::Body(if whole { Body::Whole(body) } else { Body::Unreadable }));
         }
     }
 
@@ -237,16 +241,18 @@ fn change_request(forward: &Forward) {
     }
 }
 
+/// The other end of the connection, where the policy in force reads it.
+fn peer(shared: &Shared) -> Option<Peer> {
+    let reads_peer = shared.engine.borrow().as_ref().is_some_and(|engine| engine.reads_peer());
+    if reads_peer { host::peer() } else { None }
+}
+
 impl Context for Stream {}
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _num_headers: usize, end_of_stream: bool) -> Action {
-        let reads_peer = self.shared.engine.borrow().as_ref().is_some_and(|engine| engine.reads_peer());
-        let event = Event::Headers {
-            pairs: host::request_headers(),
-            ends: end_of_stream,
-            peer: if reads_peer { host::peer() } else { None },
-        };
+        let event =
+            Event::Headers { pairs: host::request_headers(), ends: end_of_stream, peer: peer(&self.shared) };
         let mut waiting = self.waiting.borrow_mut();
         waiting.run(&self.shared, event);
         if matches!(waiting.stage, Stage::Keys | Stage::Body { .. }) {

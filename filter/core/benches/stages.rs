@@ -143,7 +143,7 @@ impl Fixture {
         loop {
             event = match exchange.advance(&mut self.engine, event, NOW) {
                 Step::Need(Need::Body { .. }) => Event::Body(Body::Whole(self.body.clone())),
-                Step::Need(Need::Keys { .. }) => Event::Keys,
+                Step::Need(Need::Keys { .. }) => Event::Keys { peer: None },
                 Step::Need(Need::Signature(_)) => Event::Signature(None),
                 Step::Need(Need::Certificate) => Event::Certificate(None),
                 Step::Need(Need::State { .. } | Need::Store { .. }) => Event::State(None),

@@ -160,6 +160,8 @@ impl Engine {
                 carrier: issuer.carrier,
                 multiple_audiences: issuer.multiple_audiences,
                 subject_issuer: issuer.subject_issuer.clone(),
+                alone: issuer.alone,
+                actor_issuers: issuer.actor_issuers.clone(),
                 profile: issuer.profile,
                 principal: issuer.principal.unwrap_or_default(),
                 attenuation: issuer.attenuation,

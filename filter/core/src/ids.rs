@@ -36,6 +36,18 @@ impl Now {
         UnixSeconds(self.0 / 1_000_000_000)
     }
 
+    /// This instant and some milliseconds more; stays at the far end instead of overflowing.
+    #[must_use]
+    pub fn plus_millis(self, millis: u64) -> Self {
+        Self(self.0.saturating_add(millis.saturating_mul(1_000_000)))
+    }
+
+    /// Whole milliseconds from `earlier` to this instant; 0 when `earlier` is later.
+    #[must_use]
+    pub fn millis_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0) / 1_000_000
+    }
+
     /// The nanoseconds beyond [`Now::seconds`].
     #[must_use]
     pub fn subsecond_nanos(self) -> u32 {

@@ -32,6 +32,8 @@ pub const CHALLENGES_FULL: ReasonCode = ReasonCode::of("challenges_full");
 pub const APPROVAL_NOT_CONFIGURED: ReasonCode = ReasonCode::of("approval_not_configured");
 /// Approval is needed and the action has nothing that an approval could be bound to.
 pub const APPROVAL_UNBINDABLE: ReasonCode = ReasonCode::of("approval_unbindable");
+/// The host announced a body and did not hand it over.
+pub const BODY_UNREADABLE: ReasonCode = ReasonCode::of("body_unreadable");
 /// The access token and the transaction token of one request contradict each other.
 pub const TOKEN_CONFLICT: ReasonCode = ReasonCode::of("token_conflict");
 /// A proof of possession that was used before.

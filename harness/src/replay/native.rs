@@ -92,7 +92,7 @@ impl Native {
         match need {
             Need::Keys { .. } => {
                 self.fetch(now.seconds());
-                Event::Keys
+                Event::Keys { peer: None }
             }
             Need::Body { limit } if request.body.len() > limit => Event::Body(Body::TooLarge),
             Need::Body { .. } => Event::Body(Body::Whole(request.body.clone())),

@@ -182,18 +182,33 @@ impl Approval {
         if !names(requester, &delegation.principal.party) || !actor_agrees {
             return Err(ApprovalError::OtherAction);
         }
-        // By name alone: the same party under another issuer is still the same party to a careful reader.
-        let involved = |sub: &str| sub == token.sub();
-        if delegation.chain.iter().any(|actor| involved(&actor.sub)) || client_id.is_some_and(involved) {
-            return Err(ApprovalError::Involved);
-        }
-        Ok(Self {
+        let approval = Self {
             approver: Party { iss: token.iss().to_owned(), sub: token.sub().to_owned() },
             challenge: text_claim("nonce")?.to_owned(),
             acr: token.acr().map(str::to_owned),
             auth_time: token.auth_time(),
             sha256: audit::sha256(text.as_bytes()),
-        })
+        };
+        approval.is_by_nobody_of(delegation, client_id)?;
+        Ok(approval)
+    }
+
+    /// Refuses an approver who takes part in a delegation.
+    ///
+    /// # Errors
+    ///
+    /// [`ApprovalError::Involved`]. By name alone: the same party under another issuer is still the same party to a
+    /// careful reader.
+    pub fn is_by_nobody_of(
+        &self,
+        delegation: &Delegation,
+        client_id: Option<&str>,
+    ) -> Result<(), ApprovalError> {
+        let involved = |sub: &str| sub == self.approver.sub;
+        if delegation.chain.iter().any(|actor| involved(&actor.sub)) || client_id.is_some_and(involved) {
+            return Err(ApprovalError::Involved);
+        }
+        Ok(())
     }
 
     /// What audit keeps.

@@ -63,6 +63,7 @@ impl Issuer {
             that(!never, "types", "this is another kind of token, and never an access token");
             that(!self.without_iss, "without_iss", "goes with `carrier`: `txn_token`");
             that(self.subject_issuer.is_none(), "subject_issuer", "goes with `carrier`: `txn_token`");
+            that(!self.alone, "alone", "goes with `carrier`: `txn_token`");
         }
         let nested = matches!(self.profile, Profile::Rfc8693 | Profile::Keycloak);
         that(nested || self.principal.is_none(), "principal", "goes with the profiles rfc8693 and keycloak");

@@ -136,6 +136,13 @@ pub struct Issuer {
     /// Transaction tokens: the issuer among whose subjects `sub` is; default: the audience, a namespace of its own.
     #[serde(default)]
     pub subject_issuer: Option<String>,
+    /// Transaction tokens: whether one without an access token identifies a request. It is a bearer token then, whatever
+    /// the issuer of access tokens demands.
+    #[serde(default)]
+    pub alone: bool,
+    /// Other issuers that the `iss` of the current actor, or of a principal in `act`, may name.
+    #[serde(default)]
+    pub actor_issuers: Vec<String>,
     /// The shape in which its tokens say who acts for whom.
     #[serde(default)]
     pub profile: Profile,

@@ -13,6 +13,9 @@ pub enum DelegationError {
         /// 1 for the current actor; 0 for the token itself.
         hop: usize,
     },
+    /// The principal or the current actor belongs to another issuer, which this one may not speak for.
+    #[error("the principal or the current actor is of an issuer that is not among `actor_issuers`")]
+    ForeignActor,
     /// The token has not the shape of its issuer's profile.
     #[error("`{claim}` does not fit the issuer's profile")]
     ProfileMismatch {
@@ -120,6 +123,7 @@ impl DelegationError {
         ReasonCode::of(match self {
             Self::Malformed { .. } => "delegation_malformed",
             Self::ProfileMismatch { .. } => "profile_mismatch",
+            Self::ForeignActor => "actor_issuer_not_allowed",
             Self::ClientNotAllowed => "client_not_allowed",
             Self::TooDeep { .. } => "delegation_too_deep",
             Self::Cycle { .. } => "delegation_cycle",

@@ -76,6 +76,13 @@ pub(super) fn read(
         parties.principal.kind.get_or_insert(PrincipalKind::Human);
     }
     check_distinct(&parties)?;
+    // Rights come from the principal and the current actor; who acted before is told, and gives none.
+    for of_rights in std::iter::once(&parties.principal).chain(parties.actors.first()) {
+        let iss = &of_rights.party.iss;
+        if iss != namespace && !rules.actor_issuers.contains(iss) {
+            return Err(DelegationError::ForeignActor);
+        }
+    }
     Ok(parties)
 }
 
@@ -124,6 +131,9 @@ fn okta(
     }
     let mut actors = vec![actor(current, "act", 0, rules)?];
     for node in member("delegated_through")?.as_array().ok_or(mismatch("delegated_through"))? {
+        if node.get("act").is_some() {
+            return Err(mismatch("act"));
+        }
         let actor = actor(node, "delegated_through", actors.len(), rules)?;
         actors.push(actor);
     }
@@ -218,12 +228,13 @@ fn kind(node: &Map<String, Value>, hop: usize) -> Result<Option<PrincipalKind>, 
     let Some(profile) = node.get("sub_profile") else { return Ok(None) };
     let profile = profile.as_str().ok_or(DelegationError::Malformed { claim: "sub_profile", hop })?;
     let is = |name: &str| profile.split(' ').any(|word| word == name);
-    Ok(Some(if is("user") {
-        PrincipalKind::Human
-    } else if is("ai_agent") {
+    // Of several words the least trusted counts: a user's account that an agent runs is an agent.
+    Ok(Some(if is("ai_agent") {
         PrincipalKind::Agent
     } else if is("service") {
         PrincipalKind::Service
+    } else if profile.split(' ').all(|word| word == "user") {
+        PrincipalKind::Human
     } else {
         PrincipalKind::Unknown
     }))

@@ -14,7 +14,8 @@ fn resolve_with(changes: &Value, rules: &IssuerRules) -> Result<Delegation, Dele
 }
 
 fn rules() -> IssuerRules {
-    IssuerRules::new(ISSUER, &[Algorithm::Hs256], AUDIENCE)
+    let actor_issuers = ["https://agents.example", "https://other.example"].map(str::to_owned).to_vec();
+    IssuerRules { actor_issuers, ..IssuerRules::new(ISSUER, &[Algorithm::Hs256], AUDIENCE) }
 }
 
 fn resolve(changes: &Value) -> Result<Delegation, DelegationError> {
@@ -105,6 +106,24 @@ fn the_same_name_at_another_issuer_is_someone_else() {
 }
 
 #[test]
+fn an_issuer_speaks_for_others_only_where_it_may() {
+    for (act, expected) in [
+        (json!({ "sub": "a" }), None),
+        (json!({ "sub": "a", "iss": ISSUER }), None),
+        (json!({ "sub": "a", "iss": "https://agents.example" }), None),
+        (json!({ "sub": "a", "iss": "https://agents.example/" }), Some("actor_issuer_not_allowed")),
+        (json!({ "sub": "a", "iss": "https://bank.example" }), Some("actor_issuer_not_allowed")),
+        // Who acted before gives no rights, so whoever it was may be named.
+        (json!({ "sub": "a", "act": { "sub": "b", "iss": "https://bank.example" } }), None),
+    ] {
+        let result = resolve(&json!({ "act": act }));
+        let found = result.as_ref().err().map(|error| error.reason().as_str().to_owned());
+        assert_eq!(found.as_deref(), expected, "{act}");
+        assert!(result.err().is_none_or(|error| !error.is_invalid_token()));
+    }
+}
+
+#[test]
 fn depth_is_limited_and_never_cut() {
     for (limit, depth, passes) in [(4, 4, true), (4, 5, false), (0, 0, true), (0, 1, false), (8, 8, true)] {
         let rules = IssuerRules { max_chain_depth: limit, ..rules() };
@@ -118,7 +137,10 @@ fn the_root_is_classified() {
     use PrincipalKind::{Agent, Human, Service, Unknown};
     for (profile, by_claim, human, unattended) in [
         (json!("user"), Some(Human), Some(Human), Human),
-        (json!("ai_agent user"), Some(Human), Some(Human), Human),
+        (json!("user user"), Some(Human), Some(Human), Human),
+        (json!("ai_agent user"), None, None, Agent),
+        (json!("user service"), None, None, Service),
+        (json!("user admin"), None, None, Unknown),
         (json!("ai_agent"), None, None, Agent),
         (json!("service"), None, None, Service),
         (json!("superuser"), None, None, Unknown),

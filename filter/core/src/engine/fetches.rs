@@ -151,6 +151,7 @@ impl Engine {
             }
             Ok(Good::Confirmed) => {
                 source.confirmed(now, fresh);
+                self.tend_status_lists(id, false, now);
                 Ok(Installed::Unchanged)
             }
             Ok(Good::Whole(installed, etag)) => {

@@ -1,5 +1,7 @@
 //! Approvals on the way of a request: presenting one, spending it, and asking for one.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::conclude::Refusal;
@@ -22,13 +24,17 @@ impl Exchange {
     /// Works out what an approval is bound to, once somebody asks. An unread body cannot be vouched for by anybody.
     fn bind(&mut self, engine: &Engine) -> Option<()> {
         let (request, action) = (self.request.as_ref()?, self.action.as_ref()?);
-        let delegation = &self.identity.as_ref()?.derived.delegation;
         if self.body_unread {
             return None;
         }
+        let mut delegation = Cow::Borrowed(&self.identity.as_ref()?.derived.delegation);
+        let transaction = self.transaction.as_ref().map(|transaction| &transaction.derived.delegation);
+        if let (None, Some(transaction)) = (&delegation.prompt_digest, transaction) {
+            delegation.to_mut().prompt_digest.clone_from(&transaction.prompt_digest);
+        }
         let audience = engine.config.approval_audience();
         let body_sha256 = self.body_sha256.as_deref();
-        self.binding = Binding::of(audience, request, action, body_sha256, delegation, self.txn()).ok();
+        self.binding = Binding::of(audience, request, action, body_sha256, &delegation, self.txn()).ok();
         self.binding.as_ref().map(|_| ())
     }
 
@@ -80,6 +86,10 @@ impl Exchange {
         let identity = self.identity.as_ref().ok_or_else(Refusal::internal)?;
         let delegation = &identity.derived.delegation;
         let approval = Approval::read(&token, text, binding, delegation, identity.token.client_id())?;
+        if let Some(transaction) = &self.transaction {
+            let (delegation, client) = (&transaction.derived.delegation, transaction.token.client_id());
+            approval.is_by_nobody_of(delegation, client)?;
+        }
         self.approval = Some(approval);
         self.stage = Stage::ApprovedChallenge;
         self.need_slot(engine)

@@ -208,7 +208,7 @@ impl Exchange {
                 let id = self.nonce.decision_id();
                 let own = std::mem::take(&mut self.own_headers);
                 // Whose token was presented by somebody else is recorded, and told to nobody.
-                let delegation = delegation.filter(|_| credential.is_none());
+                let delegation = delegation.filter(|_| self.proven);
                 Effect::Forward(effect::forward(permit, &decision, request, own, delegation, id))
             }
             None => {

@@ -51,6 +51,8 @@ pub enum Body {
     TooLarge,
     /// It did not arrive within `limits.body_seconds`.
     Late,
+    /// The host has it, and does not give it.
+    Unreadable,
 }
 
 /// What became of a write to the proxy's shared data.
@@ -79,7 +81,10 @@ pub enum Event {
     /// The answer to [`Need::Body`].
     Body(Body),
     /// The answer to [`Need::Keys`]: they were fetched, or could not be, or time is over.
-    Keys,
+    Keys {
+        /// The other end of the connection, where the policy reads it by now.
+        peer: Option<Peer>,
+    },
     /// The answer to [`Need::Signature`]: `None` when the host cannot say, and the module checks.
     Signature(Option<bool>),
     /// The answer to [`Need::Certificate`]: SHA-256 in hexadecimal digits, from the proxy's own TLS and nowhere else.

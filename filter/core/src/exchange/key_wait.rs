@@ -76,7 +76,12 @@ impl Exchange {
         }
         match engine.wait_for(&source, missing, now.seconds()) {
             Ok(ticket) => {
-                let timeout_ms = ticket.timeout_ms;
+                let until = *self.keys_until.get_or_insert(now.plus_millis(ticket.timeout_ms));
+                let timeout_ms = until.millis_since(now).min(ticket.timeout_ms);
+                if timeout_ms == 0 {
+                    self.counted.key_wait = Some(KeyWait::InVain);
+                    return Err(error);
+                }
                 self.stage = Stage::Keys(Box::new(Awaiting { credential, ticket }));
                 Ok(Step::Need(Need::Keys { source, timeout_ms }))
             }

@@ -52,6 +52,8 @@ pub struct Exchange {
     scheme: Scheme,
     /// Of a verified token, from then on; whether its bearer may use it is settled in [`Exchange::possess`].
     identity: Option<Arc<CachedToken<Identity>>>,
+    /// Whether whoever sent it has shown everything that the token asks of its bearer.
+    proven: bool,
     /// The transaction token that came along with an access token.
     transaction: Option<Arc<CachedToken<Identity>>>,
     registration: Registration,
@@ -64,6 +66,8 @@ pub struct Exchange {
     approval: Option<Approval>,
     /// Keys were waited for just now: what is still missing stays missing.
     has_waited: bool,
+    /// All waits of a request together are no longer than the first may be.
+    keys_until: Option<Now>,
     counted: Counted,
 }
 
@@ -111,6 +115,7 @@ impl Exchange {
             peer: None,
             scheme: Scheme::Bearer,
             identity: None,
+            proven: false,
             transaction: None,
             registration: Registration::Unregistered,
             action: None,
@@ -120,6 +125,7 @@ impl Exchange {
             binding: None,
             approval: None,
             has_waited: false,
+            keys_until: None,
             counted: Counted::default(),
         }
     }
@@ -132,7 +138,11 @@ impl Exchange {
                 self.peer = peer;
                 self.parse(engine, pairs, ends, now)
             }
-            (Stage::Keys(awaiting), Event::Keys) => self.keys_answered(engine, *awaiting, now),
+            (Stage::Keys(awaiting), Event::Keys { peer }) => {
+                // The bundle that came meanwhile may read what the one before did not.
+                self.peer = self.peer.take().or(peer);
+                self.keys_answered(engine, *awaiting, now)
+            }
             (Stage::TokenSignature(unverified, text), Event::Signature(answer)) => {
                 self.verify(engine, *unverified, &text, answer, now)
             }
@@ -196,6 +206,11 @@ impl Exchange {
     fn identified(&mut self, engine: &mut Engine, now: Now) -> Result<Step, Refusal> {
         self.bundle = engine.bundle(now.seconds()).cloned();
         let Some(bundle) = &self.bundle else {
+            // What the hops allow is said in the catalog's terms, and who holds them is proven with the action.
+            let granted = self.identity.as_ref().is_some_and(|identity| identity.derived.grant.is_some());
+            if granted {
+                return Err(Refusal::of(reason::NO_BUNDLE, 503));
+            }
             let decision = Decision::of_failure(reason::NO_BUNDLE, engine.config.failures.no_bundle, 503);
             return Ok(self.conclude(engine, decision, None, now));
         };
@@ -205,11 +220,7 @@ impl Exchange {
             self.registration = bundle.registry.state(agent, now.seconds());
             self.counted.registered = Some(self.registration == Registration::Registered);
         }
-        for known in std::iter::once(identity).chain(&self.transaction) {
-            if let Some(revoked) = bundle.revoked.of_request(&known.token, &known.derived.delegation) {
-                return Err(revoked.into());
-            }
-        }
+        self.hold_to_kill_list(bundle)?;
         let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
         let reads = bundle.policy.reads();
         let route = Route::find(request, &bundle.catalog);
@@ -243,6 +254,7 @@ impl Exchange {
                 self.classify(engine, Some(bytes), false, now)
             }
             Body::Late => Err(Refusal::of(reason::BODY_LATE, 408)),
+            Body::Unreadable => Err(Refusal::of(reason::BODY_UNREADABLE, 500)),
             _ if engine.config.failures.body_too_large == BodyTooLarge::DecideWithout => {
                 self.classify(engine, None, true, now)
             }
@@ -278,6 +290,7 @@ impl Exchange {
 
     /// `PolicyInput` → [`Decision`], and what it asks for besides.
     fn decide(&mut self, engine: &mut Engine, now: Now) -> Result<Step, Refusal> {
+        self.still_good(engine, now)?;
         let decision = self.evaluate(engine, now)?;
         if self.approval.is_some() && decision.outcome.allows() {
             return self.begin_spending(engine, decision, 0);

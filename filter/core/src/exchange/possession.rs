@@ -54,7 +54,12 @@ impl Exchange {
         identity: Arc<CachedToken<Identity>>,
         now: Now,
     ) -> Result<Step, Refusal> {
-        let token = &self.identity.insert(identity).token;
+        self.identity = Some(identity);
+        // Before a place is taken for its proof.
+        if let Some(bundle) = engine.bundle(now.seconds()) {
+            self.hold_to_kill_list(bundle)?;
+        }
+        let token = &self.identity.as_ref().ok_or_else(Refusal::internal)?.token;
         if let Some(reference) = token.status() {
             let issuer = engine.issuer(token.iss()).ok_or(TokenError::IssuerUnknown)?;
             issuer.check_status(reference, now.seconds())?;
@@ -177,6 +182,8 @@ impl Exchange {
             let challenge = insufficient_authentication(&wanted.acr_values, wanted.max_age_seconds);
             return Err(Refusal::challenging(reason::INSUFFICIENT_USER_AUTHENTICATION, 401, challenge));
         }
+        // The holder of a hop list proves itself with the action.
+        self.proven = self.identity.as_ref().is_some_and(|identity| identity.derived.grant.is_none());
         self.identified(engine, now)
     }
 

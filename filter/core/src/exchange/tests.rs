@@ -2,6 +2,7 @@
 #![expect(clippy::arithmetic_side_effects, reason = "counters of a test")]
 
 mod keys;
+mod late;
 mod possession;
 mod remembered;
 
@@ -220,7 +221,7 @@ impl World {
                 Step::Need(Need::Keys { source, .. }) => {
                     self.waited_for.push(source);
                     self.fetch(now);
-                    Event::Keys
+                    Event::Keys { peer: None }
                 }
                 Step::Need(Need::Signature(_)) => {
                     self.asked_host += 1;

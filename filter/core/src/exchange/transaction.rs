@@ -8,7 +8,7 @@ use super::key_wait::Credential;
 use super::{Exchange, Stage};
 use crate::action::Protocol;
 use crate::delegation::{Delegation, HOPS_HEADER, PROOF_HEADER, Proof};
-use crate::engine::{Engine, SourceId};
+use crate::engine::{ActiveBundle, Engine, SourceId};
 use crate::ids::Now;
 use crate::input::Identity;
 use crate::reason;
@@ -38,7 +38,7 @@ impl Exchange {
     }
 
     /// Holds the action against the hop list that came with the token, where its issuer is configured for one.
-    pub(super) fn hold_to_grant(&self, engine: &Engine, now: Now) -> Result<(), Refusal> {
+    pub(super) fn hold_to_grant(&mut self, engine: &Engine, now: Now) -> Result<(), Refusal> {
         let identity = self.identity.as_ref().ok_or_else(Refusal::internal)?;
         let Some(grant) = &identity.derived.grant else { return Ok(()) };
         let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
@@ -48,7 +48,9 @@ impl Exchange {
             || action.arguments.get("body").is_some_and(|body| !body.is_null());
         let body_unseen = self.body_unread || self.counted.truncated || !self.body.is_empty() && !shown;
         let proof = Proof { text: request.header(PROOF_HEADER), limits: &limits, body_unseen };
-        Ok(grant.admit(action, proof, now)?)
+        grant.admit(action, proof, now)?;
+        self.proven = true;
+        Ok(())
     }
 
     /// A token's text, up to its signature. What is remembered of another header's token does not count.
@@ -145,12 +147,40 @@ impl Exchange {
             }
             return self.possess(engine, cached, now);
         }
-        let Some(identity) = self.identity.clone() else { return self.possess(engine, cached, now) };
+        let Some(identity) = self.identity.clone() else {
+            if !cached.token.rules().alone {
+                return Err(TokenError::Missing.into());
+            }
+            return self.possess(engine, cached, now);
+        };
         if !agree(&identity, &cached) {
             return Err(Refusal::of(reason::TOKEN_CONFLICT, 403));
         }
         self.transaction = Some(cached);
         self.possess(engine, identity, now)
+    }
+
+    /// Whether the kill list of a bundle has either token, or anybody in their chains.
+    pub(super) fn hold_to_kill_list(&self, bundle: &ActiveBundle) -> Result<(), Refusal> {
+        for known in self.identity.iter().chain(&self.transaction) {
+            if let Some(revoked) = bundle.revoked.of_request(&known.token, &known.derived.delegation) {
+                return Err(revoked.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether both tokens are still good: a body or an approval's keys may have been long in coming.
+    pub(super) fn still_good(&self, engine: &Engine, now: Now) -> Result<(), Refusal> {
+        for known in self.identity.iter().chain(&self.transaction) {
+            known.token.times_hold(now)?;
+            known.derived.delegation.times_hold(now)?;
+            if let Some(reference) = known.token.status() {
+                let issuer = engine.issuer(known.token.iss()).ok_or(TokenError::IssuerUnknown)?;
+                issuer.check_status(reference, now.seconds())?;
+            }
+        }
+        Ok(())
     }
 
     /// The transaction token of a request.
@@ -181,6 +211,7 @@ fn agree(access: &CachedToken<Identity>, transaction: &CachedToken<Identity>) ->
     let (one, other) = (&access.derived.delegation, &transaction.derived.delegation);
     one.principal.party == other.principal.party
         && (other.actor.is_none() || one.actor == other.actor)
+        && compatible(one.task.as_ref(), other.task.as_ref())
         && compatible(one.prompt_digest.as_ref(), other.prompt_digest.as_ref())
         && compatible(access.token.txn().as_ref(), transaction.token.txn().as_ref())
 }

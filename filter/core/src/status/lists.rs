@@ -18,6 +18,8 @@ struct Published {
     uri: String,
     source: Source,
     list: Option<InForce>,
+    /// When the newest list was issued that ever was in force.
+    newest: Option<UnixSeconds>,
 }
 
 /// A list with the text that it came of, which a new key set has to verify as well.
@@ -35,6 +37,7 @@ impl StatusLists {
             uri: source.uri.clone(),
             source: Source::new(source.http.target(), source.http.plan()),
             list: None,
+            newest: None,
         };
         Self { lists: sources.iter().map(published).collect() }
     }
@@ -93,9 +96,10 @@ impl StatusLists {
     ) -> Result<(), StatusListError> {
         let published = self.find(uri).ok_or(StatusListError::Subject)?;
         let list = StatusList::verify(&jwt, uri, rules, keys, limits, now)?;
-        if published.list.as_ref().is_some_and(|in_force| list.issued < in_force.list.issued) {
+        if published.newest.is_some_and(|newest| list.issued < newest) {
             return Err(StatusListError::Older);
         }
+        published.newest = Some(list.issued);
         published.list = Some(InForce { list, jwt });
         Ok(())
     }

@@ -115,6 +115,10 @@ pub struct IssuerRules {
     pub multiple_audiences: bool,
     /// Of transaction tokens: the issuer that the subjects belong to, unless it is the audience.
     pub subject_issuer: Option<String>,
+    /// Of transaction tokens: whether one identifies a request that has no access token.
+    pub alone: bool,
+    /// Other issuers whose names the current actor, or a principal in `act`, may have.
+    pub actor_issuers: Vec<String>,
     /// How they say who acts for whom.
     pub profile: Profile,
     /// Where the principal stands.
@@ -154,6 +158,8 @@ impl IssuerRules {
             audience: audience.to_owned(),
             multiple_audiences: false,
             subject_issuer: None,
+            alone: false,
+            actor_issuers: Vec::new(),
             profile: Profile::default(),
             principal: PrincipalAt::default(),
             attenuation: Attenuation::default(),

@@ -13,7 +13,8 @@ const TENANT: &str = "https://login.microsoftonline.com/00000001-0000-0ff1-ce00-
 
 fn rules(profile: Profile) -> IssuerRules {
     let issuer = if profile == Profile::Entra { TENANT } else { ISSUER };
-    IssuerRules { profile, ..IssuerRules::new(issuer, &[Algorithm::Hs256], AUDIENCE) }
+    let actor_issuers = ["https://people.example", "https://x.example"].map(str::to_owned).to_vec();
+    IssuerRules { profile, actor_issuers, ..IssuerRules::new(issuer, &[Algorithm::Hs256], AUDIENCE) }
 }
 
 fn resolve(claims: &Value, rules: &IssuerRules) -> Result<Delegation, DelegationError> {

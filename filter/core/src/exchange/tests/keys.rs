@@ -161,14 +161,17 @@ fn few_may_wait_and_a_place_is_free_when_its_request_is_gone() {
     assert!(waits(&step));
     drop(third);
     // Time is over: nothing came.
-    let Step::Done(conclusion) = second.advance(&mut world.engine, Event::Keys, at(NOW)) else { panic!() };
+    let Step::Done(conclusion) = second.advance(&mut world.engine, Event::Keys { peer: None }, at(NOW))
+    else {
+        panic!()
+    };
     assert_eq!(conclusion.reasons.first().unwrap().as_str(), "key_set_unavailable");
     assert_eq!(conclusion.counted.key_wait, Some(KeyWait::InVain));
     let (mut fourth, step) = start(&mut world, 5);
     assert!(waits(&step));
     world.publishes(JWKS, &[&key]);
     world.fetch(NOW);
-    let step = fourth.advance(&mut world.engine, Event::Keys, at(NOW));
+    let step = fourth.advance(&mut world.engine, Event::Keys { peer: None }, at(NOW));
     assert!(matches!(step, Step::Need(Need::Signature(_))));
     let Step::Done(conclusion) = fourth.advance(&mut world.engine, Event::Signature(None), at(NOW)) else {
         panic!()

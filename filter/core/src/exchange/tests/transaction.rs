@@ -12,6 +12,10 @@ fn transaction() -> Value {
     })
 }
 
+fn task(id: &str) -> Value {
+    json!({"type": "agent_task", "task_id": id, "actions": ["forum.read"]})
+}
+
 struct Both {
     world: World,
     tts: Signer,
@@ -24,7 +28,7 @@ impl Both {
         let issuers = json!({"issuers": [
             {"issuer": "https://idp.example", "algorithms": ["ES256"], "keys": {"inline": {"keys": [world.idp.jwk()]}}},
             with(json!({"issuer": "https://tts.example", "algorithms": ["ES256"], "audience": DOMAIN,
-                   "carrier": "txn_token", "subjects": "human", "subject_issuer": "https://idp.example",
+                   "carrier": "txn_token", "alone": true, "subjects": "human", "subject_issuer": "https://idp.example",
                    "keys": {"inline": {"keys": [tts.jwk()]}}}), changes)]});
         let mut document = serde_json::to_value(&world.engine.config).unwrap();
         let bundle = base64::engine::general_purpose::STANDARD.encode(targz(policy));
@@ -149,7 +153,8 @@ fn both_tokens_have_to_agree() {
         (json!({"act": null}), (0, "allow", "reads")),
         (json!({"sub": "mallory"}), (403, "deny", "token_conflict")),
         (json!({"act": {"sub": "agent-7"}}), (0, "allow", "reads")),
-        (json!({"act": {"sub": "agent-7", "iss": DOMAIN}}), (403, "deny", "token_conflict")),
+        (json!({"act": {"sub": "agent-7", "iss": DOMAIN}}), (403, "deny", "actor_issuer_not_allowed")),
+        (json!({"authorization_details": [task("t-1")]}), (0, "allow", "reads")),
         (json!({"act": {"sub": "agent-8"}}), (403, "deny", "token_conflict")),
         (json!({"txn": "t-2"}), (403, "deny", "token_conflict")),
         (json!({"exp": NOW - 100, "iat": NOW - 200}), (401, "deny", "token_expired")),
@@ -158,6 +163,13 @@ fn both_tokens_have_to_agree() {
         let came = both.read(Some(&access), Some(&token));
         assert_eq!(came.summary(), expected, "{changes}");
         assert_eq!(came.record["principal"]["sub"], "alice", "{changes}");
+    }
+    // Of two tasks neither is passed over.
+    let narrow = both.token(&json!({"authorization_details": [task("t-1")]}));
+    for (of_access, expected) in [("t-1", (0, "allow", "reads")), ("t-2", (403, "deny", "token_conflict"))] {
+        let access = with(claims(), &json!({"txn": "t-1", "authorization_details": [task(of_access)]}));
+        let access = both.world.idp.token(&access);
+        assert_eq!(both.read(Some(&access), Some(&narrow)).summary(), expected, "{of_access}");
     }
     let token = both.token(&json!({}));
     let expired = both.world.idp.token(&with(claims(), &json!({"exp": NOW - 100})));
@@ -281,4 +293,34 @@ fn beside_a_bound_token_the_proof_is_still_needed() {
     for _ in 0..2 {
         assert_eq!(both.read(Some(&bound), Some(&token)).reasons, "bound_token_as_bearer");
     }
+}
+
+#[test]
+fn one_by_itself_is_taken_only_where_it_is_said_to_be_enough() {
+    let mut both = Both::new(POLICY, &json!({"alone": null}));
+    let (access, token) = (both.world.token(), both.token(&json!({})));
+    for _ in 0..2 {
+        assert_eq!(both.read(None, Some(&token)).summary(), (401, "deny", "token_missing"));
+        assert_eq!(both.read(Some(&access), Some(&token)).outcome, "allow");
+    }
+}
+
+#[test]
+fn observe_mode_names_nobody_who_was_not_proven() {
+    let mut both = Both::new(POLICY, &json!({}));
+    both.world.engine.config.mode = crate::config::Mode::Observe;
+    let names = |came: &Came| came.headers.iter().any(|(name, _)| name == "x-remit-principal");
+    let digest = crate::audit::sha256(b"key");
+    let stolen = both.world.idp.token(&with(claims(), &json!({"cnf": {"jkt": digest}})));
+    let own = both.token(&json!({"sub": "mallory"}));
+    for (access, transaction, expected) in
+        [(&stolen, Some(&own), "token_conflict"), (&stolen, None, "bound_token_as_bearer")]
+    {
+        let came = both.read(Some(access), transaction.map(String::as_str));
+        assert_eq!(came.reasons, expected);
+        assert!(came.reply.is_none() && !names(&came), "{expected}");
+        assert_eq!(came.record["principal"]["sub"], "alice", "but it is recorded");
+    }
+    let good = both.world.token();
+    assert!(names(&both.read(Some(&good), None)));
 }
