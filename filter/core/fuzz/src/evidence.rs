@@ -37,7 +37,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let older = json!({"act": {"iss": ISSUER, "sub": "agent-6"}, "iat": NOW - 302,
         "bounds": {"scope": "r w x", "authorization_details": task(json!(["a", "b"]))}});
     let newer = json!({"act": {"iss": ISSUER, "sub": "agent-7"}, "iat": NOW - 301,
-        "bounds": {"scope": "r w", "resource": ["u"], "authorization_details": task(json!(["a", "b"]))}});
+        "bounds": {"scope": "r w", "authorization_details": task(json!(["a", "b"]))}});
     let grant = |tools: Value| json!([{"type": "attenuating_agent_token", "tools": tools}]);
     let root = with(
         claims(),
