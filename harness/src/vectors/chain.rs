@@ -72,9 +72,9 @@ fn actors(corpus: &mut Corpus) {
     corpus.token("acts for itself", json!({"act": {"sub": PERSON}}), own);
     corpus.token("acts for itself, by name", json!({"act": {"iss": ISSUER, "sub": PERSON}}), own);
     let elsewhere = json!({"act": {"iss": "https://elsewhere.example", "sub": PERSON}});
-    corpus.token("a namesake elsewhere", elsewhere, Forbidden("agent_unregistered"));
+    corpus.token("a namesake elsewhere", elsewhere, Forbidden("actor_issuer_not_allowed"));
     let namesake = json!({"act": {"iss": "https://elsewhere.example", "sub": AGENT}});
-    corpus.token("the agent's namesake elsewhere", namesake, Forbidden("agent_unregistered"));
+    corpus.token("the agent's namesake elsewhere", namesake, Forbidden("actor_issuer_not_allowed"));
     let cycle = Refused("delegation_cycle");
     for depth in 1..=3 {
         for (who, party) in [
@@ -115,6 +115,11 @@ fn people(corpus: &mut Corpus) {
         "user\u{a0}",
         "human",
         "user\tx",
+        // The least trusted word counts.
+        "user ai_agent",
+        "ai_agent user",
+        "user service",
+        "user other",
         "-user",
     ] {
         corpus.token(&format!("sub_profile: {profile:?}"), json!({"sub_profile": profile}), nobody);
@@ -123,7 +128,7 @@ fn people(corpus: &mut Corpus) {
     for profile in ["7", "null", "[\"user\"]", "{}", "true"] {
         corpus.claim("sub_profile", profile, MALFORMED);
     }
-    for profile in ["user", "user ai_agent", "ai_agent user"] {
+    for profile in ["user", "user user"] {
         corpus.token(&format!("sub_profile: {profile:?}"), json!({"sub_profile": profile}), Allowed);
     }
     for depth in 1..=3 {

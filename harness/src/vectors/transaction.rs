@@ -113,7 +113,12 @@ pub(super) fn add(corpus: &mut Corpus) {
     let conflict = Forbidden("token_conflict");
     beside(corpus, "another person", json!({"sub": "mallory@internal.example"}), conflict);
     beside(corpus, "another actor", json!({"act": {"sub": "agent-other"}}), conflict);
-    beside(corpus, "a namesake of the actor", json!({"act": {"iss": TRANSACTIONS, "sub": AGENT}}), conflict);
+    beside(
+        corpus,
+        "a namesake of the actor",
+        json!({"act": {"iss": TRANSACTIONS, "sub": AGENT}}),
+        Forbidden("actor_issuer_not_allowed"),
+    );
     beside(corpus, "no actor", json!({"act": null}), Allowed);
     beside(corpus, "a bad one beside", json!({"txn": 7}), malformed);
 }

@@ -147,7 +147,7 @@ fn chain(claims: &Node, rules: &IssuerRules, delegation: &Delegation) {
         delegation.chain.iter().map(|party| (party.iss.as_str(), party.sub.as_str())).collect();
     assert_eq!(walked, found);
     let profile = claims.get("sub_profile").map(|profile| profile.text().expect("sub_profile"));
-    let is_user = profile.is_some_and(|profile| profile.split(' ').any(|word| word == "user"));
+    let is_user = profile.is_some_and(|profile| profile.split(' ').all(|word| word == "user"));
     assert_eq!(is_user, delegation.principal.kind == PrincipalKind::Human);
 }
 
