@@ -3,6 +3,7 @@
 pub mod capture;
 pub mod challenge;
 pub mod check;
+pub mod forge;
 pub mod host;
 pub mod inventory;
 pub mod keyring;
@@ -18,3 +19,4 @@ pub mod signing;
 mod testing;
 pub mod text;
 pub mod time;
+pub mod vectors;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::capture::{ApprovalTemplate, Template};
 use crate::challenge::{Challenge, ChallengeError};
+use crate::forge;
 use crate::keyring::Keyring;
 use crate::signing::SigningKey;
 
@@ -67,7 +68,11 @@ impl Minter {
             let mut claims = token_claims(name, template, now);
             chain::add_root(&mut claims, template, keys)?;
             chain::add_receipts(&mut claims, template, key);
-            Ok((key.sign(&template.typ, &claims), claims))
+            let text = match &template.forge {
+                Some(forge) => forge::text(forge, key, &template.typ, &claims, now),
+                None => key.sign(&template.typ, &claims),
+            };
+            Ok((text, claims))
         })
     }
 

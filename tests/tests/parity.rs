@@ -142,3 +142,12 @@ fn bound_tokens_are_decided_alike_everywhere() {
         assert!(exchange(&all, id).forwarded.is_none(), "{id}");
     }
 }
+
+#[test]
+fn token_vectors_are_decided_alike_everywhere() {
+    let all = played_everywhere("token-vectors");
+    // A refusal of a credential tells the client nothing of why: but for the request's own id, all look the same.
+    let replies: std::collections::BTreeSet<_> =
+        all.iter().filter(|exchange| exchange.status == 401).map(|exchange| &exchange.reply).collect();
+    assert!(all.len() > 300 && replies.len() <= 8, "{replies:?}");
+}

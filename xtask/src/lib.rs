@@ -6,6 +6,7 @@ pub mod build_wasm;
 pub mod envoy;
 pub mod envoy_config;
 mod exports;
+pub mod fuzz;
 pub mod http;
 pub mod node;
 pub mod playground;

@@ -4,7 +4,7 @@ use std::env;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use xtask::{bench, build_wasm, playground, test, tidy};
+use xtask::{bench, build_wasm, fuzz, playground, test, tidy};
 
 const HELP: &str = "\
 Builds, demonstrates, tests and measures Remit.
@@ -18,6 +18,8 @@ Tasks:
   envoy            run the filter in a real Envoy and print curl lines to try; Ctrl-C ends it
   bench [--floor]  what the filter adds to a request, compared; --floor: only what any filter adds
   tidy             check the house rules
+  fuzz [--seconds N]
+                   feed the core's entrances with mutated input, 20 s each
 ";
 
 fn main() -> ExitCode {
@@ -42,6 +44,8 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["bench", "--floor"] => bench::run(true),
         ["build-wasm"] => build_wasm::build().map(drop),
         ["tidy"] => tidy::tidy(),
+        ["fuzz"] => fuzz::run(fuzz::DEFAULT_SECONDS),
+        ["fuzz", "--seconds", seconds] => fuzz::run(seconds.parse()?),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

@@ -16,6 +16,8 @@ use remit_core::keys::Algorithm;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::forge::Forge;
+
 pub use body::Body;
 pub use error::{CaptureError, CaptureFault};
 pub use read::CaptureLimits;
@@ -103,6 +105,9 @@ pub struct Template {
     /// Binds it to a key that the harness makes up (`cnf.jkt`), and has a proof sent with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dpop: Option<Algorithm>,
+    /// What is wrong with it, beyond its claims.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forge: Option<Forge>,
 }
 
 /// A token of a hop list; the first is the root, whose claims are added to the template's.

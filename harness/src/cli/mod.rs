@@ -146,6 +146,9 @@ mod tests {
             ("token keys --key k", true),
             ("token approval --challenge - --key k --approver m --issuer i", true),
             ("token approval --key k", false),
+            ("token vectors", true),
+            ("token vectors --seed 7", true),
+            ("token vectors --seed x", false),
         ] {
             let parsed = Cli::try_parse_from(std::iter::once("remit").chain(line.split(' ')));
             assert_eq!(parsed.is_ok(), is_good, "{line}");

@@ -14,6 +14,7 @@ use remit_harness::capture::Template;
 use remit_harness::challenge::Challenge;
 use remit_harness::mint::{approval_claims, token_claims};
 use remit_harness::text::padded;
+use remit_harness::vectors;
 use serde_json::{Map, Value, json};
 
 use super::{Ending, key_file, print};
@@ -36,6 +37,8 @@ enum Other {
     Keys(Keys),
     /// Approve the action of a challenge, after showing it on standard error
     Approval(Approval),
+    /// Print the test vectors: a capture of attacks on tokens, each with what must come of it
+    Vectors(Vectors),
 }
 
 #[derive(Debug, Args)]
@@ -86,6 +89,13 @@ struct Keys {
 }
 
 #[derive(Debug, Args)]
+struct Vectors {
+    /// What varies in them; the repository holds those of the default
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+#[derive(Debug, Args)]
 struct Approval {
     /// The challenge, or the reply that holds it; `-`: standard input
     #[arg(long, value_name = "FILE|-")]
@@ -115,6 +125,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Ending> {
     match (&arguments.other, &arguments.token) {
         (Some(Other::Keys(keys)), _) => print(&format!("{:#}\n", key_set(keys)?))?,
         (Some(Other::Approval(approval)), _) => print(&format!("{}\n", approve(approval)?))?,
+        (Some(Other::Vectors(vectors)), _) => print(&vectors::generate(vectors.seed))?,
         (None, Some(token)) => print(&format!("{}\n", mint(token)?))?,
         (None, None) => bail!("which token? see `remit token --help`"),
     }
@@ -146,6 +157,7 @@ fn mint(token: &Token) -> Result<String> {
         receipts: Vec::new(),
         hops: Vec::new(),
         dpop: None,
+        forge: None,
     };
     let now = now()?;
     Ok(key.sign(&token.typ, &token_claims(&format!("dev-{}", now.0), &template, now)))

@@ -12,7 +12,8 @@ const FORCED_DUPLICATES: [(&str, &str); 2] = [
 
 pub(super) fn check(files: &[File], findings: &mut Vec<Finding>) {
     for file in files {
-        if file.path.ends_with("/Cargo.toml") {
+        // A workspace of its own (the fuzz targets) is no member of this one.
+        if file.path.ends_with("/Cargo.toml") && !file.lines().any(|(_, line)| line.trim() == "[workspace]") {
             check_member(file, findings);
         }
     }
@@ -108,6 +109,7 @@ mod tests {
             ("[dependencies]\nserde.workspace = true", None),
             ("[dev-dependencies]\nserde = { workspace = true, optional = true }", None),
             ("[dependencies]\n# serde = \"1\"\n", None),
+            ("[workspace]\n\n[dependencies]\nserde = \"1\"\n", None),
             ("[features]\nserde = [\"dep:serde\"]", None),
             ("[dependencies.serde]\nworkspace = true", None),
             ("[package]\nversion = \"1\"", None),

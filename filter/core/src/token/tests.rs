@@ -1,5 +1,7 @@
 //! Tokens from text to claims: everything that is accepted or refused, with its reason.
 
+mod published;
+
 use std::sync::Arc;
 
 use base64::Engine as _;
