@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail};
 use crate::playground::Folder;
 use crate::{upstream, workspace};
 use subject::{Running, Subject};
-use subjects::{BODY, PER_ROUND, PER_ROUND_UNCACHED};
+use subjects::{BODY, PER_ROUND, PER_ROUND_IN_MODULE, PER_ROUND_UNCACHED};
 use table::{Row, median, spread};
 
 /// Short rounds over all subjects, many of them: what disturbs the machine disturbs some rounds, not the median.
@@ -40,7 +40,8 @@ pub fn run(only_floor: bool) -> Result<()> {
     let stop = workspace::interrupted()?;
     let folder = Folder::create("bench")?;
     let tokens = ROUNDS.saturating_mul(PER_ROUND_UNCACHED).saturating_add(WARM_UP);
-    let subjects = if only_floor { subjects::floor()? } else { subjects::all(&folder, tokens)? };
+    let fewer = ROUNDS.saturating_mul(PER_ROUND_IN_MODULE).saturating_add(WARM_UP);
+    let subjects = if only_floor { subjects::floor()? } else { subjects::all(&folder, tokens, fewer)? };
     let upstream = upstream::start()?;
 
     println!("Starting {} Envoys with one worker each.", subjects.measured.len());
@@ -65,12 +66,13 @@ pub fn run(only_floor: bool) -> Result<()> {
     let base = measured.first().context("no subjects")?;
     let base_workers = base.worker_megabytes(&folder, upstream.port)?;
     for one in &measured {
-        let workers = one.worker_megabytes(&folder, upstream.port)?;
-        rows.push(one.row(base, workers - base_workers)?);
+        let has_workers = one.subject.has_workers.then_some(());
+        let workers = has_workers.map(|()| one.worker_megabytes(&folder, upstream.port)).transpose()?;
+        rows.push(one.row(base, workers.map(|workers| workers - base_workers))?);
     }
     println!(
         "\n\nCPU time that the proxy adds to a POST of {BODY} bytes, one worker, {CONNECTIONS} connections; medians \
-         of {ROUNDS} rounds\nof {PER_ROUND} requests ({PER_ROUND_UNCACHED} with a new token each), against no filter \
+         of {ROUNDS} rounds\nof {PER_ROUND} requests ({PER_ROUND_UNCACHED} or {PER_ROUND_IN_MODULE} with a new token each), against no filter \
          in the same round. Remit decides by a policy of\ntwenty rules, evaluated for each request unless its row says \
          that the decision is known. On, in all of them: an access\nlog in JSON to a stream; in Remit besides: audit \
          records in the access log and in the proxy's log (level info), metrics;\nin opa-envoy-plugin: decision logs \
@@ -115,7 +117,7 @@ impl Measured<'_> {
     }
 
     /// Compared round by round: what disturbed one round disturbed its neighbour.
-    fn row(&self, base: &Self, worker_megabytes: f64) -> Result<Row> {
+    fn row(&self, base: &Self, worker_megabytes: Option<f64>) -> Result<Row> {
         let pairs = || self.rounds.iter().zip(&base.rounds);
         let added: Vec<f64> = pairs().map(|(own, base)| own.cpu - base.cpu).collect();
         let asked: Vec<f64> = self.rounds.iter().filter_map(|round| round.sidecar).collect();

@@ -60,7 +60,7 @@ const BUDGETS: [Budget; 8] = [
         now: 4.0,
         wanted: 4.0,
         unit: "MB",
-        measured: |rows| find(rows, CACHED).map(|row| row.worker_megabytes),
+        measured: |rows| find(rows, CACHED)?.worker_megabytes,
     },
     Budget {
         what: "module",

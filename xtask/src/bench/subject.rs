@@ -22,6 +22,8 @@ pub(super) struct Subject {
     pub(super) requests: Requests,
     /// How many a round.
     pub(super) per_round: usize,
+    /// Whether further workers are worth starting: not for what differs from another subject in its requests alone.
+    pub(super) has_workers: bool,
 }
 
 /// A process that decides for a subject. Ends when dropped.

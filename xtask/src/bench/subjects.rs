@@ -7,7 +7,7 @@ use super::filter::Filter;
 use super::load::Requests;
 use super::opa;
 use super::subject::Subject;
-use super::table::{CACHED, EMPTY_ASK, JWT_CACHED, JWT_NEW, KNOWN, NEW, NO_FILTER, SHIPPED, UNIT};
+use super::table::{CACHED, EMPTY_ASK, IN_MODULE, JWT_CACHED, JWT_NEW, KNOWN, NEW, NO_FILTER, SHIPPED, UNIT};
 use crate::playground::Folder;
 use crate::scenario::{self, Call, Setup};
 use crate::{build_wasm, upstream};
@@ -20,6 +20,13 @@ pub(super) const PER_ROUND: usize = 1500;
 
 /// Requests a round with a new token each: minting them takes time.
 pub(super) const PER_ROUND_UNCACHED: usize = 100;
+
+/// Requests a round where the module checks the signature of each.
+pub(super) const PER_ROUND_IN_MODULE: usize = 30;
+
+/// Every public-key algorithm, checked by the module itself: what a host without `verify_signature` would have.
+const IN_MODULE_ALGORITHMS: [&str; 9] =
+    ["ES256", "ES384", "EdDSA", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
 
 /// Requests a round where a sidecar decides: each takes milliseconds.
 const PER_ROUND_SIDECAR: usize = 300;
@@ -61,7 +68,8 @@ fn floor_with(request: &[u8]) -> Result<Vec<Subject>> {
 }
 
 /// Everything, all with the same `tools/call` of the scenario; `tokens` new tokens for each algorithm.
-pub(super) fn all(folder: &Folder, tokens: usize) -> Result<Subjects> {
+/// `fewer` where the module checks them all by itself.
+pub(super) fn all(folder: &Folder, tokens: usize, fewer: usize) -> Result<Subjects> {
     let module = std::fs::read(build_wasm::build()?)?;
     let mut setups = Vec::new();
     for algorithm in ALGORITHMS {
@@ -100,16 +108,28 @@ pub(super) fn all(folder: &Folder, tokens: usize) -> Result<Subjects> {
         measured.push(new_tokens(&format!("{JWT_NEW}{algorithm}"), setup, jwt(setup, false)?)?);
         measured.push(new_tokens(&format!("{NEW}{algorithm}"), setup, remit(setup))?);
     }
+    for algorithm in IN_MODULE_ALGORITHMS {
+        println!("Minting {fewer} tokens with {algorithm}.");
+        let setup = scenario::scenario_setup(POLICY, algorithm, fewer)?;
+        let configuration = with_setting(&setup.configuration, "signatures", "host", false.into())?;
+        let filter = Filter::Wasm { module: module.clone(), configuration };
+        let subject = new_tokens(&format!("{IN_MODULE}{algorithm}"), &setup, filter)?;
+        measured.push(Subject { per_round: PER_ROUND_IN_MODULE, has_workers: false, ..subject });
+    }
     Ok(Subjects { measured, skipped })
 }
 
 /// The configuration with the memory of decisions turned off: every call is evaluated.
 fn evaluating(configuration: &str) -> Result<String> {
+    with_setting(configuration, "limits", "decision_cache_entries", 0.into())
+}
+
+fn with_setting(configuration: &str, group: &str, name: &str, value: Value) -> Result<String> {
     let mut configuration: Value = serde_json::from_str(configuration)?;
     let document = configuration.as_object_mut().context("the configuration is no object")?;
-    let limits = document.entry("limits").or_insert_with(|| Value::Object(Map::new()));
-    let limits = limits.as_object_mut().context("/limits is no object")?;
-    limits.insert("decision_cache_entries".to_owned(), 0.into());
+    let settings = document.entry(group).or_insert_with(|| Value::Object(Map::new()));
+    let settings = settings.as_object_mut().with_context(|| format!("/{group} is no object"))?;
+    settings.insert(name.to_owned(), value);
     Ok(configuration.to_string())
 }
 
@@ -120,6 +140,7 @@ fn repeated(name: &str, filter: Filter, request: &[u8]) -> Subject {
         sidecar: None,
         requests: Requests::new(vec![request.to_vec()]),
         per_round: PER_ROUND,
+        has_workers: true,
     }
 }
 
@@ -133,6 +154,7 @@ fn new_tokens(name: &str, setup: &Setup, filter: Filter) -> Result<Subject> {
         sidecar: None,
         requests: Requests::new(requests),
         per_round: PER_ROUND_UNCACHED,
+        has_workers: true,
     })
 }
 

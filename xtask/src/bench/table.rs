@@ -11,6 +11,7 @@ pub(super) const CACHED: &str = "Remit, cached token";
 pub(super) const KNOWN: &str = "Remit, decision known as well";
 pub(super) const SHIPPED: &str = "Remit, cached, agent-baseline";
 pub(super) const NEW: &str = "Remit, new token, ";
+pub(super) const IN_MODULE: &str = "Remit, new, in the module, ";
 pub(super) const JWT_CACHED: &str = "jwt_authn + rbac, cached token";
 pub(super) const JWT_NEW: &str = "jwt_authn + rbac, new, ";
 pub(super) const EMPTY_ASK: &str = "ext_authz, always allowed";
@@ -31,8 +32,8 @@ pub(super) struct Row {
     pub(super) ready_seconds: f64,
     /// Resident memory with one worker, in megabytes.
     pub(super) added_megabytes: f64,
-    /// Resident memory of each further worker, in megabytes.
-    pub(super) worker_megabytes: f64,
+    /// Resident memory of each further worker, in megabytes, where it was measured.
+    pub(super) worker_megabytes: Option<f64>,
     /// The size of its module.
     pub(super) module_megabytes: Option<f64>,
 }
@@ -59,7 +60,7 @@ pub(super) fn render(rows: &[Row], skipped: &[(String, String)]) -> String {
     let mut table = format!("{:33}{a:>9}{b:>6}{c:>9}{d:>14}{e:>12}{f:>9}{g:>8}{h:>11}{i:>11}\n", "");
     for row in rows {
         table.push_str(&format!(
-            "{:33}{:>9.1}{:>6.1}{:>9.1}{:>14.2}{:>12}{:>9.2}{:>8.1}{:>11.1}{:>11}\n",
+            "{:33}{:>9.1}{:>6.1}{:>9.1}{:>14.2}{:>12}{:>9.2}{:>8.1}{:>11}{:>11}\n",
             row.name,
             row.added_micros,
             row.spread_micros,
@@ -68,7 +69,7 @@ pub(super) fn render(rows: &[Row], skipped: &[(String, String)]) -> String {
             row.sidecar_micros.map_or_else(String::new, |micros| format!("{micros:.1}")),
             row.ready_seconds,
             row.added_megabytes,
-            row.worker_megabytes,
+            row.worker_megabytes.map_or_else(String::new, |megabytes| format!("{megabytes:.1}")),
             row.module_megabytes.map_or_else(String::new, |megabytes| format!("{megabytes:.2}")),
         ));
     }
@@ -122,7 +123,7 @@ mod tests {
             slower: 1.5,
             ready_seconds: 0.25,
             added_megabytes: 10.0,
-            worker_megabytes: 2.0,
+            worker_megabytes: Some(2.0),
             module_megabytes: Some(2.5),
             ..Row::default()
         };
