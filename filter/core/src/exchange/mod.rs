@@ -328,7 +328,9 @@ impl Exchange {
             now,
         };
         let asked = input::compose(parts, &reads);
-        let remembers = reads.repeats().then(|| (identity.serial, asked.clone()));
+        // Not for a token that is seen for the first time: many are never seen again.
+        let seen = self.counted.token_cached == Some(true);
+        let remembers = (seen && reads.repeats()).then(|| (identity.serial, asked.clone()));
         if let Some(key) = &remembers {
             let known = bundle.decisions.borrow_mut().find(key);
             self.counted.decision_remembered = Some(known.is_some());
@@ -339,24 +341,30 @@ impl Exchange {
         let failures = &engine.config.failures;
         self.counted.evaluated = true;
         let budget = engine.config.limits.evaluation();
-        let (reason, mode) =
-            match bundle.policy.evaluate(asked.of(&identity.derived, reads.moment.then_some(now)), &budget) {
-                Ok(evaluated) => match evaluated.value.to_json().map(Decision::from_policy) {
-                    Some(Ok(decision)) => {
-                        if let Some(key) = remembers {
-                            let bytes = key.1.bytes().saturating_add(evaluated.value.bytes());
-                            bundle.decisions.borrow_mut().keep(key, decision.clone(), bytes);
-                        }
-                        return Ok(decision);
+        let (reason, mode) = match bundle.policy.evaluate(
+            asked.of(
+                &identity.derived,
+                reads.claims.then(|| identity.token.claims()),
+                reads.moment.then_some(now),
+            ),
+            &budget,
+        ) {
+            Ok(evaluated) => match evaluated.value.to_json().map(Decision::from_policy) {
+                Some(Ok(decision)) => {
+                    if let Some(key) = remembers {
+                        let bytes = key.1.bytes().saturating_add(evaluated.value.bytes());
+                        bundle.decisions.borrow_mut().keep(key, decision.clone(), bytes);
                     }
-                    _ => (reason::DECISION_MALFORMED, failures.evaluation),
-                },
-                Err(error) => {
-                    let (reason, mode) = failure(&error, failures);
-                    self.counted.detail = Some(error.to_string());
-                    (reason, mode)
+                    return Ok(decision);
                 }
-            };
+                _ => (reason::DECISION_MALFORMED, failures.evaluation),
+            },
+            Err(error) => {
+                let (reason, mode) = failure(&error, failures);
+                self.counted.detail = Some(error.to_string());
+                (reason, mode)
+            }
+        };
         Ok(Decision::of_failure(reason, mode, 500))
     }
 }

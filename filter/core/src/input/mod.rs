@@ -3,7 +3,9 @@
 #[cfg(any(test, feature = "schema"))]
 pub mod schema;
 
-use serde_json::Value;
+use std::cell::OnceCell;
+
+use serde_json::{Map, Value};
 
 use crate::action::Action;
 use crate::approval::Approval;
@@ -26,6 +28,8 @@ pub struct Identity {
     /// What records keep of the token.
     pub audited: AuditedToken,
     token: Document,
+    /// The same with `claims`.
+    claimed: OnceCell<Document>,
     delegated: Document,
     /// Of a transaction token.
     transaction: Option<Document>,
@@ -45,6 +49,7 @@ impl Identity {
             grant: None,
             audited,
             token: token_document(token),
+            claimed: OnceCell::new(),
             delegated,
             transaction,
             auth_time: token.auth_time(),
@@ -76,7 +81,6 @@ fn token_document(token: &VerifiedToken) -> Document {
         ("scope", texts(token.scope())),
         ("alg", Document::text(token.alg().name())),
         ("lifetime_seconds", Document::number_u64(token.lifetime_seconds())),
-        ("claims", Document::from_json_owned(Value::Object(token.claims().clone()))),
     ];
     if let Some(auth_time) = token.auth_time() {
         fields.push(("auth_time", Document::number_u64(auth_time.0)));
@@ -107,13 +111,21 @@ fn transaction_document(token: &VerifiedToken) -> Document {
     Document::object(fields)
 }
 
-/// The token's part. The age of the sign-in alone changes from request to request.
-fn aged(identity: &Identity, now: Option<Now>) -> Document {
+/// The token's part. The age of the sign-in alone changes from request to request; the claims are a copy that few policies
+/// read, made for the first that does.
+fn told(identity: &Identity, claims: Option<&Map<String, Value>>, now: Option<Now>) -> Document {
+    let token = match claims {
+        Some(claims) => identity.claimed.get_or_init(|| {
+            let members = claims.iter().map(|(name, value)| (name.as_str(), Document::from_json(value)));
+            identity.token.with("claims", Document::map(members))
+        }),
+        None => &identity.token,
+    };
     match (identity.auth_time, now) {
         (Some(time), Some(now)) => {
-            identity.token.with("auth_age_seconds", Document::number_u64(now.seconds().since(time)))
+            token.with("auth_age_seconds", Document::number_u64(now.seconds().since(time)))
         }
-        _ => identity.token.clone(),
+        _ => token.clone(),
     }
 }
 
@@ -157,16 +169,16 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// The whole input, with the age of the sign-in at `now` where the policy reads the moment.
+    /// The whole input, with the token's claims and the age of the sign-in at `now` where the policy reads them.
     #[must_use]
-    pub fn of(self, identity: &Identity, now: Option<Now>) -> Document {
+    pub fn of(self, identity: &Identity, claims: Option<&Map<String, Value>>, now: Option<Now>) -> Document {
         let version = Document::object([
             ("ext_authz", Document::text("v3")),
             ("encoding", Document::text("protojson")),
         ]);
         let mut remit = self.remit;
         remit.push(("v", Document::number_u64(1)));
-        remit.push(("token", aged(identity, now)));
+        remit.push(("token", told(identity, claims, now)));
         remit.push(("delegation", identity.delegated.clone()));
         if let Some(transaction) = &identity.transaction {
             remit.push(("transaction", transaction.clone()));
@@ -351,6 +363,7 @@ mod tests {
         peer: true,
         query: true,
         headers: true,
+        claims: true,
         moment: true,
     };
 
@@ -382,7 +395,10 @@ mod tests {
             id: "d",
             now: at(NOW),
         };
-        compose(parts, &reads).of(&identity, Some(at(NOW))).to_json().unwrap()
+        compose(parts, &reads)
+            .of(&identity, reads.claims.then(|| token.claims()), Some(at(NOW)))
+            .to_json()
+            .unwrap()
     }
 
     #[test]
@@ -409,6 +425,7 @@ mod tests {
             "/remit/action/counterparties",
             "/remit/action/missing",
             "/remit/now",
+            "/remit/token/claims",
             "/attributes/request/time",
             "/attributes/request/http/id",
         ] {

@@ -17,6 +17,8 @@ pub struct Reads {
     pub query: bool,
     /// The request's headers.
     pub headers: bool,
+    /// The token's claims as they came.
+    pub claims: bool,
     /// The id or the time of the request, or the present: what no second request has.
     pub moment: bool,
 }
@@ -46,6 +48,7 @@ const PEER: &[&[&str]] = &[
 const QUERY: &[&[&str]] = &[&["parsed_query"], &["attributes", "request", "http", "query"]];
 const HEADERS: &[&[&str]] =
     &[&["attributes", "request", "http", "headers"], &["attributes", "request", "http", "headerMap"]];
+const CLAIMS: &[&[&str]] = &[&["remit", "token", "claims"]];
 const MOMENT: &[&[&str]] = &[
     &["attributes", "request", "http", "id"],
     &["attributes", "request", "time"],
@@ -74,6 +77,7 @@ impl Reads {
             peer: any(PEER),
             query: any(QUERY),
             headers: any(HEADERS),
+            claims: any(CLAIMS),
             moment: any(MOMENT),
         }
     }

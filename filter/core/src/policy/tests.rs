@@ -332,6 +332,7 @@ fn the_policy_tells_what_it_can_read() {
         peer: true,
         query: true,
         headers: true,
+        claims: true,
         moment: true,
     };
     let http = Reads { body: true, query: true, headers: true, moment: true, ..none };
@@ -351,6 +352,8 @@ fn the_policy_tells_what_it_can_read() {
         ("decision := input.parsed_query.q", Reads { query: true, ..none }),
         ("decision := input.remit.action", Reads { arguments: true, named: true, ..none }),
         ("decision := input.remit.action.resource.name", Reads { named: true, ..none }),
+        ("decision := input.remit.token.claims.x", Reads { claims: true, ..none }),
+        ("decision := input.remit.token", Reads { claims: true, moment: true, ..none }),
         ("decision := input.remit.now", Reads { moment: true, ..none }),
         ("decision := input.attributes.request.time.seconds", Reads { moment: true, ..none }),
         ("decision := input.remit.action.arguments.to", Reads { arguments: true, ..none }),

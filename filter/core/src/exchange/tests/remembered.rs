@@ -21,11 +21,14 @@ fn an_equal_request_is_not_evaluated_again() {
     let one = world.token();
     let other = world.idp.token(&with(claims(), &json!({"jti": "j-2"})));
     for (token, path, expected) in [
+        // Of a token that may never come again nothing is kept.
+        (&one, "/threads/1", (None, "allow")),
         (&one, "/threads/1", (Some(false), "allow")),
         (&one, "/threads/1", (Some(true), "allow")),
         (&one, "/threads/2", (Some(false), "deny")),
         (&one, "/threads/2", (Some(true), "deny")),
         (&one, "/threads/1", (Some(true), "allow")),
+        (&other, "/threads/1", (None, "allow")),
         (&other, "/threads/1", (Some(false), "allow")),
         (&one, "/threads/1?x=1", (Some(false), "allow")),
     ] {
@@ -70,8 +73,8 @@ fn what_no_two_requests_share_is_not_remembered() {
 fn failures_are_not_remembered() {
     let mut world = World::with("package remit.authz\ndecision := 7\n", &json!({}));
     let token = world.token();
-    for _ in 0..2 {
-        assert_eq!(looked_up(&mut world, &token, "/threads/1"), (Some(false), "deny".to_owned()));
+    for expected in [None, Some(false), Some(false)] {
+        assert_eq!(looked_up(&mut world, &token, "/threads/1"), (expected, "deny".to_owned()));
     }
 }
 
@@ -79,16 +82,16 @@ fn failures_are_not_remembered() {
 fn a_reload_forgets_and_so_does_the_token() {
     let mut world = World::with(OF_ONE_THREAD, &json!({}));
     let token = world.token();
-    let hits = |world: &mut World| [0; 2].map(|_| looked_up(world, &token, "/threads/1").0);
-    assert_eq!(hits(&mut world), [Some(false), Some(true)]);
+    let hits = |world: &mut World| [0; 3].map(|_| looked_up(world, &token, "/threads/1").0);
+    assert_eq!(hits(&mut world), [None, Some(false), Some(true)]);
     let archive = targz(OF_ONE_THREAD);
     let bundle = crate::bundle::Bundle::from_targz(&archive, &crate::bundle::BundleLimits::default());
     let limits = world.engine.config.limits;
     let active = ActiveBundle::load(&bundle.unwrap(), "remit/authz/decision", &limits).unwrap();
     world.engine.activate(active);
-    assert_eq!(hits(&mut world), [Some(false), Some(true)]);
+    assert_eq!(hits(&mut world), [Some(false), Some(true), Some(true)]);
     world.engine.tokens.invalidate();
-    assert_eq!(hits(&mut world), [Some(false), Some(true)]);
+    assert_eq!(hits(&mut world), [None, Some(false), Some(true)]);
 }
 
 #[test]
@@ -105,13 +108,13 @@ fn an_approval_is_part_of_the_input() {
 #[test]
 fn the_memory_is_bounded_and_can_be_turned_off() {
     for (limits, expected) in [
-        (json!({"decision_cache_entries": 0}), [Some(false), Some(false)]),
-        (json!({"decision_cache_bytes": 64}), [Some(false), Some(false)]),
-        (json!({}), [Some(false), Some(true)]),
+        (json!({"decision_cache_entries": 0}), [None, Some(false), Some(false)]),
+        (json!({"decision_cache_bytes": 64}), [None, Some(false), Some(false)]),
+        (json!({}), [None, Some(false), Some(true)]),
     ] {
         let mut world = World::with(OF_ONE_THREAD, &json!({"limits": limits}));
         let token = world.token();
-        assert_eq!([0; 2].map(|_| looked_up(&mut world, &token, "/threads/1").0), expected, "{limits}");
+        assert_eq!([0; 3].map(|_| looked_up(&mut world, &token, "/threads/1").0), expected, "{limits}");
     }
     let mut world = World::with(OF_ONE_THREAD, &json!({"limits": {"decision_cache_entries": 8}}));
     let token = world.token();
