@@ -218,4 +218,8 @@ fn lists_come_into_force_and_grow_old() {
     lists.hold_against(&rules, Some(&new_keys), LIMITS, now.plus(104));
     assert_eq!(lists.check(&reference(0, URI), now.plus(104)), Err(StatusError::Unavailable));
     assert_eq!(lists.due(now.plus(104)).count(), 1);
+    // Nor does a list that went open the way for an older one.
+    let again = made(0b10, json!({}));
+    assert!(lists.install(URI, again.into_bytes(), &rules, Some(&keys), LIMITS, now.plus(105)).is_err());
+    assert!(!lists.holds(URI));
 }

@@ -156,6 +156,12 @@ fn what_does_not_fit_is_refused_and_never_guessed() {
         (Profile::Okta, okta(), json!({ "act": null }), "act"),
         (Profile::Okta, okta(), json!({ "act": nested }), "act"),
         (Profile::Okta, okta(), json!({ "delegated_through": null }), "delegated_through"),
+        (
+            Profile::Okta,
+            okta(),
+            json!({ "delegated_through": [{ "sub": "a", "act": { "sub": "b" } }] }),
+            "act",
+        ),
         (Profile::Okta, okta(), json!({ "delegated_through": { "sub": "a" } }), "delegated_through"),
         (Profile::Okta, okta(), json!({ "origin": null }), "origin"),
         (Profile::Okta, okta(), json!({ "origin": "0oa9jh6hizeR7uMag0g7" }), "origin"),

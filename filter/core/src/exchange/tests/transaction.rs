@@ -324,3 +324,14 @@ fn observe_mode_names_nobody_who_was_not_proven() {
     let good = both.world.token();
     assert!(names(&both.read(Some(&good), None)));
 }
+
+#[test]
+fn the_kill_list_comes_before_any_proof() {
+    let mut both = Both::new(POLICY, &json!({}));
+    let digest = crate::audit::sha256(b"key");
+    let bound = both.world.idp.token(&with(claims(), &json!({"cnf": {"jkt": digest}})));
+    assert_eq!(both.read(Some(&bound), None).reasons, "bound_token_as_bearer");
+    both.world.know(&json!({"revoked": {"agents": [{"iss": "https://idp.example", "sub": "agent-7"}]}}));
+    assert_eq!(both.read(Some(&bound), None).reasons, "revoked_agent");
+    assert!(both.world.shared.is_empty(), "no place was taken");
+}
