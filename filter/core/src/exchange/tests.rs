@@ -1,9 +1,12 @@
 //! The whole pipeline on requests, natively: what each becomes, and that nothing stops it from deciding the next one.
 #![expect(clippy::arithmetic_side_effects, reason = "counters of a test")]
 
+mod approvals;
+mod facts;
 mod keys;
 mod late;
 mod possession;
+mod reloads;
 mod remembered;
 
 use std::collections::BTreeMap;
@@ -301,6 +304,19 @@ fn call(tool: &str, text: &str) -> String {
     .to_string()
 }
 
+/// The headers of a `tools/call`, whose body comes later.
+fn call_headers(bearer: &str) -> Vec<(String, Vec<u8>)> {
+    let pairs = [
+        (":method", "POST"),
+        (":scheme", "https"),
+        (":authority", "forum.example"),
+        (":path", "/mcp"),
+        ("authorization", bearer),
+        ("content-type", "application/json"),
+    ];
+    pairs.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).to_vec()
+}
+
 #[test]
 fn a_read_goes_through_with_the_filters_headers() {
     let mut world = World::new();
@@ -422,68 +438,6 @@ fn a_body_over_the_limit_can_be_decided_without() {
     assert_eq!(came.summary(), (403, "deny", "publishes,approval_unbindable"));
 }
 
-#[test]
-fn an_approval_lets_one_action_through_once() {
-    let mut world = World::new();
-    let first = world.publish(&[], "hello");
-    assert_eq!(first.summary(), (403, "require_approval", "publishes"));
-    let challenge = first.told()["error"]["data"]["challenge"].clone();
-    assert_eq!(
-        world.publish(&[], "hello").told()["error"]["data"]["challenge"],
-        challenge,
-        "a retry changes nothing"
-    );
-    assert_eq!(challenge["action"]["arguments"]["text"], "hello");
-
-    let digest = crate::audit::sha256(crate::approval::canonical(&challenge["action"]).unwrap().as_bytes());
-    assert_eq!(challenge["action_digest"]["value"], digest, "what is displayed is what is digested");
-
-    let good = world.approval(&challenge, &json!({}));
-    for (approval, text, expected) in [
-        (good.clone(), "something else", "approval_for_other_action"),
-        (world.approval(&challenge, &json!({"decision": "denied"})), "hello", "approval_not_approved"),
-        (world.approval(&challenge, &json!({"sub": "agent-7"})), "hello", "approval_by_involved_party"),
-        (world.approval(&challenge, &json!({"sub": "console"})), "hello", "approval_by_involved_party"),
-        (
-            world.approval(&challenge, &json!({"nonce": "0".repeat(32)})),
-            "hello",
-            "approval_unknown_challenge",
-        ),
-        (world.approval(&challenge, &json!({"nonce": 1})), "hello", "approval_malformed"),
-        (world.approval(&challenge, &json!({"act": {"sub": "bot"}})), "hello", "approval_not_by_human"),
-        (world.approval(&challenge, &json!({"sub_profile": "ai_agent"})), "hello", "approval_not_by_human"),
-        (world.approval(&challenge, &json!({"jti": null})), "hello", "approval_malformed"),
-        (world.approval(&challenge, &json!({"exp": NOW + 301})), "hello", "approval_invalid"),
-        (world.approval(&challenge, &json!({"aud": "https://other.example"})), "hello", "approval_invalid"),
-        (
-            world.approval(&challenge, &json!({"requester": {"iss": "x", "sub": "y"}})),
-            "hello",
-            "approval_for_other_action",
-        ),
-        (
-            world.approval(&challenge, &json!({"requester": challenge["requester"]["act"]})),
-            "hello",
-            "approval_for_other_action",
-        ),
-        (world.token(), "hello", "approval_invalid"),
-        ("garbage".into(), "hello", "approval_invalid"),
-    ] {
-        let came = world.publish(&[("agent-approval", &approval)], text);
-        assert_eq!(came.summary(), (403, "deny", expected));
-    }
-    // An approval by somebody whom the policy does not accept is not spent.
-    let other = world.approval(&challenge, &json!({"sub": "dave"}));
-    assert_eq!(world.publish(&[("agent-approval", &other)], "hello").outcome, "deny");
-
-    let came = world.publish(&[("agent-approval", &good)], "hello");
-    assert_eq!(came.summary(), (0, "allow", "approved"));
-    assert_eq!(came.record["approval"]["approver"]["sub"], "carol");
-    let again = world.publish(&[("agent-approval", &good)], "hello");
-    assert_eq!(again.summary(), (403, "deny", "approval_spent"));
-    let fresh = world.publish(&[], "hello").told()["error"]["data"]["challenge"]["id"].clone();
-    assert_ne!(fresh, challenge["id"], "the same action again needs a new approval");
-}
-
 impl World {
     /// Puts a bundle in force whose data has these facts, as a fetch does.
     fn know(&mut self, facts: &Value) {
@@ -494,149 +448,6 @@ impl World {
         let active = ActiveBundle::load(&bundle, "remit/authz/decision", &limits).unwrap();
         self.engine.activate(active);
     }
-}
-
-#[test]
-fn the_kill_list_counts_for_remembered_tokens_too() {
-    let mut world = World::new();
-    assert_eq!(world.read().outcome, "allow");
-    let iss = "https://idp.example";
-    for (list, entry, status) in [
-        ("tokens", json!({"iss": iss, "jti": claims()["jti"]}), 401),
-        ("keys", json!({"iss": iss, "kid": "k1"}), 401),
-        ("principals", json!({"iss": iss, "sub": "alice"}), 403),
-        ("actors", json!({"iss": iss, "sub": "agent-7"}), 403),
-        ("agents", json!({"iss": iss, "sub": "agent-7"}), 403),
-    ] {
-        world.know(&json!({"revoked": {list: [entry]}}));
-        let reason = format!("revoked_{}", list.trim_end_matches('s'));
-        let came = world.read();
-        assert_eq!(came.summary(), (status, "deny", reason.as_str()));
-        assert_eq!(came.cached, Some(true));
-        assert_eq!(came.record["detail"], format!("revoked by data.remit.revoked at /{list}/0"));
-        assert_eq!(came.record["agent"]["sub"], "agent-7");
-        let told = came.told();
-        assert_eq!(told["reasons"][0], if status == 401 { "invalid_token" } else { reason.as_str() });
-        world.know(&json!({}));
-        assert_eq!(world.read().outcome, "allow");
-    }
-
-    let challenge = world.publish(&[], "hello").told()["error"]["data"]["challenge"].clone();
-    let approval = world.approval(&challenge, &json!({}));
-    for (list, entry, expected) in [
-        ("principals", json!({"iss": "https://approvals.example", "sub": "carol"}), "revoked_approver"),
-        ("tokens", json!({"iss": "https://approvals.example", "jti": "x"}), "revoked_approval"),
-        ("keys", json!({"iss": "https://approvals.example", "kid": "a1"}), "revoked_approval"),
-    ] {
-        world.know(&json!({"revoked": {list: [entry]}}));
-        let came = world.publish(&[("agent-approval", &approval)], "hello");
-        assert_eq!(came.summary(), (403, "deny", expected));
-    }
-    world.know(&json!({"revoked": {"principals": [{"iss": iss, "sub": "carol"}]}}));
-    assert_eq!(world.publish(&[("agent-approval", &approval)], "hello").outcome, "allow");
-}
-
-#[test]
-fn records_say_whether_the_agent_is_registered() {
-    let iss = "https://idp.example";
-    let entry = |expires: Value| json!({"owner": "o", "capabilities": [], "expires": expires});
-    for mode in ["enforce", "observe"] {
-        let mut world = World::with(POLICY, &json!({"mode": mode}));
-        for (agents, registered) in [
-            (json!({}), false),
-            (json!({iss: {"agent-7": entry(json!(null))}}), true),
-            (json!({iss: {"agent-7": entry(json!(NOW))}}), false),
-            (json!({iss: {"agent-7": entry(json!(NOW + 1))}}), true),
-            (json!({"https://other.example": {"agent-7": entry(json!(null))}}), false),
-        ] {
-            world.know(&json!({"registry": {"agents": agents}}));
-            assert_eq!(world.read().record["registered"], registered, "{agents}");
-        }
-        let came = world.send(("GET", "/threads/1"), &[], None);
-        assert_eq!(came.record.get("registered"), None, "nobody knows whose request it is");
-    }
-}
-
-#[test]
-fn records_name_the_credential_and_do_not_hold_it() {
-    let mut world = World::new();
-    for _ in 0..2 {
-        let token = &world.read().record["token"];
-        let expected = json!({"typ": "at+jwt", "alg": "ES256", "kid": "k1", "jti": claims()["jti"],
-                              "lifetime_seconds": token["lifetime_seconds"]});
-        assert_eq!(*token, expected);
-        assert!(token["lifetime_seconds"].is_u64());
-    }
-}
-
-#[test]
-fn malformed_facts_refuse_the_bundle() {
-    let limits = crate::config::Limits::default();
-    for (facts, few, expected) in [
-        (json!({"registry": {"agents": []}}), false, "data.remit.registry at /agents: "),
-        (json!({"revoked": {"tokens": [{}]}}), false, "data.remit.revoked at /tokens/0: "),
-        (json!({"revoked": {"tasks": ["t"]}}), true, "data.remit.revoked at /tasks/0: more entries"),
-        (
-            json!({"registry": {"agents": {"i": {"a": {}}}}}),
-            true,
-            "data.remit.registry at /agents/i/a: more agents",
-        ),
-    ] {
-        let bytes = targz_with(POLICY, &facts);
-        let bundle =
-            crate::bundle::Bundle::from_targz(&bytes, &crate::engine::bundle_limits(&limits)).unwrap();
-        let limits = match few {
-            true => crate::config::Limits { registry_agents: 0, revoked_entries: 0, ..limits },
-            false => limits,
-        };
-        let error = ActiveBundle::load(&bundle, "remit/authz/decision", &limits).unwrap_err().to_string();
-        assert!(error.starts_with(expected), "{error}");
-    }
-}
-
-#[test]
-fn an_approval_binds_the_bytes_of_a_plain_body() {
-    let mut world = World::new();
-    let bearer = format!("Bearer {}", world.token());
-    let headers = [("authorization", bearer.as_str()), ("content-type", "text/plain")];
-    let challenge = world.send(("POST", "/replies"), &headers, Some(b"one")).told()["challenge"].clone();
-    let approval = world.approval(&challenge, &json!({}));
-    let headers = [headers[0], headers[1], ("agent-approval", &approval)];
-    for (line, body, expected) in [
-        (("POST", "/replies"), b"two".as_slice(), "approval_for_other_action"),
-        (("POST", "/replies?x=1"), b"one", "approval_for_other_action"),
-        (("POST", "/replies"), b"one", "approved"),
-    ] {
-        assert_eq!(world.send(line, &headers, Some(body)).reasons, expected);
-    }
-}
-
-#[test]
-fn races_for_a_challenge_are_retried_and_then_denied() {
-    let mut world = World::new();
-    world.conflicts = 3;
-    let challenge = world.publish(&[], "a").told()["error"]["data"]["challenge"].clone();
-    let approval = world.approval(&challenge, &json!({}));
-    world.conflicts = 100;
-    let came = world.publish(&[("agent-approval", &approval)], "a");
-    assert_eq!(came.summary(), (503, "deny", "state_unavailable"));
-    assert_eq!(world.publish(&[], "b").reasons, "publishes,state_unavailable");
-    world.conflicts = 2;
-    assert_eq!(world.publish(&[("agent-approval", &approval)], "a").outcome, "allow");
-    for (value, _) in world.shared.values_mut() {
-        *value = b"not what was written".to_vec();
-    }
-    let came = world.publish(&[("agent-approval", &approval)], "a");
-    assert_eq!(came.summary(), (503, "deny", "state_unavailable"));
-}
-
-#[test]
-fn full_slots_open_no_further_challenge() {
-    let mut world = World::with(POLICY, &json!({"limits": {"challenge_slots": 1, "challenges_per_slot": 2}}));
-    assert_eq!(world.publish(&[], "a").outcome, "require_approval");
-    assert_eq!(world.publish(&[], "b").outcome, "require_approval");
-    assert_eq!(world.publish(&[], "c").summary(), (403, "deny", "publishes,challenges_full"));
-    assert_eq!(world.publish(&[], "a").outcome, "require_approval");
 }
 
 #[test]
@@ -690,146 +501,4 @@ fn observe_mode_decides_and_never_blocks() {
     assert_eq!(came.removed, ["x-remit-agent", "agent-approval"], "even where the request could not be read");
     assert!(world.shared.is_empty(), "nothing is asked of anybody");
     assert_eq!(world.read().record["enforced"], true);
-}
-
-#[test]
-fn without_bundle_or_keys_nothing_passes() {
-    let http = |name: &str| json!({"http": {"cluster": name, "authority": "a.example", "path": "/"}});
-    let mut world = World::with(POLICY, &json!({"bundle": http("bundles")}));
-    assert_eq!(world.read().summary(), (503, "deny", "no_bundle"));
-    let due = world.engine.due(at(NOW).seconds());
-    assert_eq!(due.len(), 1);
-    let answer = |status, body: &[u8]| crate::source::Answer::Response {
-        status,
-        etag: None,
-        fresh_seconds: None,
-        body: body.to_vec(),
-    };
-    for bad in [
-        crate::source::Answer::Nothing,
-        answer(500, b""),
-        answer(200, b"<html>"),
-        answer(304, b""),
-        answer(200, &targz("package remit.authz\ndecision := http.send({})\n")),
-        answer(200, &targz("package remit.authz\ndecision := \n")),
-    ] {
-        assert!(world.engine.answered(&due[0].0, bad, at(NOW).seconds()).is_err());
-        assert_eq!(world.read().reasons, "no_bundle");
-    }
-    world.engine.answered(&due[0].0, answer(200, &targz(POLICY)), at(NOW).seconds()).unwrap();
-    assert_eq!(world.read().outcome, "allow");
-    assert!(world.engine.answered(&due[0].0, answer(200, b"<html>"), at(NOW).seconds()).is_err());
-    assert_eq!(world.read().outcome, "allow", "the last good one stays");
-
-    let issuer = |keys: Value| {
-        json!({"issuers": [
-        {"issuer": "https://idp.example", "algorithms": ["ES256"], "keys": keys}]})
-    };
-    let mut world = World::with(POLICY, &issuer(http("idp")));
-    assert_eq!(world.read().summary(), (401, "deny", "key_set_unavailable"));
-    let due = world.engine.due(at(NOW).seconds());
-    let keys = json!({"keys": [world.idp.jwk()]}).to_string();
-    world.engine.answered(&due[0].0, answer(200, keys.as_bytes()), at(NOW).seconds()).unwrap();
-    assert_eq!(world.read().outcome, "allow");
-    let bearer = format!("Bearer {}", world.token());
-    let headers = [("authorization", bearer.as_str())];
-    assert_eq!(world.send_at(NOW + 90, ("GET", "/threads/1"), &headers, None).cached, Some(true));
-    let mut world = World::with(
-        POLICY,
-        &issuer(with(
-            http("idp"),
-            &json!({"http": {
-        "cluster": "idp", "authority": "a.example", "path": "/", "refresh_seconds": 60, "max_age_seconds": 60}}),
-        )),
-    );
-    let due = world.engine.due(at(NOW).seconds());
-    let keys = json!({"keys": [world.idp.jwk()]}).to_string();
-    world.engine.answered(&due[0].0, answer(200, keys.as_bytes()), at(NOW).seconds()).unwrap();
-    let bearer = format!("Bearer {}", world.token());
-    let headers = [("authorization", bearer.as_str())];
-    assert_eq!(world.send_at(NOW + 60, ("GET", "/threads/1"), &headers, None).outcome, "allow");
-    let came = world.send_at(NOW + 61, ("GET", "/threads/1"), &headers, None);
-    assert_eq!(came.reasons, "key_set_unavailable", "a remembered token does not outlive its keys");
-    let again = world.engine.due(at(NOW + 61).seconds());
-    assert!(matches!(
-        world.engine.answered(&again[0].0, answer(200, keys.as_bytes()), at(NOW + 61).seconds()),
-        Ok(crate::engine::Installed::Unchanged)
-    ));
-    assert_eq!(world.send_at(NOW + 61, ("GET", "/threads/1"), &headers, None).cached, Some(true));
-    let mut world = World::with(POLICY, &issuer(http("idp")));
-    let due = world.engine.due(at(NOW).seconds());
-    let keys = json!({"keys": [world.idp.jwk()]}).to_string();
-    world.engine.answered(&due[0].0, answer(200, keys.as_bytes()), at(NOW).seconds()).unwrap();
-    let mut late = claims();
-    late["iat"] = json!(NOW + 4000);
-    late["exp"] = json!(NOW + 4300);
-    let bearer = format!("Bearer {}", world.idp.token(&late));
-    let came = world.send_at(NOW + 4000, ("GET", "/threads/1"), &[("authorization", &bearer)], None);
-    assert_eq!(came.reasons, "key_set_unavailable", "older than max_age_seconds");
-}
-
-#[test]
-fn a_new_key_set_forgets_the_tokens_of_the_old_one() {
-    let mut world = World::with(
-        POLICY,
-        &json!({"issuers": [{"issuer": "https://idp.example", "algorithms": ["ES256"],
-                             "keys": {"http": {"cluster": "idp", "authority": "idp.example", "path": "/"}}}]}),
-    );
-    let due = world.engine.due(at(NOW).seconds());
-    let keys = |signer: &Signer| crate::source::Answer::Response {
-        status: 200,
-        etag: None,
-        fresh_seconds: None,
-        body: json!({"keys": [signer.jwk()]}).to_string().into_bytes(),
-    };
-    let answer = keys(&world.idp);
-    world.engine.answered(&due[0].0, answer, at(NOW).seconds()).unwrap();
-    let bearer = format!("Bearer {}", world.token());
-    let headers = [("authorization", bearer.as_str())];
-    assert_eq!(world.send(("GET", "/threads/1"), &headers, None).outcome, "allow");
-    world.engine.answered(&due[0].0, keys(&Signer::new(Algorithm::Es256, "k2")), at(NOW).seconds()).unwrap();
-    assert_eq!(world.send(("GET", "/threads/1"), &headers, None).reasons, "key_unknown");
-}
-
-#[test]
-fn a_reload_does_not_change_the_rules_under_a_request() {
-    let mut world = World::with(
-        POLICY,
-        &json!({"bundle": {"http": {"cluster": "b", "authority": "b.example", "path": "/"}}}),
-    );
-    let source = crate::engine::SourceId::Bundle;
-    let answer = |policy: &str| crate::source::Answer::Response {
-        status: 200,
-        etag: None,
-        fresh_seconds: None,
-        body: targz(policy),
-    };
-    world.engine.answered(&source, answer(POLICY), at(NOW).seconds()).unwrap();
-    let mut exchange = Exchange::new(Nonce::new(&[9; 32]));
-    let bearer = format!("Bearer {}", world.token());
-    let pairs = [
-        (":method", "POST"),
-        (":scheme", "https"),
-        (":authority", "forum.example"),
-        (":path", "/mcp"),
-        ("authorization", &bearer),
-        ("content-type", "application/json"),
-    ];
-    let pairs = pairs.iter().map(|(n, v)| ((*n).to_owned(), v.as_bytes().to_vec())).collect();
-    let mut step =
-        exchange.advance(&mut world.engine, Event::Headers { pairs, ends: false, peer: None }, at(NOW));
-    if matches!(step, Step::Need(Need::Signature(_))) {
-        step = exchange.advance(&mut world.engine, Event::Signature(None), at(NOW));
-    }
-    assert!(matches!(step, Step::Need(Need::Body { .. })));
-    world
-        .engine
-        .answered(&source, answer("package remit.authz\ndecision := false\n"), at(NOW).seconds())
-        .unwrap();
-    let body = Body::Whole(call("read", "x").into_bytes());
-    let Step::Done(conclusion) = exchange.advance(&mut world.engine, Event::Body(body), at(NOW)) else {
-        panic!()
-    };
-    assert_eq!(conclusion.outcome.as_str(), "allow");
-    assert_eq!(world.read().outcome, "deny");
 }

@@ -5,15 +5,7 @@ use super::*;
 /// The reason for a call whose headers come at [`NOW`] and whose body comes some seconds later.
 fn reason_after(world: &mut World, changes: &Value, seconds: u64, body: Body) -> String {
     let bearer = format!("Bearer {}", world.idp.token(&with(claims(), changes)));
-    let pairs = [
-        (":method", "POST"),
-        (":scheme", "https"),
-        (":authority", "forum.example"),
-        (":path", "/mcp"),
-        ("authorization", &bearer),
-        ("content-type", "application/json"),
-    ];
-    let pairs = pairs.iter().map(|(n, v)| ((*n).to_owned(), v.as_bytes().to_vec())).collect();
+    let pairs = call_headers(&bearer);
     let mut exchange = Exchange::new(Nonce::new(&[9; 32]));
     let mut event = Event::Headers { pairs, ends: false, peer: None };
     let mut body = Some(body);
