@@ -349,3 +349,21 @@ fn a_status_is_looked_up_whenever_a_token_is_used() {
     assert_eq!(came.summary(), (401, "deny", "status_list_unavailable"), "too old");
     assert_eq!(world.engine.config.issuers[0].issuer, ISSUER);
 }
+
+#[test]
+fn a_list_that_is_still_the_right_one_keeps_its_pace() {
+    let http = json!({ "cluster": "keys", "authority": "idp.example", "path": "/1", "refresh_seconds": 60 });
+    let mut world = world(&json!({ "status_lists": [{ "uri": URI, "http": http }] }), &json!({}));
+    let text = list(&world.idp, &compressed(&[0]), &json!({ "ttl": 20 }));
+    for (seconds, status, body) in [(1, 200, text.as_str()), (21, 304, ""), (41, 304, "")] {
+        let now = at(NOW + seconds).seconds();
+        if status == 304 {
+            assert!(world.engine.due(at(NOW + seconds - 1).seconds()).is_empty(), "not before {seconds}");
+        }
+        let due = world.engine.due(now);
+        let [(id, _)] = due.as_slice() else { panic!("nothing is due at {seconds}") };
+        let answer =
+            crate::source::Answer::Response { status, etag: None, fresh_seconds: None, body: body.into() };
+        world.engine.answered(id, answer, now).unwrap();
+    }
+}

@@ -335,3 +335,20 @@ fn the_kill_list_comes_before_any_proof() {
     assert_eq!(both.read(Some(&bound), None).reasons, "revoked_agent");
     assert!(both.world.shared.is_empty(), "no place was taken");
 }
+
+#[test]
+fn an_approval_minds_both_tokens() {
+    let prompt = json!({"alg": "sha-256", "salt": "cTdWZDBjMkxoQjl3",
+                        "digest": "kVA6-g663_iH0WXdBMQbihieIu3IqC7o2ThM49o7OC4"});
+    for (before, expected) in [("planner", "approved"), ("carol", "approval_by_involved_party")] {
+        let mut both = Both::new(POLICY, &json!({}));
+        let act = json!({"sub": "agent-7", "iss": "https://idp.example", "act": {"sub": before}});
+        let token = both.token(&json!({"act": act, "tctx": {"prompt": prompt}}));
+        let challenge =
+            both.world.publish(&[("Txn-Token", &token)], "x").told()["error"]["data"]["challenge"].clone();
+        assert_eq!(challenge["action"]["prompt_digest"]["salt"], prompt["salt"]);
+        let approval = both.world.approval(&challenge, &json!({}));
+        let headers = [("Txn-Token", token.as_str()), ("agent-approval", approval.as_str())];
+        assert_eq!(both.world.publish(&headers, "x").reasons, expected);
+    }
+}
