@@ -249,3 +249,67 @@ fn the_keys_of_approvers_are_waited_for_too() {
     assert_eq!(world.publish(&[("agent-approval", &approval)], "hello").reasons, "approved");
     assert_eq!(world.waited_for, [SourceId::ApprovalKeys("https://approvals.example".into())]);
 }
+
+#[test]
+fn all_waits_of_a_request_end_when_the_first_might_have() {
+    let mut world = World::with(
+        POLICY,
+        &json!({
+            "issuers": [{"issuer": "https://idp.example", "algorithms": ["ES256"], "keys": http(&json!({}))}],
+            "approvals": {"issuers": [{"issuer": "https://approvals.example", "algorithms": ["EdDSA"],
+                                       "keys": http(&json!({"path": "/approvers"}))}]}}),
+    );
+    let bearer = format!("Bearer {}", world.token());
+    let mut pairs = call_headers(&bearer);
+    let approval = world.approval(&json!({"audience": "https://tools.example"}), &json!({}));
+    pairs.push(("agent-approval".to_owned(), approval.into_bytes()));
+    let after = |millis: u64| at(NOW).plus_millis(millis);
+    let mut exchange = Exchange::new(Nonce::new(&[9; 32]));
+    let step =
+        exchange.advance(&mut world.engine, Event::Headers { pairs, ends: false, peer: None }, after(0));
+    let Step::Need(Need::Keys { timeout_ms: first, .. }) = step else { panic!("{step:?}") };
+    // Both are asked; only the issuer of tokens answers, and late.
+    let keys = answer(&json!({"keys": [world.idp.jwk()]}));
+    for (id, _) in world.engine.due(at(NOW).seconds()) {
+        if id == SourceId::Keys("https://idp.example".into()) {
+            world.engine.answered(&id, keys.clone(), at(NOW).seconds()).unwrap();
+        }
+    }
+    let late = first - 100;
+    let mut step = exchange.advance(&mut world.engine, Event::Keys { peer: None }, after(late));
+    if matches!(step, Step::Need(Need::Signature(_))) {
+        step = exchange.advance(&mut world.engine, Event::Signature(None), after(late));
+    }
+    assert!(matches!(step, Step::Need(Need::Body { .. })), "{step:?}");
+    let body = Event::Body(Body::Whole(call("publish", "x").into_bytes()));
+    let step = exchange.advance(&mut world.engine, body, after(late));
+    let Step::Need(Need::Keys { timeout_ms: second, .. }) = step else { panic!("{step:?}") };
+    assert_eq!(second, 100);
+}
+
+#[test]
+fn whoever_is_at_the_other_end_is_known_after_a_wait_too() {
+    let policy = "package remit.authz\ndecision := input.attributes.source.address.socketAddress.address == \"10.0.0.1\"\n";
+    let issuers = json!({"issuers": [{"issuer": "https://idp.example", "algorithms": ["ES256"], "keys": http(&json!({}))}]});
+    for (address, expected) in [("10.0.0.1", "allow"), ("10.0.0.2", "deny")] {
+        let mut world = World::with(policy, &issuers);
+        let bearer = format!("Bearer {}", world.token());
+        let mut pairs = call_headers(&bearer);
+        pairs[0].1 = b"GET".to_vec();
+        pairs[3].1 = b"/threads/1".to_vec();
+        let headers = Event::Headers { pairs, ends: true, peer: None };
+        let mut exchange = Exchange::new(Nonce::new(&[9; 32]));
+        let step = exchange.advance(&mut world.engine, headers, at(NOW));
+        assert!(matches!(step, Step::Need(Need::Keys { .. })), "{step:?}");
+        let keys = answer(&json!({"keys": [world.idp.jwk()]}));
+        let due = world.engine.due(at(NOW).seconds());
+        world.engine.answered(&due[0].0, keys, at(NOW).seconds()).unwrap();
+        let peer = Some(Peer { address: address.to_owned(), port: 9 });
+        let mut step = exchange.advance(&mut world.engine, Event::Keys { peer }, at(NOW));
+        if matches!(step, Step::Need(Need::Signature(_))) {
+            step = exchange.advance(&mut world.engine, Event::Signature(None), at(NOW));
+        }
+        let Step::Done(conclusion) = step else { panic!("{step:?}") };
+        assert_eq!(conclusion.outcome.as_str(), expected, "{:?}", conclusion.reasons);
+    }
+}
