@@ -1,4 +1,4 @@
-//! What the README shows is what there is: its configuration, its catalog, and the table of the demo.
+//! What the manuals show is what there is: the configuration, the catalog, the inventory, and the table of the demo.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails says where")]
 
 use std::path::Path;
@@ -14,14 +14,18 @@ use remit_harness::replay::{Native, replay};
 use remit_harness::scenario::Scenario;
 use serde_json::Value;
 
+const OPERATOR: &str = "envoy/README.md";
+const AUTHOR: &str = "policy-bundles/README.md";
+const COMMAND: &str = "harness/README.md";
+
 fn root() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The fenced block that follows a line.
-fn block(after: &str) -> String {
-    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
-    let (_, rest) = readme.split_once(after).unwrap_or_else(|| panic!("the README has no {after:?}"));
+/// The fenced block that follows a line of a document.
+fn block(document: &str, after: &str) -> String {
+    let text = std::fs::read_to_string(root().join(document)).unwrap();
+    let (_, rest) = text.split_once(after).unwrap_or_else(|| panic!("{document} has no {after:?}"));
     let (_, rest) = rest.split_once("```").unwrap();
     let (_, rest) = rest.split_once('\n').unwrap();
     rest.split_once("```").unwrap().0.to_owned()
@@ -41,26 +45,26 @@ fn steady(table: &str) -> Vec<String> {
 
 #[test]
 fn the_configuration_is_valid() {
-    Config::parse(block("<!-- configuration -->").as_bytes()).unwrap();
+    Config::parse(block(OPERATOR, "<!-- configuration -->").as_bytes()).unwrap();
 }
 
 #[test]
 fn the_catalog_is_valid() {
-    let document: Value = serde_json::from_str(&block("## Catalog and registry")).unwrap();
+    let document: Value = serde_json::from_str(&block(AUTHOR, "## Catalog and registry")).unwrap();
     Catalog::parse(document.pointer("/remit/catalog").cloned()).unwrap();
     assert_eq!(Registry::parse(document.pointer("/remit/registry"), 1).unwrap().count(), 1);
-    let document: Value = serde_json::from_str(&block("## Kill list")).unwrap();
+    let document: Value = serde_json::from_str(&block(AUTHOR, "## Kill list")).unwrap();
     assert_eq!(Revocations::parse(document.pointer("/remit/revoked"), 7).unwrap().count(), 7);
 }
 
 #[test]
 fn the_inventory_is_what_the_command_prints() {
-    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
-    let (_, rest) = readme.split_once("<!-- inventory: remit ").unwrap();
+    let manual = std::fs::read_to_string(root().join(COMMAND)).unwrap();
+    let (_, rest) = manual.split_once("<!-- inventory: remit ").unwrap();
     let (line, _) = rest.split_once(" -->").unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_remit"));
     let output = command.current_dir(root()).args(line.split(' ')).output().unwrap();
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), block("<!-- inventory: remit "));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), block(COMMAND, "<!-- inventory: remit "));
     assert_eq!(output.status.code(), Some(0));
 }
 
@@ -72,5 +76,5 @@ fn the_table_is_what_the_demo_prints() {
     let mut played = replay(&mut scenario, &mut subject).unwrap();
     // A busy machine takes longer, and a wider column for it.
     played.exchanges.iter_mut().for_each(|exchange| exchange.observed.added = Duration::ZERO);
-    assert_eq!(steady(&block("<!-- demo -->")), steady(&played.table(Style::default())));
+    assert_eq!(steady(&block("README.md", "<!-- demo -->")), steady(&played.table(Style::default())));
 }

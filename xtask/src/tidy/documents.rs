@@ -1,8 +1,9 @@
-//! Rule on the documents: a path that the README or ARCHITECTURE names exists.
+//! Rule on the documents: a path that the README, a manual or ARCHITECTURE names exists.
 
 use super::{File, Finding};
 
-const DOCUMENTS: [&str; 2] = ["README.md", "ARCHITECTURE.md"];
+const DOCUMENTS: [&str; 5] =
+    ["README.md", "ARCHITECTURE.md", "envoy/README.md", "harness/README.md", "policy-bundles/README.md"];
 
 /// Endings that make a word a file's name.
 const EXTENSIONS: [&str; 10] =
