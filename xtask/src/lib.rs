@@ -7,6 +7,7 @@ pub mod envoy;
 pub mod envoy_config;
 mod exports;
 pub mod fuzz;
+pub mod go;
 pub mod http;
 pub mod node;
 pub mod playground;

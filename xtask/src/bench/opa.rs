@@ -2,20 +2,16 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{env, thread};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::subject::Sidecar;
 use crate::{envoy, http, scenario, workspace};
-
-/// The release that is built where Go is installed.
-const PINNED: &str = "v1.19.1-envoy";
-const PACKAGE: &str = "github.com/open-policy-agent/opa-envoy-plugin/cmd/opa-envoy-plugin";
 
 /// Answers with Remit's input in place of an answer.
 const CAPTURING: &str =
@@ -25,34 +21,6 @@ const CAPTURING: &str =
 const WRAPPER: &str = "package sidecar\n\n\
     allow := decision.allowed\n\n\
     decision := given if {\n\tgiven := data.remit.authz.decision with input.remit as data.captured\n}\n";
-
-/// Why there is no sidecar to compare with, or where its binary is.
-pub(super) enum Binary {
-    Found(PathBuf),
-    Missing(String),
-}
-
-/// `REMIT_OPA_ENVOY`, else what Go builds under the target folder.
-pub(super) fn binary() -> Binary {
-    if let Some(path) = env::var_os("REMIT_OPA_ENVOY") {
-        return Binary::Found(path.into());
-    }
-    let folder = workspace::target_dir().join(format!("go-{PINNED}"));
-    let path = folder.join("opa-envoy-plugin");
-    if path.is_file() {
-        return Binary::Found(path);
-    }
-    if workspace::on_path("go").is_none() {
-        return Binary::Missing("no go".to_owned());
-    }
-    println!("Building opa-envoy-plugin {PINNED} (some minutes, once).");
-    let mut go = Command::new("go");
-    go.args(["install", &format!("{PACKAGE}@{PINNED}")]).env("GOBIN", &folder);
-    match workspace::output(&mut go) {
-        Ok(_) => Binary::Found(path),
-        Err(error) => Binary::Missing(format!("{error:#}")),
-    }
-}
 
 /// Starts the sidecar with files in `folder`; returns it with its gRPC port.
 pub(super) fn start(binary: &Path, folder: &Path, call: &str) -> Result<(Sidecar, u16)> {

@@ -10,7 +10,7 @@ use super::subject::Subject;
 use super::table::{CACHED, EMPTY_ASK, IN_MODULE, JWT_CACHED, JWT_NEW, KNOWN, NEW, NO_FILTER, SHIPPED, UNIT};
 use crate::playground::Folder;
 use crate::scenario::{self, Call, Setup};
-use crate::{build_wasm, upstream};
+use crate::{build_wasm, go, upstream};
 
 /// The length of the body.
 pub(super) const BODY: usize = 2048;
@@ -86,13 +86,13 @@ pub(super) fn all(folder: &Folder, tokens: usize, fewer: usize) -> Result<Subjec
     let server = upstream::start()?;
     measured.push(repeated(EMPTY_ASK, Filter::AskHttp { port: server.port }, &request));
     let name = "opa-envoy-plugin, agent-baseline";
-    match opa::binary() {
-        opa::Binary::Found(binary) => {
+    match go::OPA_ENVOY_PLUGIN.find() {
+        go::Found::At(binary) => {
             let (sidecar, port) = opa::start(&binary, &folder.0, &call.id)?;
             let subject = repeated(name, Filter::AskGrpc { port }, &request);
             measured.push(Subject { sidecar: Some(sidecar), per_round: PER_ROUND_SIDECAR, ..subject });
         }
-        opa::Binary::Missing(reason) => skipped.push((name.to_owned(), reason)),
+        go::Found::Missing(reason) => skipped.push((name.to_owned(), reason)),
     }
     let remit =
         |setup: &Setup| Filter::Wasm { module: module.clone(), configuration: setup.configuration.clone() };
