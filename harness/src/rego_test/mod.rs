@@ -109,7 +109,7 @@ impl Suite {
             sources.extend(modules.map(|module| Source {
                 path: root.join(&module.path).display().to_string(),
                 text: module.text.clone(),
-                is_v0: bundle.rego_version() == RegoVersion::V0,
+                is_v0: module.rego_version == RegoVersion::V0,
             }));
             data.push(serde_json::Value::Object(bundle.data().clone()));
         }

@@ -168,9 +168,6 @@ pub enum Unserved {
     /// `.signatures.json` where no key was configured to check it with.
     #[error("bundle is signed, and no key is configured to verify it with")]
     Signatures,
-    /// `file_rego_versions` that differ from `rego_version`.
-    #[error("a Rego version of its own for single files is not served yet")]
-    FileRegoVersions,
 }
 
 /// What is wrong with `.manifest`.
@@ -191,4 +188,51 @@ pub enum ManifestFault {
     /// `rego_version` is neither 0 nor 1.
     #[error("`rego_version` is neither 0 nor 1")]
     RegoVersion,
+    /// `file_rego_versions` is not an object of 0 and 1.
+    #[error("`file_rego_versions` is not an object of paths to 0 or 1")]
+    FileRegoVersions,
+    /// A pattern in `file_rego_versions` with more than `*` and `?`.
+    #[error("`file_rego_versions` has a pattern with more than `*` and `?`")]
+    FilePattern,
+    /// `metadata` is not an object.
+    #[error("`metadata` is not an object")]
+    Metadata,
+}
+
+/// Why bundles cannot be in force together.
+#[derive(Debug, thiserror::Error)]
+pub enum CombineError {
+    /// Two bundles own the same part of `data`.
+    #[error(
+        "bundles {first:?} and {second:?} have overlapping roots: {first_root:?} and {second_root:?}{}",
+        if first_root.is_empty() || second_root.is_empty() {
+            " (the empty root, or no roots in the manifest, is all of data)"
+        } else {
+            ""
+        }
+    )]
+    Overlap {
+        /// Name of one bundle.
+        first: String,
+        /// Its root.
+        first_root: String,
+        /// Name of the other.
+        second: String,
+        /// Its root.
+        second_root: String,
+    },
+    /// The data of two bundles meets although their roots do not.
+    #[error("bundle {bundle:?}: another bundle already has a value for /{key}")]
+    Data {
+        /// Name of the bundle that came second.
+        bundle: String,
+        /// The key, its parts joined by `/`.
+        key: String,
+    },
+    /// Two bundles of one name.
+    #[error("two bundles have the name {name:?}")]
+    Name {
+        /// The name.
+        name: String,
+    },
 }

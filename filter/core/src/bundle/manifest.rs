@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::error::{BundleError, ManifestFault, Unserved};
+use super::path;
 
 /// The file's path in a bundle.
 pub(super) const PATH: &str = ".manifest";
@@ -24,11 +25,20 @@ pub(super) struct Manifest {
     /// Without slashes at the ends; the empty root owns everything.
     pub(super) roots: Vec<String>,
     pub(super) rego_version: RegoVersion,
+    /// Versions of single files by pattern; of several that match the first one counts.
+    pub(super) file_rego_versions: Vec<(String, RegoVersion)>,
+    pub(super) metadata: Option<Value>,
 }
 
 impl Default for Manifest {
     fn default() -> Self {
-        Self { revision: String::new(), roots: vec![String::new()], rego_version: RegoVersion::V1 }
+        Self {
+            revision: String::new(),
+            roots: vec![String::new()],
+            rego_version: RegoVersion::V1,
+            file_rego_versions: Vec::new(),
+            metadata: None,
+        }
     }
 }
 
@@ -53,10 +63,16 @@ impl Manifest {
                 manifest.rego_version = read_version(version).ok_or(fault(ManifestFault::RegoVersion))?;
             }
         }
-        if let Some(versions) = object.get("file_rego_versions").and_then(Value::as_object)
-            && versions.values().any(|version| read_version(version) != Some(manifest.rego_version))
-        {
-            return Err(not_served(Unserved::FileRegoVersions));
+        match object.get("file_rego_versions") {
+            None | Some(Value::Null) => {}
+            Some(versions) => {
+                manifest.file_rego_versions = read_file_versions(versions).map_err(fault)?;
+            }
+        }
+        match object.get("metadata") {
+            None | Some(Value::Null) => {}
+            Some(metadata @ Value::Object(_)) => manifest.metadata = Some(metadata.clone()),
+            Some(_) => return Err(fault(ManifestFault::Metadata)),
         }
         if object.get("wasm").and_then(Value::as_array).is_some_and(|modules| !modules.is_empty()) {
             return Err(not_served(Unserved::Wasm));
@@ -68,10 +84,17 @@ impl Manifest {
     pub(super) fn owns(&self, path: &str) -> bool {
         self.roots.iter().any(|root| contains(root, path))
     }
+
+    /// The version of one file.
+    pub(super) fn version_of(&self, path: &str) -> RegoVersion {
+        let absolute = format!("/{path}");
+        let named = self.file_rego_versions.iter().find(|(pattern, _)| path::matches(pattern, &absolute));
+        named.map_or(self.rego_version, |(_, version)| *version)
+    }
 }
 
 /// Whether `path` is `root` itself or lies inside it.
-fn contains(root: &str, path: &str) -> bool {
+pub(super) fn contains(root: &str, path: &str) -> bool {
     root.is_empty() || path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
@@ -84,6 +107,18 @@ fn read_roots(value: &Value) -> Result<Vec<String>, ManifestFault> {
         roots.iter().enumerate().any(|(other_at, other)| at != other_at && contains(root, other))
     });
     if overlap { Err(ManifestFault::RootsOverlap) } else { Ok(roots) }
+}
+
+fn read_file_versions(value: &Value) -> Result<Vec<(String, RegoVersion)>, ManifestFault> {
+    let mut versions = Vec::new();
+    for (pattern, version) in value.as_object().ok_or(ManifestFault::FileRegoVersions)? {
+        // Classes and alternatives of OPA's patterns; `opa build` writes plain paths.
+        if pattern.contains(['[', '{', '\\']) {
+            return Err(ManifestFault::FilePattern);
+        }
+        versions.push((pattern.clone(), read_version(version).ok_or(ManifestFault::FileRegoVersions)?));
+    }
+    Ok(versions)
 }
 
 fn read_version(value: &Value) -> Option<RegoVersion> {

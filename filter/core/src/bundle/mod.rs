@@ -1,6 +1,7 @@
 //! OPA's bundle format: a `.tar.gz` of Rego and JSON. What is not understood is refused, never skipped in silence.
 
 mod archive;
+mod combined;
 mod error;
 mod limits;
 mod manifest;
@@ -8,13 +9,15 @@ mod path;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use crate::json;
 use archive::Files;
 use manifest::Manifest;
 
-pub use error::{BundleError, ManifestFault, PathFault, Unserved};
+pub use error::{BundleError, CombineError, ManifestFault, PathFault, Unserved};
 pub use limits::BundleLimits;
 pub use manifest::RegoVersion;
 
@@ -34,6 +37,18 @@ pub struct Module {
     pub path: String,
     /// The source.
     pub text: String,
+    /// The version of the language that it is written in.
+    pub rego_version: RegoVersion,
+    /// The roots of the bundle that it came in.
+    roots: Arc<[String]>,
+}
+
+impl Module {
+    /// Whether the bundle that it came in owns this package (parts joined by `/`).
+    #[must_use]
+    pub fn may_hold(&self, package: &str) -> bool {
+        self.roots.iter().any(|root| manifest::contains(root, package))
+    }
 }
 
 impl Bundle {
@@ -71,7 +86,7 @@ impl Bundle {
         &self.manifest.roots
     }
 
-    /// The Rego version of the modules.
+    /// The Rego version of modules without one of their own.
     #[must_use]
     pub fn rego_version(&self) -> RegoVersion {
         self.manifest.rego_version
@@ -87,6 +102,12 @@ impl Bundle {
     #[must_use]
     pub fn tests(&self) -> &[Module] {
         &self.tests
+    }
+
+    /// The manifest's `metadata`, an object.
+    #[must_use]
+    pub fn metadata(&self) -> Option<&Value> {
+        self.manifest.metadata.as_ref()
     }
 
     /// All `data.json` files, each mounted at its folder.
@@ -106,6 +127,7 @@ impl Bundle {
             Some(content) => Manifest::read(&parse_json(manifest::PATH, &content, limits)?)?,
             None => Manifest::default(),
         };
+        let roots: Arc<[String]> = manifest.roots.clone().into();
         let mut bundle = Self { manifest, modules: Vec::new(), tests: Vec::new(), data: Map::new() };
         for (path, content) in files {
             let name = path::name(&path);
@@ -121,8 +143,9 @@ impl Bundle {
                     offset: error.utf8_error().valid_up_to(),
                 })?;
                 let is_test = name.ends_with("_test.rego");
+                let rego_version = bundle.manifest.version_of(&path);
                 let modules = if is_test { &mut bundle.tests } else { &mut bundle.modules };
-                modules.push(Module { path, text });
+                modules.push(Module { path, text, rego_version, roots: Arc::clone(&roots) });
             }
             // Every other file has no meaning in OPA's format: a README, a licence.
         }

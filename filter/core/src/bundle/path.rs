@@ -41,6 +41,34 @@ pub(super) fn folders(path: &str) -> Vec<&str> {
     path.rsplit_once('/').map_or_else(Vec::new, |(folders, _)| folders.split('/').collect())
 }
 
+/// Whether a pattern with `*` (any characters, `/` included) and `?` (one) covers the whole path.
+pub(super) fn matches(pattern: &str, path: &str) -> bool {
+    let (mut pattern, mut path) = (pattern.chars(), path.chars());
+    // Where to go on after a mismatch: behind the last star, one more character eaten by it.
+    let mut retry = None;
+    loop {
+        let (before, here) = (path.clone(), pattern.next());
+        match (here, path.next()) {
+            (Some('*'), _) => {
+                path = before.clone();
+                retry = Some((pattern.clone(), before));
+            }
+            (None, None) => return true,
+            (Some('?'), Some(_)) => {}
+            (Some(expected), Some(found)) if expected == found => {}
+            _ => {
+                let Some((after_star, mut eaten)) = retry.take() else { return false };
+                if eaten.next().is_none() {
+                    return false;
+                }
+                pattern = after_star.clone();
+                path = eaten.clone();
+                retry = Some((after_star, eaten));
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +93,27 @@ mod tests {
             assert_eq!(normalise(raw.as_bytes(), 16), expected.map(str::to_owned), "{raw:?}");
         }
         assert_eq!(normalise(b"a\xff", 16), Err(PathFault::NotUtf8));
+    }
+
+    #[test]
+    fn patterns_cover_whole_paths() {
+        for (pattern, path, expected) in [
+            ("/a.rego", "/a.rego", true),
+            ("/a.rego", "/a.regox", false),
+            ("", "", true),
+            ("", "a", false),
+            ("*", "", true),
+            ("*", "/a/b", true),
+            ("/a/*", "/a/b/c.rego", true),
+            ("*/b.rego", "/a/b.rego/b.rego", true),
+            ("*/b.rego", "/a/b.rego/c", false),
+            ("/?.rego", "/x.rego", true),
+            ("/?.rego", "/.rego", false),
+            ("**.rego", "/a/b.rego", true),
+            ("a*a*a", "aa", false),
+            ("a*a*a", "aaa", true),
+        ] {
+            assert_eq!(matches(pattern, path), expected, "{pattern} {path}");
+        }
     }
 }

@@ -74,6 +74,15 @@ fn defaults_without_a_manifest() {
 }
 
 #[test]
+fn single_files_may_be_of_another_version() {
+    let manifest = r#"{"rego_version":1,"file_rego_versions":{"/old/*":0,"/p.rego":0}}"#;
+    let files = ["new.rego", "old/a.rego", "p.rego"].map(|path| file(path, "package a\n"));
+    let bundle = load(&files.into_iter().chain([file(".manifest", manifest)]).collect::<Vec<_>>()).unwrap();
+    let versions: Vec<_> = bundle.modules().iter().map(|module| module.rego_version).collect();
+    assert_eq!(versions, [RegoVersion::V1, RegoVersion::V0, RegoVersion::V0]);
+}
+
+#[test]
 fn folders_and_pax_headers_are_not_files() {
     let folder = |path| Entry { path, kind: tar::EntryType::Directory, content: Vec::new() };
     let global = Entry {
@@ -140,7 +149,9 @@ fn every_refusal_names_the_file() {
         (vec![manifest(r#"{"roots":"a"}"#)], ".manifest: `roots` is not an array"),
         (vec![manifest(r#"{"roots":["a","a/b"]}"#)], ".manifest: `roots` overlap"),
         (vec![manifest(r#"{"rego_version":2}"#)], ".manifest: `rego_version` is neither 0 nor 1"),
-        (vec![manifest(r#"{"file_rego_versions":{"/a.rego":0}}"#)], ".manifest: a Rego version of its own"),
+        (vec![manifest(r#"{"file_rego_versions":{"/a.rego":2}}"#)], ".manifest: `file_rego_versions` is not"),
+        (vec![manifest(r#"{"file_rego_versions":{"/[a].rego":0}}"#)], ".manifest: `file_rego_versions` has"),
+        (vec![manifest(r#"{"metadata":[]}"#)], ".manifest: `metadata` is not an object"),
         (vec![manifest(r#"{"wasm":[{"module":"/p.wasm"}]}"#)], ".manifest: compiled policies"),
     ] {
         let paths: Vec<_> = entries.iter().map(|entry| entry.path).collect();

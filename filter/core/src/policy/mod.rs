@@ -225,8 +225,9 @@ fn bytecode(
     let texts = rewrite::rewrite(survey, &risks.rewritable, modules)
         .ok_or_else(|| unsupported("a rule is named remit_one or remit_values_…".to_owned()))?;
     let mut engine = Engine::new();
-    engine.set_rego_v0(bundle.rego_version() == RegoVersion::V0);
     for (path, text) in texts {
+        let module = bundle.modules().iter().find(|module| module.path == path);
+        engine.set_rego_v0(module.is_some_and(|module| module.rego_version == RegoVersion::V0));
         engine.add_policy(path, text).map_err(|error| unsupported(place::located(&error.to_string()).1))?;
     }
     let compiled = engine
@@ -250,13 +251,13 @@ fn decision_path(decision: &str) -> Result<survey::Path, PolicyError> {
 
 fn parse(bundle: &Bundle, limits: &PolicyLimits) -> Result<Engine, PolicyError> {
     let mut engine = Engine::new();
-    engine.set_rego_v0(bundle.rego_version() == RegoVersion::V0);
     let mut bytes = 0_usize;
     for module in bundle.modules() {
         bytes = bytes.saturating_add(module.text.len());
         if bytes > limits.source_bytes {
             return Err(PolicyError::TooLarge { file: module.path.clone(), limit: limits.source_bytes });
         }
+        engine.set_rego_v0(module.rego_version == RegoVersion::V0);
         engine.add_policy(module.path.clone(), module.text.clone()).map_err(|error| {
             let (at, message) = place::located(&error.to_string());
             let at = at.unwrap_or_else(|| Place { file: module.path.clone(), line: 0, column: 0 });
@@ -277,7 +278,8 @@ fn reason_codes(bundle: &Bundle) -> Result<BTreeSet<ReasonCode>, PolicyError> {
 fn check_roots(bundle: &Bundle, modules: &[Ref<Module>]) -> Result<(), PolicyError> {
     for module in modules {
         let package = survey::package_of(module).join("/");
-        if !bundle.owns(&package) {
+        let file = module.package.span.source.get_path();
+        if !bundle.modules().iter().any(|module| module.path == *file && module.may_hold(&package)) {
             return Err(PolicyError::PackageOutsideRoots { at: Place::of(&module.package.span), package });
         }
     }
