@@ -178,7 +178,7 @@ fn stages(criterion: &mut Criterion) -> Result<(), Failure> {
         id: "d",
         now: NOW,
     };
-    let input = compose(parts(), &reads).of(&identity, None, None);
+    let input = compose(parts(), &reads).of(Some(&identity), None, None);
     let budget = Limits { evaluation_ms: 1000, ..Limits::default() }.evaluation();
     let value = fixture.bundle.policy.evaluate(input.clone(), &budget)?.value.to_json().unwrap_or_default();
     let denial = Decision::deny(remit_core::reason::NO_BUNDLE, 503);
@@ -200,7 +200,7 @@ fn stages(criterion: &mut Criterion) -> Result<(), Failure> {
             Route::find(&view, &fixture.bundle.catalog).classify(&view, Some(&fixture.body), 32).is_ok()
         });
     });
-    group.bench_function("compose", |b| b.iter(|| compose(parts(), &reads).of(&identity, None, None)));
+    group.bench_function("compose", |b| b.iter(|| compose(parts(), &reads).of(Some(&identity), None, None)));
     group.bench_function("evaluate", |b| {
         b.iter(|| fixture.bundle.policy.evaluate(black_box(input.clone()), &budget).is_ok());
     });

@@ -59,6 +59,9 @@ pub struct AuditRecord {
     txn: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<AuditedToken>,
+    /// The policy was asked although no token came along.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    token_missing: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<AuditedAction>,
     request: AuditedRequest,
@@ -165,6 +168,7 @@ impl AuditRecord {
             task: None,
             txn: None,
             token: None,
+            token_missing: false,
             action: None,
             request: AuditedRequest::default(),
             body_sha256: None,
@@ -213,6 +217,11 @@ impl AuditRecord {
     /// With the token that it came with.
     pub fn authorized_by(&mut self, token: AuditedToken) {
         self.token = Some(token);
+    }
+
+    /// Without anybody's token.
+    pub fn without_token(&mut self) {
+        self.token_missing = true;
     }
 
     /// With what was asked for.

@@ -30,6 +30,8 @@ pub const STATE_UNAVAILABLE: ReasonCode = ReasonCode::of("state_unavailable");
 pub const CHALLENGES_FULL: ReasonCode = ReasonCode::of("challenges_full");
 /// Approval is needed and none can be asked for: no approval issuer is configured.
 pub const APPROVAL_NOT_CONFIGURED: ReasonCode = ReasonCode::of("approval_not_configured");
+/// Approval is needed, or comes along, and nobody is named that it could be for.
+pub const APPROVAL_WITHOUT_TOKEN: ReasonCode = ReasonCode::of("approval_without_token");
 /// Approval is needed and the action has nothing that an approval could be bound to.
 pub const APPROVAL_UNBINDABLE: ReasonCode = ReasonCode::of("approval_unbindable");
 /// The host announced a body and did not hand it over.

@@ -15,6 +15,8 @@ pub struct Failures {
     pub budget_exhausted: FailureMode,
     /// The body is larger than `limits.body_bytes`.
     pub body_too_large: BodyTooLarge,
+    /// The request comes without a token.
+    pub token_missing: TokenMissing,
 }
 
 /// Deny or allow.
@@ -38,6 +40,19 @@ pub enum BodyTooLarge {
     #[default]
     Deny,
     /// The policy decides without the body, and sees `truncated_body`.
+    DecideWithout,
+}
+
+/// What happens to a request without a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum TokenMissing {
+    /// 401.
+    #[default]
+    Deny,
+    /// The policy decides, and sees neither `input.remit.token` nor `input.remit.delegation`. A token that is there has to
+    /// be good all the same; without any issuer `Authorization` is not read at all.
     DecideWithout,
 }
 

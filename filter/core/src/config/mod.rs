@@ -9,7 +9,7 @@ mod limits;
 use serde::{Deserialize, Serialize};
 
 pub use bound::{Dpop, StatusListSource};
-pub use failures::{BodyTooLarge, Denials, FailureMode, Failures, Signatures};
+pub use failures::{BodyTooLarge, Denials, FailureMode, Failures, Signatures, TokenMissing};
 pub use keys::{KeyFetch, KeySource};
 pub use limits::Limits;
 
@@ -84,9 +84,12 @@ pub struct Config {
     /// Enforce (default) or observe.
     #[serde(default)]
     pub mode: Mode,
-    /// The identifier of the protected resource: the `aud` that tokens must name (RFC 9068 section 4).
+    /// The identifier of the protected resource: the `aud` that tokens must name (RFC 9068 section 4). Needed where there are
+    /// tokens or approvals.
+    #[serde(default)]
     pub resource: String,
-    /// Who may issue delegation tokens. At least one.
+    /// Who may issue delegation tokens. At least one, unless `failures.token_missing` is `decide_without`.
+    #[serde(default)]
     pub issuers: Vec<Issuer>,
     /// How approvals by humans are asked for and verified. Absent: nothing can be approved.
     #[serde(default)]
@@ -332,8 +335,14 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         let mut checks = Checks { failed: None };
         checks.that(self.version == 1, "/version", "this filter reads version 1");
-        checks.that(!self.resource.is_empty(), "/resource", "name the protected resource, as in `aud`");
-        checks.that(!self.issuers.is_empty(), "/issuers", "at least one issuer is needed");
+        let nameless = self.issuers.is_empty() && self.failures.token_missing == TokenMissing::DecideWithout;
+        let has_audience = !self.resource.is_empty() || nameless && self.approvals.is_none();
+        checks.that(has_audience, "/resource", "name the protected resource, as in `aud`");
+        checks.that(
+            !self.issuers.is_empty() || nameless,
+            "/issuers",
+            "at least one issuer is needed, unless failures.token_missing is decide_without",
+        );
         let path_ok = self.decision.split('/').all(|part| !part.is_empty());
         checks.that(
             path_ok,

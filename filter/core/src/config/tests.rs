@@ -52,6 +52,23 @@ fn list(uri: &str) -> Value {
 }
 
 #[test]
+fn policies_without_tokens_need_neither_issuer_nor_audience() {
+    let bare = json!({"version": 1, "bundle": good()["bundle"]});
+    let mut document = bare.clone();
+    document["failures"] = json!({"token_missing": "decide_without"});
+    let config = Config::parse(document.to_string().as_bytes()).unwrap();
+    assert_eq!((config.issuers.len(), config.resource.as_str()), (0, ""));
+    let mut audience = document.clone();
+    audience["approvals"] = good()["approvals"].clone();
+    let mut tokens = document.clone();
+    tokens["issuers"] = good()["issuers"].clone();
+    for (document, pointer) in [(bare, "/resource"), (audience, "/resource"), (tokens, "/resource")] {
+        let error = Config::parse(document.to_string().as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(pointer), "{error}");
+    }
+}
+
+#[test]
 fn defaults_are_filled_in() {
     let config = Config::parse(good().to_string().as_bytes()).unwrap();
     assert_eq!(config.mode, Mode::Enforce);

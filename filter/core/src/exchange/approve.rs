@@ -43,6 +43,9 @@ impl Exchange {
         if engine.config.approvals.is_none() {
             return Err(ApprovalError::NotConfigured.into());
         }
+        if self.identity.is_none() {
+            return Err(Refusal::of(reason::APPROVAL_WITHOUT_TOKEN, 403));
+        }
         let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
         let text = request.header(APPROVAL_HEADER).unwrap_or_default().to_owned();
         let limits = TokenLimits { max_bytes: engine.config.limits.token_bytes, ..TokenLimits::default() };
@@ -163,6 +166,10 @@ impl Exchange {
         }
         if engine.config.approvals.is_none() {
             let decision = decision.overruled(reason::APPROVAL_NOT_CONFIGURED);
+            return Ok(self.conclude(engine, decision, None, now));
+        }
+        if self.identity.is_none() {
+            let decision = decision.overruled(reason::APPROVAL_WITHOUT_TOKEN);
             return Ok(self.conclude(engine, decision, None, now));
         }
         if self.bind(engine).is_none() {

@@ -187,6 +187,9 @@ impl Exchange {
         if let Some(identity) = &self.identity {
             record.authorized_by(identity.derived.audited.clone());
         }
+        if self.nameless {
+            record.without_token();
+        }
         record.registered(self.counted.registered);
         if let Some(action) = &self.action {
             record.acted(action);

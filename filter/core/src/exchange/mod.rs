@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::action::{Action, BodyUse, Route};
 use crate::approval::{Approval, Binding};
 use crate::audit;
-use crate::config::{BodyTooLarge, FailureMode};
+use crate::config::{BodyTooLarge, FailureMode, TokenMissing};
 use crate::decision::Decision;
 use crate::dpop::{Mark, Proof};
 use crate::engine::{ActiveBundle, Engine};
@@ -50,6 +50,8 @@ pub struct Exchange {
     own_headers: Vec<String>,
     peer: Option<Peer>,
     scheme: Scheme,
+    /// The policy is to decide although no token came along.
+    nameless: bool,
     /// Of a verified token, from then on; whether its bearer may use it is settled in [`Exchange::possess`].
     identity: Option<Arc<CachedToken<Identity>>>,
     /// Whether whoever sent it has shown everything that the token asks of its bearer.
@@ -114,6 +116,7 @@ impl Exchange {
             own_headers: Vec::new(),
             peer: None,
             scheme: Scheme::Bearer,
+            nameless: false,
             identity: None,
             proven: false,
             transaction: None,
@@ -189,6 +192,10 @@ impl Exchange {
         now: Now,
     ) -> Result<Step, Refusal> {
         self.own_headers = pairs.iter().map(|(name, _)| name.to_ascii_lowercase()).filter(is_own).collect();
+        if engine.config.issuers.is_empty() {
+            self.request = Some(RequestView::parse_without_credentials(pairs, ends, &engine.config.limits)?);
+            return self.come_without_token(engine, now);
+        }
         let request = RequestView::parse(pairs, ends, &engine.config.limits)?;
         let authorization = request.header("authorization").map(str::to_owned);
         // Beside another token it is read later.
@@ -198,8 +205,17 @@ impl Exchange {
         match (authorization, txn_token) {
             (Some(authorization), _) => self.present(engine, &authorization, now),
             (None, Some(text)) => self.transact(engine, &text, now),
-            (None, None) => Err(TokenError::Missing.into()),
+            (None, None) => self.come_without_token(engine, now),
         }
+    }
+
+    /// A request that names nobody, which only a policy that is configured for it decides on.
+    fn come_without_token(&mut self, engine: &mut Engine, now: Now) -> Result<Step, Refusal> {
+        if engine.config.failures.token_missing != TokenMissing::DecideWithout {
+            return Err(TokenError::Missing.into());
+        }
+        self.nameless = true;
+        self.identified(engine, now)
     }
 
     /// What the request is about, as far as the headers tell, and whether its body is needed.
@@ -214,9 +230,11 @@ impl Exchange {
             let decision = Decision::of_failure(reason::NO_BUNDLE, engine.config.failures.no_bundle, 503);
             return Ok(self.conclude(engine, decision, None, now));
         };
-        let identity = self.identity.as_ref().ok_or_else(Refusal::internal)?;
-        let delegation = &identity.derived.delegation;
-        if let Some(agent) = delegation.agent() {
+        if self.identity.is_none() && !self.nameless {
+            return Err(Refusal::internal());
+        }
+        let identity = self.identity.as_ref();
+        if let Some(agent) = identity.and_then(|identity| identity.derived.delegation.agent()) {
             self.registration = bundle.registry.state(agent, now.seconds());
             self.counted.registered = Some(self.registration == Registration::Registered);
         }
@@ -224,7 +242,7 @@ impl Exchange {
         let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
         let reads = bundle.policy.reads();
         let route = Route::find(request, &bundle.catalog);
-        let granted = identity.derived.grant.is_some();
+        let granted = identity.is_some_and(|identity| identity.derived.grant.is_some());
         let needed = granted || reads.body || route.body_use(request, reads.arguments) == BodyUse::Meaning;
         if !needed {
             return self.classify(engine, None, false, now);
@@ -304,7 +322,7 @@ impl Exchange {
     fn evaluate(&mut self, engine: &Engine, now: Now) -> Result<Decision, Refusal> {
         let bundle = self.bundle.as_ref().ok_or_else(Refusal::internal)?;
         let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
-        let identity = self.identity.as_ref().ok_or_else(Refusal::internal)?;
+        let identity = self.identity.as_ref();
         let action = self.action.as_ref().ok_or_else(Refusal::internal)?;
         let reads = bundle.policy.reads();
         let parsed_body = if reads.body && request.is_json() && !self.body.is_empty() {
@@ -330,7 +348,8 @@ impl Exchange {
         let asked = input::compose(parts, &reads);
         // Not for a token that is seen for the first time: many are never seen again.
         let seen = self.counted.token_cached == Some(true);
-        let remembers = (seen && reads.repeats()).then(|| (identity.serial, asked.clone()));
+        let remembers =
+            identity.filter(|_| seen && reads.repeats()).map(|identity| (identity.serial, asked.clone()));
         if let Some(key) = &remembers {
             let known = bundle.decisions.borrow_mut().find(key);
             self.counted.decision_remembered = Some(known.is_some());
@@ -343,8 +362,8 @@ impl Exchange {
         let budget = engine.config.limits.evaluation();
         let (reason, mode) = match bundle.policy.evaluate(
             asked.of(
-                &identity.derived,
-                reads.claims.then(|| identity.token.claims()),
+                identity.map(|identity| &identity.derived),
+                identity.filter(|_| reads.claims).map(|identity| identity.token.claims()),
                 reads.moment.then_some(now),
             ),
             &budget,

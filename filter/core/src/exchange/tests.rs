@@ -5,6 +5,7 @@ mod approvals;
 mod facts;
 mod keys;
 mod late;
+mod nameless;
 mod possession;
 mod reloads;
 mod remembered;

@@ -39,8 +39,8 @@ impl Exchange {
 
     /// Holds the action against the hop list that came with the token, where its issuer is configured for one.
     pub(super) fn hold_to_grant(&mut self, engine: &Engine, now: Now) -> Result<(), Refusal> {
-        let identity = self.identity.as_ref().ok_or_else(Refusal::internal)?;
-        let Some(grant) = &identity.derived.grant else { return Ok(()) };
+        let grant = self.identity.as_ref().and_then(|identity| identity.derived.grant.as_ref());
+        let Some(grant) = grant else { return Ok(()) };
         let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
         let action = self.action.as_ref().ok_or_else(Refusal::internal)?;
         let limits = TokenLimits { max_bytes: engine.config.limits.token_bytes, ..TokenLimits::default() };

@@ -169,19 +169,26 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// The whole input, with the token's claims and the age of the sign-in at `now` where the policy reads them.
+    /// The whole input, of nobody's token or with the token's claims and the age of the sign-in at `now` where the policy reads them.
     #[must_use]
-    pub fn of(self, identity: &Identity, claims: Option<&Map<String, Value>>, now: Option<Now>) -> Document {
+    pub fn of(
+        self,
+        identity: Option<&Identity>,
+        claims: Option<&Map<String, Value>>,
+        now: Option<Now>,
+    ) -> Document {
         let version = Document::object([
             ("ext_authz", Document::text("v3")),
             ("encoding", Document::text("protojson")),
         ]);
         let mut remit = self.remit;
         remit.push(("v", Document::number_u64(1)));
-        remit.push(("token", told(identity, claims, now)));
-        remit.push(("delegation", identity.delegated.clone()));
-        if let Some(transaction) = &identity.transaction {
-            remit.push(("transaction", transaction.clone()));
+        if let Some(identity) = identity {
+            remit.push(("token", told(identity, claims, now)));
+            remit.push(("delegation", identity.delegated.clone()));
+            if let Some(transaction) = &identity.transaction {
+                remit.push(("transaction", transaction.clone()));
+            }
         }
         // What the request itself shows is in the action; baselines and history are not kept yet.
         remit.push(("signals", Document::map([])));
@@ -396,7 +403,7 @@ mod tests {
             now: at(NOW),
         };
         compose(parts, &reads)
-            .of(&identity, reads.claims.then(|| token.claims()), Some(at(NOW)))
+            .of(Some(&identity), reads.claims.then(|| token.claims()), Some(at(NOW)))
             .to_json()
             .unwrap()
     }

@@ -140,10 +140,12 @@ pub struct Remit {
     pub now: u64,
     /// Enforce or observe.
     pub mode: Mode,
-    /// The verified token.
-    pub token: Token,
-    /// Who acts for whom, and for which task.
-    pub delegation: Delegation,
+    /// The verified token; absent where the policy decides without one.
+    #[serde(default)]
+    pub token: Option<Token>,
+    /// Who acts for whom, and for which task; absent where the policy decides without a token.
+    #[serde(default)]
+    pub delegation: Option<Delegation>,
     /// The verified transaction token, where one came along.
     #[serde(default)]
     pub transaction: Option<Transaction>,

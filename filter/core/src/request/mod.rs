@@ -145,6 +145,21 @@ impl RequestView {
         ends_with_headers: bool,
         limits: &Limits,
     ) -> Result<Self, RequestError> {
+        let request = Self::parse_without_credentials(pairs, ends_with_headers, limits)?;
+        let credentials = request.headers.iter().filter(|(name, _)| name == "authorization");
+        if credentials.count() > 1 { Err(RequestError::TokenAmbiguous) } else { Ok(request) }
+    }
+
+    /// The same where `Authorization` is not the filter's business.
+    ///
+    /// # Errors
+    ///
+    /// See [`RequestError`].
+    pub fn parse_without_credentials(
+        pairs: Vec<(String, Vec<u8>)>,
+        ends_with_headers: bool,
+        limits: &Limits,
+    ) -> Result<Self, RequestError> {
         let bytes = pairs
             .iter()
             .fold(0_usize, |sum, (name, value)| sum.saturating_add(name.len()).saturating_add(value.len()));
@@ -244,14 +259,8 @@ impl RequestView {
 
 fn refuse_repeated(headers: &[(String, String)]) -> Result<(), RequestError> {
     let mut seen = [false; SINGLE.len()];
-    let mut authorization = false;
     for (name, _) in headers {
-        if name == "authorization" {
-            if authorization {
-                return Err(RequestError::TokenAmbiguous);
-            }
-            authorization = true;
-        } else if let Ok(index) = SINGLE.binary_search(&name.as_str())
+        if let Ok(index) = SINGLE.binary_search(&name.as_str())
             && let Some(seen) = seen.get_mut(index)
         {
             if *seen {
