@@ -2,6 +2,7 @@
 
 mod approve;
 mod conclude;
+mod evaluate;
 mod event;
 mod key_wait;
 mod possession;
@@ -13,19 +14,15 @@ use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use crate::action::{Action, BodyUse, Route};
 use crate::approval::{Approval, Binding};
 use crate::audit;
-use crate::config::{BodyTooLarge, FailureMode, TokenMissing};
+use crate::config::{BodyTooLarge, TokenMissing};
 use crate::decision::Decision;
 use crate::dpop::{Mark, Proof};
 use crate::engine::{ActiveBundle, Engine};
 use crate::ids::Now;
-use crate::input::{self, Identity, Parts};
-use crate::json;
-use crate::policy::EvaluationError;
+use crate::input::Identity;
 use crate::reason;
 use crate::registry::Registration;
 use crate::request::{Peer, RequestView, is_own};
@@ -317,91 +314,6 @@ impl Exchange {
             return self.ask_for_approval(engine, decision, now);
         }
         Ok(self.conclude(engine, decision, None, now))
-    }
-
-    fn evaluate(&mut self, engine: &Engine, now: Now) -> Result<Decision, Refusal> {
-        let bundle = self.bundle.as_ref().ok_or_else(Refusal::internal)?;
-        let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
-        let identity = self.identity.as_ref();
-        let action = self.action.as_ref().ok_or_else(Refusal::internal)?;
-        let reads = bundle.policy.reads();
-        let parsed_body = if reads.body && request.is_json() && !self.body.is_empty() {
-            let parsed = json::parse(&self.body, engine.config.limits.json_depth);
-            parsed.map_err(crate::action::ActionError::Body)?
-        } else {
-            Value::Null
-        };
-        let parts = Parts {
-            request,
-            peer: self.peer.as_ref().filter(|_| reads.peer),
-            body: Some(&self.body),
-            parsed_body: Some(parsed_body),
-            truncated: self.counted.truncated,
-            transaction: self.transaction.as_ref().map(|transaction| &transaction.derived),
-            registration: self.registration,
-            action,
-            approval: self.approval.as_ref(),
-            mode: engine.config.mode,
-            id: self.nonce.decision_id(),
-            now,
-        };
-        let asked = input::compose(parts, &reads);
-        // Not for a token that is seen for the first time: many are never seen again.
-        let seen = self.counted.token_cached == Some(true);
-        let remembers =
-            identity.filter(|_| seen && reads.repeats()).map(|identity| (identity.serial, asked.clone()));
-        if let Some(key) = &remembers {
-            let known = bundle.decisions.borrow_mut().find(key);
-            self.counted.decision_remembered = Some(known.is_some());
-            if let Some(decision) = known {
-                return Ok(decision);
-            }
-        }
-        let failures = &engine.config.failures;
-        self.counted.evaluated = true;
-        let budget = engine.config.limits.evaluation();
-        let (reason, mode) = match bundle.policy.evaluate(
-            asked.of(
-                identity.map(|identity| &identity.derived),
-                identity.filter(|_| reads.claims).map(|identity| identity.token.claims()),
-                reads.moment.then_some(now),
-            ),
-            &budget,
-        ) {
-            Ok(evaluated) => match evaluated.value.to_json().map(Decision::from_policy) {
-                Some(Ok(decision)) => {
-                    if let Some(key) = remembers {
-                        let bytes = key.1.bytes().saturating_add(evaluated.value.bytes());
-                        bundle.decisions.borrow_mut().keep(key, decision.clone(), bytes);
-                    }
-                    return Ok(decision);
-                }
-                _ => (reason::DECISION_MALFORMED, failures.evaluation),
-            },
-            Err(error) => {
-                let (reason, mode) = failure(&error, failures);
-                self.counted.detail = Some(error.to_string());
-                (reason, mode)
-            }
-        };
-        Ok(Decision::of_failure(reason, mode, 500))
-    }
-}
-
-fn failure(
-    error: &EvaluationError,
-    failures: &crate::config::Failures,
-) -> (crate::ids::ReasonCode, FailureMode) {
-    match error {
-        EvaluationError::Undefined => (reason::DECISION_UNDEFINED, failures.evaluation),
-        EvaluationError::Conflict { .. } => (reason::DECISION_CONFLICT, failures.evaluation),
-        EvaluationError::BudgetExhausted { .. } => {
-            (reason::INSTRUCTIONS_EXHAUSTED, failures.budget_exhausted)
-        }
-        EvaluationError::TimeExhausted { .. } => (reason::TIME_EXHAUSTED, failures.budget_exhausted),
-        EvaluationError::Overflow | EvaluationError::Disagreement | EvaluationError::Failed { .. } => {
-            (reason::EVALUATION_FAILED, failures.evaluation)
-        }
     }
 }
 

@@ -372,6 +372,7 @@ mod tests {
         headers: true,
         claims: true,
         moment: true,
+        around: false,
     };
 
     fn composed(reads: Reads) -> Value {

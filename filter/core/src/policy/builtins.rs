@@ -22,6 +22,9 @@ pub enum Refusal {
     /// Its format string has to be in the policy.
     #[error("is served with a constant format string only, with widths below 1000")]
     Format,
+    /// `with` would put something else in its place.
+    #[error("cannot be replaced by `with` in a bundle that decides")]
+    Replaced,
 }
 
 /// Builtins that regorus implements in this build and that are pure and bounded by the size of their arguments.
@@ -121,7 +124,8 @@ pub(super) const SERVED: &[&str] = &[
     "upper",
 ];
 
-/// Builtins of OPA that look outside or draw lots; named to say so, whatever regorus does with them.
+/// Builtins of OPA that look outside or draw lots and are not in [`super::functions`]; named to say so, whatever
+/// regorus does with them.
 const IMPURE: &[&str] = &[
     "http.send",
     "net.lookup_ip_addr",
@@ -129,7 +133,6 @@ const IMPURE: &[&str] = &[
     "rand.intn",
     "rego.metadata.chain",
     "rego.metadata.rule",
-    "time.now_ns",
     "trace",
     "uuid.rfc4122",
 ];

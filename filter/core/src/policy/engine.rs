@@ -10,6 +10,7 @@ use regorus::{CompiledPolicy, Engine, LimitError, Value};
 
 use super::Fallback;
 use super::error::EvaluationError;
+use super::functions::{self, Called};
 use super::limits::EvaluationBudget;
 use super::place::{self, Place};
 
@@ -30,8 +31,15 @@ pub(super) enum NoBytecode {
 }
 
 impl Bytecode {
-    pub(super) fn compile(policy: &CompiledPolicy, entry: &str, data: Value) -> Result<Self, NoBytecode> {
-        let program = Compiler::compile_from_policy(policy, &[entry]).map_err(|error| {
+    pub(super) fn compile(
+        policy: &CompiledPolicy,
+        entry: &str,
+        called: &Called,
+        data: Value,
+    ) -> Result<Self, NoBytecode> {
+        let signatures = called.signatures();
+        let compiled = Compiler::compile_from_policy_with_host_await(policy, &[entry], &signatures);
+        let program = compiled.map_err(|error| {
             let at = error.span.as_ref().map(Place::of);
             let message = error.error.to_string();
             match error.error {
@@ -41,7 +49,9 @@ impl Bytecode {
                 _ => NoBytecode::Interpreted(Fallback::Unsupported { at, message }),
             }
         })?;
-        let program = Arc::new(lightened(Arc::unwrap_or_clone(program)));
+        let mut program = lightened(Arc::unwrap_or_clone(program));
+        functions::install(&mut program);
+        let program = Arc::new(program);
         let machine = machine(&program, &data)
             .map_err(|error| NoBytecode::Wrong { at: None, message: error.to_string() })?;
         Ok(Self { program, entry: entry.to_owned(), machine: RefCell::new(machine), data })

@@ -5,12 +5,14 @@ mod builtins;
 mod document;
 mod engine;
 mod error;
+mod functions;
 mod graph;
 mod limits;
 mod place;
 mod reads;
 mod rewrite;
 mod risks;
+mod surroundings;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -25,6 +27,7 @@ use regorus::{Engine, Rc, Value};
 use crate::bundle::{Bundle, RegoVersion};
 use crate::ids::ReasonCode;
 use engine::{Bytecode, NoBytecode};
+use functions::{Called, Function};
 use risks::Risks;
 use survey::Survey;
 
@@ -35,6 +38,7 @@ pub use limits::{EvaluationBudget, PolicyLimits};
 pub use place::Place;
 pub use reads::Reads;
 pub use risks::Unseen;
+pub use surroundings::Surroundings;
 
 /// A bundle's policy, ready to decide.
 pub struct Policy {
@@ -120,6 +124,8 @@ impl Policy {
         }
         check_calls(&survey)?;
         graph::check(&survey, limits.rule_depth)?;
+        let called = Called::of(&survey);
+        called.extend(&mut interpreter);
         let data = data_of(bundle);
         interpreter.add_data(data.clone()).map_err(|error| PolicyError::RuleDataConflict {
             message: place::located(&error.to_string()).1,
@@ -132,23 +138,48 @@ impl Policy {
         interpreter
             .compile_with_entrypoint(&Rc::from(rule.as_str()))
             .map_err(|error| analysis(&error.to_string()))?;
-        let evaluator = match bytecode(bundle, &survey, &modules, &rule, &data) {
+        let evaluator = match bytecode(bundle, &survey, &called, &modules, &rule, &data) {
             Ok(bytecode) => Evaluator::Bytecode(Box::new(bytecode)),
             Err(NoBytecode::Interpreted(why)) => Evaluator::Interpreter(why),
             Err(NoBytecode::Wrong { at, message }) => {
                 return Err(PolicyError::Analysis { at: at.unwrap_or_else(Place::nowhere), message });
             }
         };
-        let reads = Reads::of(&survey);
+        let reads = Reads::of(&survey, &called);
         Ok(Self { rule, interpreter, evaluator, data, reads, reason_codes })
     }
 
-    /// Evaluates the decision on an input. No evaluation leaves anything behind for the next one.
+    /// Evaluates the decision on an input, with nothing around it. No evaluation leaves anything behind for the next one.
     ///
     /// # Errors
     ///
     /// See [`EvaluationError`]; each has to become a denial.
     pub fn evaluate(&self, input: Document, budget: &EvaluationBudget) -> Result<Evaluated, EvaluationError> {
+        self.evaluate_in(&mut Surroundings::default(), input, budget)
+    }
+
+    /// Evaluates the decision on an input and on what is around it.
+    ///
+    /// # Errors
+    ///
+    /// See [`EvaluationError`]; each has to become a denial.
+    pub fn evaluate_in(
+        &self,
+        around: &mut Surroundings,
+        input: Document,
+        budget: &EvaluationBudget,
+    ) -> Result<Evaluated, EvaluationError> {
+        if !self.reads.around {
+            return self.run(input, budget);
+        }
+        let outcome = functions::surrounded(around, || self.run(input, budget));
+        match around.take_stop() {
+            Some(stop) => Err(stop),
+            None => outcome,
+        }
+    }
+
+    fn run(&self, input: Document, budget: &EvaluationBudget) -> Result<Evaluated, EvaluationError> {
         let Evaluator::Bytecode(bytecode) = &self.evaluator else {
             return evaluated(engine::interpret(&self.interpreter, &self.rule, input.0, budget)?);
         };
@@ -213,6 +244,7 @@ fn evaluated(value: Option<Value>) -> Result<Evaluated, EvaluationError> {
 fn bytecode(
     bundle: &Bundle,
     survey: &Survey<'_>,
+    called: &Called,
     modules: &[Ref<Module>],
     rule: &str,
     data: &Value,
@@ -222,6 +254,11 @@ fn bytecode(
         return Err(NoBytecode::Interpreted(Fallback::Unseen { at, what }));
     }
     let unsupported = |message: String| NoBytecode::Interpreted(Fallback::Unsupported { at: None, message });
+    if let Some(name) = called.redefined(survey) {
+        return Err(unsupported(format!(
+            "the bundle has a function {name} of its own and calls the builtin too"
+        )));
+    }
     let texts = rewrite::rewrite(survey, &risks.rewritable, modules)
         .ok_or_else(|| unsupported("a rule is named remit_one or remit_values_…".to_owned()))?;
     let mut engine = Engine::new();
@@ -233,7 +270,7 @@ fn bytecode(
     let compiled = engine
         .compile_with_entrypoint(&Rc::from(rule))
         .map_err(|error| unsupported(place::located(&error.to_string()).1))?;
-    Bytecode::compile(&compiled, rule, data.clone())
+    Bytecode::compile(&compiled, rule, called, data.clone())
 }
 
 fn decision_path(decision: &str) -> Result<survey::Path, PolicyError> {
@@ -288,6 +325,10 @@ fn check_roots(bundle: &Bundle, modules: &[Ref<Module>]) -> Result<(), PolicyErr
 
 fn check_calls(survey: &Survey<'_>) -> Result<(), PolicyError> {
     for call in &survey.builtin_calls {
+        if let Some(function) = functions::find(&call.name) {
+            check_function(call, function)?;
+            continue;
+        }
         builtins::check(&call.name, call.arguments).map_err(|refusal| PolicyError::Builtin {
             at: call.at.clone(),
             name: call.name.clone(),
@@ -303,6 +344,16 @@ fn check_calls(survey: &Survey<'_>) -> Result<(), PolicyError> {
         check_arity(&call.at, &name, facts.arity.unwrap_or(0), call.given)?;
     }
     Ok(())
+}
+
+/// regorus' interpreter knows no form of ours that names the result, and no `with` on their names.
+fn check_function(call: &survey::BuiltinCall<'_>, function: &Function) -> Result<(), PolicyError> {
+    let (at, name) = (call.at.clone(), call.name.clone());
+    if !call.is_call {
+        return Err(PolicyError::Builtin { at, name, refusal: Refusal::Replaced });
+    }
+    let (expected, given) = (function.arity, call.arguments.len());
+    if given == expected { Ok(()) } else { Err(PolicyError::Arity { at, name, expected, given }) }
 }
 
 /// One argument more than the function has is Rego's way to name the result.

@@ -1,5 +1,6 @@
 //! Which parts of the input a policy can read, so that what nobody reads need not be fetched or built.
 
+use super::functions::Called;
 use super::survey::Survey;
 
 /// Parts of the input that cost something to have. `false` is a promise: no rule of the bundle can tell.
@@ -21,6 +22,8 @@ pub struct Reads {
     pub claims: bool,
     /// The id or the time of the request, or the present: what no second request has.
     pub moment: bool,
+    /// What is around the evaluation besides the input: a clock.
+    pub around: bool,
 }
 
 const BODY: &[&[&str]] = &[
@@ -60,10 +63,10 @@ impl Reads {
     /// Whether two requests can look the same to the policy, so that remembering a decision is worth its room.
     #[must_use]
     pub fn repeats(&self) -> bool {
-        !(self.moment || self.body || self.headers || self.peer)
+        !(self.moment || self.body || self.headers || self.peer || self.around)
     }
 
-    pub(super) fn of(survey: &Survey<'_>) -> Self {
+    pub(super) fn of(survey: &Survey<'_>, called: &Called) -> Self {
         let any = |parts: &[&[&str]]| {
             survey.inputs.iter().any(|read| {
                 // A reference that stops above a part reads all of it, one that goes on below reads some.
@@ -79,6 +82,7 @@ impl Reads {
             headers: any(HEADERS),
             claims: any(CLAIMS),
             moment: any(MOMENT),
+            around: called.any_impure(),
         }
     }
 }

@@ -241,7 +241,8 @@ impl<'a> Survey<'a> {
 
 /// Names that mean a function wherever they stand: those of builtins, served or not.
 fn is_builtin_name(name: &str) -> bool {
-    regorus::unstable::BUILTINS.contains_key(name)
+    super::functions::find(name).is_some()
+        || regorus::unstable::BUILTINS.contains_key(name)
         || super::builtins::check(name, &[]) == Err(super::builtins::Refusal::Impure)
 }
 

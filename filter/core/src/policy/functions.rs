@@ -1,0 +1,160 @@
+//! Builtins that regorus lacks, or that ours replace: one table for both evaluators.
+//!
+//! The bytecode compiler knows them as host functions; [`install`] turns those calls into calls of one builtin that looks
+//! here, so that the machine runs through without a pause. The interpreter knows them as extensions. A policy that
+//! calls none of them has neither.
+
+mod crypto;
+mod net;
+mod time;
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use regorus::rvm::instructions::{BuiltinCallParams, Instruction};
+use regorus::rvm::program::{BuiltinInfo, Program};
+use regorus::unstable::{Expr, Ref, Span};
+use regorus::{Engine, LimitError, Value};
+
+use super::error::EvaluationError;
+use super::surroundings::Surroundings;
+use super::survey::Survey;
+
+/// A builtin of OPA that Remit implements.
+pub(super) struct Function {
+    /// As policies write it.
+    pub(super) name: &'static str,
+    /// How many arguments it takes. None of them is ever undefined.
+    pub(super) arity: usize,
+    pub(super) body: Body,
+}
+
+/// What a function goes by.
+pub(super) enum Body {
+    /// Its arguments alone. `None` is OPA's builtin error: the call is undefined.
+    Pure(fn(&[Value]) -> Option<Value>),
+    /// What is around the evaluation besides; decisions that it takes part in are not remembered.
+    Impure(fn(&[Value], &mut Surroundings) -> Result<Option<Value>, Stop>),
+}
+
+/// The evaluation ends here, whatever the rule around the call makes of it.
+pub(super) struct Stop(pub(super) EvaluationError);
+
+/// Sorted by name.
+const FUNCTIONS: &[Function] = &[
+    Function { name: "crypto.sha256", arity: 1, body: Body::Pure(crypto::sha256) },
+    Function { name: "net.cidr_contains", arity: 2, body: Body::Pure(net::cidr_contains) },
+    Function { name: "time.now_ns", arity: 0, body: Body::Impure(time::now_ns) },
+];
+
+/// The function of a name.
+pub(super) fn find(name: &str) -> Option<&'static Function> {
+    FUNCTIONS.binary_search_by(|function| function.name.cmp(name)).ok().and_then(|at| FUNCTIONS.get(at))
+}
+
+/// The functions that a policy calls.
+#[derive(Default)]
+pub(super) struct Called(Vec<&'static Function>);
+
+impl Called {
+    pub(super) fn of(survey: &Survey<'_>) -> Self {
+        let names: BTreeSet<&str> = survey.builtin_calls.iter().map(|call| call.name.as_str()).collect();
+        Self(names.into_iter().filter_map(find).collect())
+    }
+
+    /// Whether an answer can change from one evaluation to the next.
+    pub(super) fn any_impure(&self) -> bool {
+        self.0.iter().any(|function| matches!(function.body, Body::Impure(_)))
+    }
+
+    /// What the bytecode compiler is told.
+    pub(super) fn signatures(&self) -> Vec<(&'static str, usize)> {
+        self.0.iter().map(|function| (function.name, function.arity)).collect()
+    }
+
+    /// The name of one that the bundle defines itself somewhere: the bytecode compiler would not tell the two apart.
+    pub(super) fn redefined(&self, survey: &Survey<'_>) -> Option<&'static str> {
+        self.0.iter().map(|function| function.name).find(|name| {
+            let parts: Vec<String> = name.split('.').map(str::to_owned).collect();
+            survey.rules.keys().any(|rule| rule.ends_with(&parts))
+        })
+    }
+
+    /// Makes the functions known to an interpreter.
+    pub(super) fn extend(&self, engine: &mut Engine) {
+        for function in self.0.iter().copied() {
+            let arity = u8::try_from(function.arity).unwrap_or(u8::MAX);
+            let call = move |arguments: Vec<Value>| answer(function, &arguments);
+            // The only error is a name that is taken, and each comes once.
+            let _ = engine.add_extension(function.name.to_owned(), arity, Box::new(call));
+        }
+    }
+}
+
+/// Turns the calls of host functions into calls of [`dispatch`], which both get the arguments and the name.
+pub(super) fn install(program: &mut Program) {
+    // The compiler allows 512.
+    let builtin_index = u16::try_from(program.builtin_info_table.len()).unwrap_or(u16::MAX);
+    let mut found = false;
+    for instruction in &mut program.instructions {
+        let Instruction::HostAwait { dest, arg, id } = *instruction else { continue };
+        let args = [arg, id, 0, 0, 0, 0, 0, 0];
+        let params = BuiltinCallParams { dest, builtin_index, num_args: 2, args };
+        let params_index = program.instruction_data.add_builtin_call_params(params);
+        *instruction = Instruction::BuiltinCall { params_index };
+        found = true;
+    }
+    if found {
+        program.builtin_info_table.push(BuiltinInfo { name: "remit".to_owned(), num_args: 2 });
+        program.resolved_builtins.push((dispatch, 2));
+        program.has_host_await = false;
+    }
+}
+
+/// `E` is regorus' own error type.
+fn dispatch<E: From<LimitError>>(
+    _: &Span,
+    _: &[Ref<Expr>],
+    arguments: &[Value],
+    _: bool,
+) -> Result<Value, E> {
+    let [Value::Array(arguments), Value::String(name)] = arguments else { return Ok(Value::Undefined) };
+    find(name).map_or(Ok(Value::Undefined), |function| answer(function, arguments.as_slice()))
+}
+
+thread_local! {
+    /// What is around the evaluation that runs: regorus hands builtins their arguments and nothing else.
+    static SURROUNDINGS: RefCell<Surroundings> = RefCell::default();
+}
+
+/// Runs an evaluation with this around it.
+pub(super) fn surrounded<T>(around: &mut Surroundings, evaluation: impl FnOnce() -> T) -> T {
+    let swap = |around: &mut Surroundings| {
+        SURROUNDINGS.with(|current| std::mem::swap(&mut *current.borrow_mut(), around));
+    };
+    swap(around);
+    let outcome = evaluation();
+    swap(around);
+    outcome
+}
+
+fn answer<E: From<LimitError>>(function: &Function, arguments: &[Value]) -> Result<Value, E> {
+    let call = match function.body {
+        Body::Pure(call) => return Ok(call(arguments).unwrap_or(Value::Undefined)),
+        Body::Impure(call) => call,
+    };
+    SURROUNDINGS.with(|current| {
+        let mut around = current.borrow_mut();
+        match call(arguments, &mut around) {
+            Ok(value) => Ok(value.unwrap_or(Value::Undefined)),
+            Err(Stop(error)) => {
+                around.stop(error);
+                // The one kind of error that no rule swallows. What it says is not read.
+                Err(LimitError::MemoryLimitExceeded { usage: 0, limit: 0 }.into())
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;

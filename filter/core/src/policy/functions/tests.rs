@@ -1,0 +1,135 @@
+//! Functions as policies call them, on both evaluators.
+
+use serde_json::{Value as Json, json};
+
+use super::super::tests::{decide, interpreted, is_bytecode, policy, try_policy};
+use super::*;
+use crate::ids::Now;
+use crate::policy::{Document, EvaluationBudget, Policy};
+
+#[test]
+fn the_table_is_sorted() {
+    assert!(FUNCTIONS.is_sorted_by_key(|function| function.name));
+}
+
+/// What both evaluators give for an expression over the input; `Null` for undefined.
+fn both(expression: &str, input: &Json) -> Json {
+    let policy = policy(&format!("default decision := null\ndecision := v if v := {expression}"));
+    assert!(is_bytecode(&policy), "{expression}: {:?}", policy.engine());
+    let by_machine = decide(&policy, input).unwrap();
+    let by_interpreter = decide(&interpreted(policy), input).unwrap();
+    assert_eq!(by_machine, by_interpreter, "{expression}");
+    by_machine
+}
+
+/// The values are OPA's.
+#[test]
+fn functions_give_what_opa_gives() {
+    for (expression, input, expected) in [
+        (
+            "crypto.sha256(input.a)",
+            json!({"a": "lorem ipsum"}),
+            json!("5e2bf57d3f40c4b6df69daf1936cb766f832374b4fc0259a7cbff06e2f70f269"),
+        ),
+        ("crypto.sha256(input.a)", json!({"a": 1}), json!(null)),
+        ("crypto.sha256(input.a)", json!({}), json!(null)),
+        ("net.cidr_contains(\"10.0.0.0/8\", input.a)", json!({"a": "10.1.2.3"}), json!(true)),
+        ("net.cidr_contains(\"10.0.0.0/8\", input.a)", json!({"a": "11.1.2.3"}), json!(false)),
+        ("net.cidr_contains(\"10.0.0.0/8\", input.a)", json!({"a": "10.1.0.0/16"}), json!(true)),
+        ("net.cidr_contains(\"10.0.0.0/8\", input.a)", json!({"a": "10.0.0.0/7"}), json!(false)),
+        ("net.cidr_contains(\"10.0.0.0/8\", input.a)", json!({"a": "::a00:1"}), json!(false)),
+        ("net.cidr_contains(\"0.0.0.0/0\", input.a)", json!({"a": "255.255.255.255"}), json!(true)),
+        ("net.cidr_contains(\"2001:db8::/32\", input.a)", json!({"a": "2001:db8::1"}), json!(true)),
+        ("net.cidr_contains(\"10.0.0.1/32\", input.a)", json!({"a": "10.0.0.1"}), json!(true)),
+        ("net.cidr_contains(\"10.0.0.0/8\", input.a)", json!({"a": "::ffff:10.0.0.1"}), json!(true)),
+        ("net.cidr_contains(\"::ffff:10.0.0.0/104\", input.a)", json!({"a": "10.0.0.1"}), json!(true)),
+        ("net.cidr_contains(\"10.0.0.0/33\", input.a)", json!({"a": "10.0.0.1"}), json!(null)),
+        ("net.cidr_contains(\"10.0.0.0/8\", input.a)", json!({"a": "ten"}), json!(null)),
+    ] {
+        assert_eq!(both(expression, &input), expected, "{expression} {input}");
+    }
+}
+
+#[test]
+fn calls_stand_wherever_a_call_can() {
+    let input = json!({"xs": ["10.0.0.1", "11.0.0.1"], "bad": ["ten"]});
+    for (rego, expected) in [
+        ("decision := [x | some x in input.xs; net.cidr_contains(\"10.0.0.0/8\", x)]", json!(["10.0.0.1"])),
+        (
+            "decision := {crypto.sha256(x) | some x in input.bad}",
+            json!(["e4432baa90819aaef51d2a7f8e148bf7e679610f3173752fabb4dcb2d0f418d3"]),
+        ),
+        (
+            "f(x) if net.cidr_contains(\"10.0.0.0/8\", x)\ndecision if { some x in input.xs; f(x) }",
+            json!(true),
+        ),
+        ("decision if not net.cidr_contains(\"12.0.0.0/8\", input.xs[0])", json!(true)),
+        ("decision if { some x in input.bad; not net.cidr_contains(\"10.0.0.0/8\", x) }", json!(true)),
+        ("decision if every x in input.xs { net.cidr_contains(\"8.0.0.0/6\", x) }", json!(true)),
+        ("decision := count([1 | net.cidr_contains(\"10.0.0.0/8\", input.xs[_])])", json!(1)),
+        ("decision := x if { x := net.cidr_contains(\"10.0.0.0/8\", input.xs[1]) }", json!(false)),
+        (
+            "decision if { true == net.cidr_contains(\"10.0.0.0/8\", concat(\".\", [\"10\", \"0.0.1\"])) }",
+            json!(true),
+        ),
+    ] {
+        let policy = policy(rego);
+        assert!(is_bytecode(&policy), "{rego}: {:?}", policy.engine());
+        assert_eq!(decide(&policy, &input), Ok(expected.clone()), "{rego}");
+        assert_eq!(decide(&interpreted(policy), &input), Ok(expected), "interpreted: {rego}");
+    }
+}
+
+#[test]
+fn what_cannot_be_told_apart_is_refused_or_interpreted() {
+    let refused = |rego: &str| try_policy(rego).unwrap_err().to_string();
+    assert_eq!(
+        refused("decision := crypto.sha256()"),
+        "p.rego:2:26: crypto.sha256 takes 1 arguments and is given 0"
+    );
+    assert_eq!(
+        refused("decision if crypto.sha256(\"a\", \"b\")"),
+        "p.rego:2:26: crypto.sha256 takes 1 arguments and is given 2"
+    );
+    assert!(
+        refused("f(_) := 1\ndecision if { crypto.sha256(\"a\") == 1 with crypto.sha256 as f }")
+            .ends_with("crypto.sha256 cannot be replaced by `with` in a bundle that decides")
+    );
+    // The package's own function wins, as in OPA.
+    let own = policy("crypto.sha256(x) := x\ndecision := crypto.sha256(input.a)");
+    assert_eq!(decide(&own, &json!({"a": 1})), Ok(json!(1)));
+}
+
+#[test]
+fn the_clock_stands_still_during_an_evaluation() {
+    let policy = policy("decision := [time.now_ns(), f(1), input.t == time.now_ns()]\nf(_) := time.now_ns()");
+    assert!(is_bytecode(&policy) && !policy.reads().repeats());
+    let evaluate = |policy: &Policy, at| {
+        let input = Document::from_json(&json!({"t": 7}));
+        policy.evaluate_in(&mut Surroundings::at(Now(at)), input, &EvaluationBudget::default())
+    };
+    for policy in [
+        policy,
+        interpreted(self::policy("decision := [time.now_ns(), time.now_ns(), input.t == time.now_ns()]")),
+    ] {
+        for (at, expected) in [(7, json!([7, 7, true])), (8, json!([8, 8, false]))] {
+            assert_eq!(evaluate(&policy, at).unwrap().value.to_json(), Some(expected));
+        }
+    }
+}
+
+#[test]
+fn without_a_clock_nothing_is_decided() {
+    for rego in [
+        "decision if not time.now_ns() < 0",
+        "decision := [1 | time.now_ns() > 0]",
+        "decision := {} if every x in input.xs { x < time.now_ns() }",
+    ] {
+        let policy = policy(rego);
+        let expected =
+            Err(EvaluationError::Failed { at: None, message: "time.now_ns: there is no clock".to_owned() });
+        let input = json!({"xs": [1]});
+        assert_eq!(decide(&policy, &input), expected, "{rego}");
+        assert_eq!(decide(&interpreted(policy), &input), expected, "interpreted: {rego}");
+    }
+}
