@@ -1,9 +1,9 @@
-//! The little DER (X.690) that hosts want: public keys as SubjectPublicKeyInfo (RFC 5280), ECDSA signatures as in
-//! RFC 3279 section 2.2.3.
+//! The little DER (X.690) that hosts want and that keys come in: SubjectPublicKeyInfo (RFC 5280), ECDSA signatures as
+//! in RFC 3279 section 2.2.3.
 
-const INTEGER: u8 = 0x02;
-const BIT_STRING: u8 = 0x03;
-const SEQUENCE: u8 = 0x30;
+pub(crate) const INTEGER: u8 = 0x02;
+pub(crate) const BIT_STRING: u8 = 0x03;
+pub(crate) const SEQUENCE: u8 = 0x30;
 /// `rsaEncryption` with its NULL (RFC 3279 section 2.3.1).
 const RSA: [u8; 15] = [SEQUENCE, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
 /// `id-ecPublicKey` with `secp256r1` (RFC 5480 section 2.1.1).
@@ -73,6 +73,29 @@ fn value(tag: u8, contents: &[&[u8]]) -> Option<Vec<u8>> {
         der.extend_from_slice(part);
     }
     Some(der)
+}
+
+/// The contents of the value that comes first, and what follows it; `None` unless it has this tag and a definite length
+/// in the fewest octets, at most two of them.
+pub(crate) fn read(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (found, rest) = der.split_first()?;
+    let (first, rest) = rest.split_first()?;
+    let (length, rest) = match first {
+        ..=0x7f => (usize::from(*first), rest),
+        0x81 => {
+            let (length, rest) = rest.split_first().filter(|(length, _)| **length >= 0x80)?;
+            (usize::from(*length), rest)
+        }
+        0x82 => {
+            let (length, rest) = rest.split_first_chunk::<2>().filter(|(length, _)| length[0] > 0)?;
+            (usize::from(u16::from_be_bytes(*length)), rest)
+        }
+        _ => return None,
+    };
+    if *found != tag {
+        return None;
+    }
+    rest.split_at_checked(length)
 }
 
 #[cfg(test)]

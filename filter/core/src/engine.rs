@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::action::{Catalog, CatalogError};
 use crate::approval::{APPROVAL_TYPE, MAX_LIFETIME_SECONDS};
-use crate::bundle::{Bundle, BundleError, BundleLimits};
+use crate::bundle::{Bundle, BundleError, BundleLimits, SigningError, Verification};
 use crate::config::{BundleSource, Config, ConfigError, Limits};
 use crate::decision::Decision;
 use crate::facts::FactsError;
@@ -46,6 +46,9 @@ pub enum EngineError {
         /// What is wrong.
         source: KeySetError,
     },
+    /// The keys that bundles are signed with.
+    #[error("configuration at {0}")]
+    Signing(#[source] SigningError),
     /// The bundle in it is not base64.
     #[error("configuration at /bundle/inline: not base64 (RFC 4648 section 4)")]
     BundleEncoding,
@@ -132,6 +135,7 @@ pub struct Engine {
     approvers: BTreeMap<String, Issuer>,
     bundle: Option<Rc<ActiveBundle>>,
     bundle_source: Option<Source>,
+    verification: Verification,
 }
 
 impl Engine {
@@ -207,10 +211,11 @@ impl Engine {
             })?;
             approvers.insert(issuer.issuer.clone(), built);
         }
+        let verification = Verification::new(&config.keys, None).map_err(EngineError::Signing)?;
         let (bundle, bundle_source) = match &config.bundle {
             BundleSource::Inline(encoded) => {
                 let bytes = STANDARD.decode(encoded).map_err(|_| EngineError::BundleEncoding)?;
-                let active = load(&bytes, &config)?;
+                let active = load(&bytes, &config, &verification)?;
                 (Some(Rc::new(active)), None)
             }
             BundleSource::Http(http) => (None, Some(Source::new(http.target(), http.plan()))),
@@ -219,7 +224,16 @@ impl Engine {
             max_entries: limits.token_cache_entries,
             max_bytes: limits.token_cache_bytes,
         });
-        Ok(Self { config, tokens, issuers, txn_issuer_without_iss, approvers, bundle, bundle_source })
+        Ok(Self {
+            config,
+            tokens,
+            issuers,
+            txn_issuer_without_iss,
+            approvers,
+            bundle,
+            bundle_source,
+            verification,
+        })
     }
 
     /// Puts a bundle in force that was loaded apart from any source, as a replay does.
@@ -305,7 +319,7 @@ impl Engine {
     }
 }
 
-fn load(bytes: &[u8], config: &Config) -> Result<ActiveBundle, LoadError> {
-    let bundle = Bundle::from_targz(bytes, &bundle_limits(&config.limits))?;
+fn load(bytes: &[u8], config: &Config, verification: &Verification) -> Result<ActiveBundle, LoadError> {
+    let bundle = Bundle::verified_from_targz(bytes, &bundle_limits(&config.limits), verification)?;
     ActiveBundle::load(&bundle, &config.decision, &config.limits)
 }

@@ -3,6 +3,7 @@
 mod error;
 mod jwk;
 mod material;
+mod pem;
 #[cfg(test)]
 mod tests;
 
@@ -259,6 +260,32 @@ impl Key {
     /// See [`KeyFault`]: a private key, a weak one, one that contradicts itself.
     pub fn from_jwk(jwk: &Value, algorithms: &[Algorithm]) -> Result<Option<Self>, KeyFault> {
         jwk::read(jwk, algorithms, &KeyLimits::default())
+    }
+
+    /// A key as OPA's configuration has it, for one algorithm: a JWK or PEM, or for HS256 the text itself as secret.
+    ///
+    /// # Errors
+    ///
+    /// See [`KeyFault`]: no such key, a private one, one for another algorithm, a weak one, PEM as secret.
+    pub fn from_text(text: &str, algorithm: Algorithm) -> Result<Self, KeyFault> {
+        let trimmed = text.trim_start();
+        let is_pem = trimmed.starts_with("-----BEGIN ");
+        if algorithm == Algorithm::Hs256 {
+            return match text.len() {
+                _ if is_pem => Err(KeyFault::PemAsSecret),
+                ..MIN_SECRET_BYTES => Err(KeyFault::SecretTooShort { bytes: text.len() }),
+                _ => Ok(Self {
+                    kid: None,
+                    algorithms: vec![algorithm],
+                    material: Material::secret(text.as_bytes()),
+                }),
+            };
+        }
+        if is_pem {
+            return pem::read(text, algorithm);
+        }
+        let jwk = crate::json::parse(text.as_bytes(), 16).map_err(|_| KeyFault::Pem)?;
+        Self::from_jwk(&jwk, &[algorithm])?.ok_or(KeyFault::OtherAlgorithm { algorithm })
     }
 
     /// Its `kid`.

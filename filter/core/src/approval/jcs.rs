@@ -74,15 +74,21 @@ fn ecmascript(number: &Number) -> Result<String, InexactNumber> {
     if !value.is_finite() || (value.abs() > MAX_EXACT as f64 && value.abs() < 1e21) {
         return Err(InexactNumber);
     }
+    Ok(ecmascript_double(value))
+}
+
+/// A finite double as ECMA-262 and Go's `encoding/json` write it, but for negative zero.
+pub(crate) fn ecmascript_double(value: f64) -> String {
     if value == 0.0 {
-        return Ok("0".to_owned());
+        return "0".to_owned();
     }
     let scientific = format!("{value:e}");
-    let (mantissa, exponent) = scientific.split_once('e').ok_or(InexactNumber)?;
-    let exponent: i32 = exponent.parse().map_err(|_| InexactNumber)?;
+    // `{:e}` always has an exponent.
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or_default();
     let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
     let digits = mantissa.replace('.', "");
-    Ok(format!("{sign}{}", place_point(&digits, exponent)))
+    format!("{sign}{}", place_point(&digits, exponent))
 }
 
 /// Digits d.ddd × 10^exponent, with the point where ECMA-262 puts it.

@@ -1,5 +1,7 @@
 //! Why a bundle is refused; every reason names the file that it is about.
 
+use super::delta::DeltaFault;
+use super::signature::SignatureFault;
 use crate::json::JsonError;
 
 /// Why a bundle is refused.
@@ -70,6 +72,22 @@ pub enum BundleError {
     DuplicatePath {
         /// The path.
         path: String,
+    },
+    /// A delta bundle.
+    #[error("{path}: {fault}")]
+    Delta {
+        /// The patch.
+        path: String,
+        /// What is wrong.
+        fault: DeltaFault,
+    },
+    /// The signature, or what it says of a file.
+    #[error("{path}: {fault}")]
+    Signature {
+        /// The file that is at fault, or `.signatures.json`.
+        path: String,
+        /// What is wrong.
+        fault: SignatureFault,
     },
     /// A part of the bundle format that Remit does not serve; ignoring it would change what the bundle means.
     #[error("{path}: {feature}")]
@@ -157,17 +175,20 @@ pub enum Unserved {
     #[error("YAML data is not served yet: convert it to data.json")]
     YamlData,
     /// `policy.wasm`, and `wasm` in the manifest.
-    #[error("compiled policies are not served yet: build the bundle with Rego (target `rego`)")]
+    #[error("compiled policies are not served: build the bundle with Rego (target `rego`)")]
     Wasm,
     /// `plan.json`.
-    #[error("plans are not served yet: build the bundle with Rego (target `rego`)")]
+    #[error("plans are not served: build the bundle with Rego (target `rego`)")]
     Plan,
-    /// `patch.json`.
-    #[error("delta bundles are not served yet: publish a snapshot bundle")]
+    /// `.manifest.pb`.
+    #[error("manifests in protobuf are not served: build the bundle with a JSON manifest")]
+    ManifestProto,
+    /// A `.manifest` that is not at the top, or another file whose name ends so: OPA takes it for the bundle's.
+    #[error("a manifest belongs at the top of the bundle, under the name .manifest")]
+    ManifestElsewhere,
+    /// `patch.json`, where there is nothing that it could change.
+    #[error("a delta bundle has to follow a snapshot")]
     Delta,
-    /// `.signatures.json` where no key was configured to check it with.
-    #[error("bundle is signed, and no key is configured to verify it with")]
-    Signatures,
 }
 
 /// What is wrong with `.manifest`.

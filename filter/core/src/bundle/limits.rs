@@ -13,6 +13,8 @@ pub struct BundleLimits {
     pub path_bytes: usize,
     /// Levels of nesting in `.manifest` and `data.json`.
     pub json_depth: usize,
+    /// Operations of one delta bundle.
+    pub delta_operations: usize,
 }
 
 impl Default for BundleLimits {
@@ -23,6 +25,7 @@ impl Default for BundleLimits {
             files: 1_000,
             path_bytes: 255,
             json_depth: 64,
+            delta_operations: 10_000,
         }
     }
 }

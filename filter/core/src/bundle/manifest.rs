@@ -85,6 +85,14 @@ impl Manifest {
         self.roots.iter().any(|root| contains(root, path))
     }
 
+    /// As [`Manifest::owns`], of a path whose parts may hold a `/`.
+    pub(super) fn owns_parts(&self, parts: &[String]) -> bool {
+        self.roots.iter().any(|root| {
+            let mut parts = parts.iter();
+            root.is_empty() || root.split('/').all(|part| parts.next().is_some_and(|found| found == part))
+        })
+    }
+
     /// The version of one file.
     pub(super) fn version_of(&self, path: &str) -> RegoVersion {
         let absolute = format!("/{path}");

@@ -2,10 +2,14 @@
 
 mod archive;
 mod combined;
+mod delta;
+mod document;
 mod error;
+mod hash;
 mod limits;
 mod manifest;
 mod path;
+mod signature;
 #[cfg(test)]
 mod tests;
 
@@ -13,13 +17,15 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::json;
 use archive::Files;
 use manifest::Manifest;
 
+pub use delta::{Delta, DeltaFault, Update};
 pub use error::{BundleError, CombineError, ManifestFault, PathFault, Unserved};
+pub use hash::Hash;
 pub use limits::BundleLimits;
 pub use manifest::RegoVersion;
+pub use signature::{SignatureFault, SigningError, Verification, file_digest};
 
 /// A bundle that was read whole and keeps to the format; its Rego is not parsed yet.
 #[derive(Debug, Clone)]
@@ -59,7 +65,22 @@ impl Bundle {
     /// See [`BundleError`]: a limit, a malformed archive, an unsafe path, a part of the format that is not served,
     /// malformed JSON, data that overlaps or lies outside the roots.
     pub fn from_targz(bytes: &[u8], limits: &BundleLimits) -> Result<Self, BundleError> {
-        Self::assemble(archive::unpack(bytes, limits)?, limits)
+        Self::verified_from_targz(bytes, limits, &Verification::default())
+    }
+
+    /// As [`Bundle::from_targz`], signed by one of the keys and as it was signed.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Bundle::from_targz`], and [`BundleError::Signature`].
+    pub fn verified_from_targz(
+        bytes: &[u8],
+        limits: &BundleLimits,
+        verification: &Verification,
+    ) -> Result<Self, BundleError> {
+        let mut files = archive::unpack(bytes, limits)?;
+        verification.check(&mut files)?;
+        Self::assemble(files, limits)
     }
 
     /// A bundle of files that are in memory already, under the same rules as those of an archive.
@@ -71,7 +92,9 @@ impl Bundle {
         files: impl IntoIterator<Item = (P, Vec<u8>)>,
         limits: &BundleLimits,
     ) -> Result<Self, BundleError> {
-        Self::assemble(archive::collect(files, limits)?, limits)
+        let mut files = archive::collect(files, limits)?;
+        Verification::default().check(&mut files)?;
+        Self::assemble(files, limits)
     }
 
     /// The manifest's `revision`; empty when there is none.
@@ -124,18 +147,18 @@ impl Bundle {
 
     fn assemble(mut files: Files, limits: &BundleLimits) -> Result<Self, BundleError> {
         let manifest = match files.remove(manifest::PATH) {
-            Some(content) => Manifest::read(&parse_json(manifest::PATH, &content, limits)?)?,
+            Some(content) => Manifest::read(&document::parse(manifest::PATH, &content, limits)?)?,
             None => Manifest::default(),
         };
         let roots: Arc<[String]> = manifest.roots.clone().into();
         let mut bundle = Self { manifest, modules: Vec::new(), tests: Vec::new(), data: Map::new() };
         for (path, content) in files {
             let name = path::name(&path);
-            if let Some(feature) = unserved(&path, name) {
+            if let Some(feature) = unserved(name) {
                 return Err(BundleError::NotServed { path, feature });
             }
-            if name == "data.json" {
-                let value = parse_json(&path, &content, limits)?;
+            if document::is_data(name) {
+                let value = document::parse(&path, &content, limits)?;
                 bundle.mount(path, value)?;
             } else if name.ends_with(".rego") {
                 let text = String::from_utf8(content).map_err(|error| BundleError::NotUtf8 {
@@ -171,20 +194,15 @@ impl Bundle {
     }
 }
 
-fn unserved(path: &str, name: &str) -> Option<Unserved> {
-    match (path, name) {
-        (".signatures.json", _) => Some(Unserved::Signatures),
-        ("patch.json", _) => Some(Unserved::Delta),
-        ("plan.json", _) => Some(Unserved::Plan),
-        (_, "data.yaml" | "data.yml") => Some(Unserved::YamlData),
-        (_, name) if name.ends_with(".wasm") => Some(Unserved::Wasm),
+fn unserved(name: &str) -> Option<Unserved> {
+    match name {
+        "patch.json" => Some(Unserved::Delta),
+        "plan.json" | "plan.pb" => Some(Unserved::Plan),
+        name if name.ends_with(".wasm") => Some(Unserved::Wasm),
+        name if name.ends_with(".manifest.pb") => Some(Unserved::ManifestProto),
+        name if name.ends_with(".manifest") => Some(Unserved::ManifestElsewhere),
         _ => None,
     }
-}
-
-fn parse_json(path: &str, content: &[u8], limits: &BundleLimits) -> Result<Value, BundleError> {
-    json::parse(content, limits.json_depth)
-        .map_err(|source| BundleError::Json { path: path.to_owned(), source })
 }
 
 /// Finds a value that no root owns; objects on the way to a root are fine. The error is its key.

@@ -43,6 +43,15 @@ pub(super) fn folders(path: &str) -> Vec<&str> {
 
 /// Whether a pattern with `*` (any characters, `/` included) and `?` (one) covers the whole path.
 pub(super) fn matches(pattern: &str, path: &str) -> bool {
+    covers(pattern, path, |_| true)
+}
+
+/// As [`matches`], where neither `*` nor `?` stands for a `/`, as in Go's `filepath.Match`.
+pub(super) fn matches_within_folder(pattern: &str, path: &str) -> bool {
+    covers(pattern, path, |character| character != '/')
+}
+
+fn covers(pattern: &str, path: &str, is_wild: fn(char) -> bool) -> bool {
     let (mut pattern, mut path) = (pattern.chars(), path.chars());
     // Where to go on after a mismatch: behind the last star, one more character eaten by it.
     let mut retry = None;
@@ -54,11 +63,11 @@ pub(super) fn matches(pattern: &str, path: &str) -> bool {
                 retry = Some((pattern.clone(), before));
             }
             (None, None) => return true,
-            (Some('?'), Some(_)) => {}
+            (Some('?'), Some(found)) if is_wild(found) => {}
             (Some(expected), Some(found)) if expected == found => {}
             _ => {
                 let Some((after_star, mut eaten)) = retry.take() else { return false };
-                if eaten.next().is_none() {
+                if !eaten.next().is_some_and(is_wild) {
                     return false;
                 }
                 pattern = after_star.clone();
@@ -114,6 +123,17 @@ mod tests {
             ("a*a*a", "aaa", true),
         ] {
             assert_eq!(matches(pattern, path), expected, "{pattern} {path}");
+        }
+        for (pattern, path, expected) in [
+            ("*", "a", true),
+            ("*", "a/b", false),
+            ("a/*", "a/b", true),
+            ("a/*", "a/b/c", false),
+            ("*/*.json", "a/data.json", true),
+            ("a?b", "a/b", false),
+            ("*b", "a/b", false),
+        ] {
+            assert_eq!(matches_within_folder(pattern, path), expected, "{pattern} {path}");
         }
     }
 }

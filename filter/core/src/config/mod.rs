@@ -5,6 +5,7 @@ mod failures;
 mod issuer;
 mod keys;
 mod limits;
+mod signing;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,7 @@ pub use bound::{Dpop, StatusListSource};
 pub use failures::{BodyTooLarge, Denials, FailureMode, Failures, Signatures, TokenMissing};
 pub use keys::{KeyFetch, KeySource};
 pub use limits::Limits;
+pub use signing::{BundleKey, BundleKeys, Signing};
 
 use crate::json::{self, JsonError};
 use crate::keys::Algorithm;
@@ -96,6 +98,9 @@ pub struct Config {
     pub approvals: Option<Approvals>,
     /// Where the policy comes from.
     pub bundle: BundleSource,
+    /// Keys that bundles may be signed with, by id, as in OPA's configuration.
+    #[serde(default)]
+    pub keys: BundleKeys,
     /// Path of the decision rule below `data`, as opa-envoy-plugin's `path`.
     #[serde(default = "default_decision")]
     pub decision: String,

@@ -181,7 +181,7 @@ impl Engine {
         let limits = key_limits(&self.config.limits);
         let installed = match id {
             SourceId::Bundle => {
-                let active = load(&body, &self.config)?;
+                let active = load(&body, &self.config, &self.verification)?;
                 Installed::Bundle(Rc::clone(self.activate(active)))
             }
             SourceId::Keys(iss) => {

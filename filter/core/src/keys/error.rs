@@ -102,4 +102,25 @@ pub enum KeyFault {
     /// Two keys have the same `kid`.
     #[error("`kid` is the same as an earlier key's")]
     KidDuplicate,
+    /// Neither a JWK nor one block of PEM with a public key or a certificate.
+    #[error("neither a public JWK nor one block of PEM: PUBLIC KEY, RSA PUBLIC KEY or CERTIFICATE")]
+    Pem,
+    /// A key of a kind that no served algorithm has.
+    #[error("neither RSA, P-256, P-384 nor Ed25519")]
+    KeyTypeUnknown,
+    /// A key for another algorithm than the one that is configured with it.
+    #[error("not a key for {algorithm}")]
+    OtherAlgorithm {
+        /// The algorithm that is configured.
+        algorithm: super::Algorithm,
+    },
+    /// PEM where a shared secret is expected: whoever knows a public key could sign with it.
+    #[error("PEM is no secret for HS256: name the algorithm of the key")]
+    PemAsSecret,
+    /// A secret shorter than the hash.
+    #[error("a secret of {bytes} bytes; HS256 needs at least {}", super::MIN_SECRET_BYTES)]
+    SecretTooShort {
+        /// Its length in bytes.
+        bytes: usize,
+    },
 }

@@ -10,8 +10,9 @@ use super::{Algorithm, Key, KeyFault, KeyLimits, MAX_RSA_BITS, MIN_RSA_BITS};
 /// Members that only a private or symmetric key has.
 const SECRET_MEMBERS: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 
+/// What kind of key it is, and so for which algorithms.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     P256,
     P384,
     Ed25519,
@@ -19,7 +20,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn algorithms(self) -> &'static [Algorithm] {
+    pub(super) fn algorithms(self) -> &'static [Algorithm] {
         match self {
             Self::P256 => &[Algorithm::Es256],
             Self::P384 => &[Algorithm::Es384],
@@ -124,13 +125,22 @@ fn rsa(jwk: &Map<String, Value>, limits: &KeyLimits) -> Result<Option<Material>,
             return Err(KeyFault::MemberMalformed { member });
         }
     }
+    rsa_of(&modulus, &exponent, limits)
+}
+
+/// An RSA key whose numbers have no leading zeros; `None` when it is not valid.
+pub(super) fn rsa_of(
+    modulus: &[u8],
+    exponent: &[u8],
+    limits: &KeyLimits,
+) -> Result<Option<Material>, KeyFault> {
     let unused = modulus.first().map_or(0, |first| first.leading_zeros());
     let bits = modulus.len().saturating_mul(8).saturating_sub(usize::try_from(unused).unwrap_or(0));
     let limit = limits.max_rsa_bits.min(MAX_RSA_BITS);
     if !(MIN_RSA_BITS..=limit).contains(&bits) {
         return Err(KeyFault::RsaModulusSize { bits, limit });
     }
-    Ok(Material::rsa(&modulus, &exponent))
+    Ok(Material::rsa(modulus, exponent))
 }
 
 fn coordinate<const N: usize>(jwk: &Map<String, Value>, member: &'static str) -> Result<[u8; N], KeyFault> {
