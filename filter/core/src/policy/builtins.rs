@@ -54,8 +54,6 @@ pub(super) const SERVED: &[&str] = &[
     "endswith",
     "floor",
     "format_int",
-    "glob.match",
-    "glob.quote_meta",
     "hex.decode",
     "hex.encode",
     "indexof",

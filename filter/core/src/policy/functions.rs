@@ -5,6 +5,7 @@
 //! calls none of them has neither.
 
 mod crypto;
+mod glob;
 mod net;
 mod time;
 
@@ -43,6 +44,8 @@ pub(super) struct Stop(pub(super) EvaluationError);
 /// Sorted by name.
 const FUNCTIONS: &[Function] = &[
     Function { name: "crypto.sha256", arity: 1, body: Body::Pure(crypto::sha256) },
+    Function { name: "glob.match", arity: 3, body: Body::Pure(glob::matches) },
+    Function { name: "glob.quote_meta", arity: 1, body: Body::Pure(glob::quote_meta) },
     Function { name: "net.cidr_contains", arity: 2, body: Body::Pure(net::cidr_contains) },
     Function { name: "time.now_ns", arity: 0, body: Body::Impure(time::now_ns) },
 ];
