@@ -110,7 +110,7 @@ impl Root {
         let mut engine = self.shared.engine.borrow_mut();
         let Some(engine) = engine.as_mut() else { return true };
         let (what, name) = match source {
-            SourceId::Bundle => ("bundle", String::new()),
+            SourceId::Bundle(name) => ("bundle", format!(" {name:?}")),
             SourceId::Keys(iss) => ("keys", format!(" of {iss}")),
             SourceId::ApprovalKeys(iss) => ("approval_keys", format!(" of {iss}")),
             SourceId::StatusList { uri, .. } => ("status_list", format!(" {uri}")),
@@ -124,6 +124,7 @@ impl Root {
             }
             Ok(Installed::Keys | Installed::StatusList) => "ok",
             Ok(Installed::Unchanged) => "unchanged",
+            Ok(Installed::Incomplete) => "incomplete",
             Ok(Installed::Located) => "located",
             Err(error) => {
                 let problem = problem.map_or_else(|| error.to_string(), str::to_owned);
@@ -216,7 +217,7 @@ impl Context for Root {
     ) {
         let Some(source) = self.fetches.remove(&token) else { return };
         let limit = self.shared.engine.borrow().as_ref().map_or(0, |engine| match source {
-            SourceId::Bundle => engine.config.limits.bundle_bytes,
+            SourceId::Bundle(_) => engine.config.limits.bundle_bytes,
             SourceId::Keys(_) | SourceId::ApprovalKeys(_) => engine.config.limits.key_set_bytes,
             SourceId::StatusList { .. } => engine.config.limits.status_list_bytes,
         });

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use remit_core::bundle::{Bundle, RegoVersion};
-use remit_core::config::{BundleSource, Config, KeySource, Limits, Mode};
+use remit_core::config::{BundleSource, Config, KeySource, Limits, Mode, SOLE_BUNDLE};
 use remit_core::engine::{ActiveBundle, Engine, EngineError, LoadError, bundle_limits};
 use remit_core::ids::UnixSeconds;
 use remit_core::json;
@@ -73,6 +73,7 @@ fn check_config(path: &Path, bundle: Option<&[u8]>) -> Result<InForce> {
     if let Some(bundle) = bundle {
         let mut config = json::parse(&document, 32).with_context(name)?;
         let object = config.as_object_mut().ok_or_else(|| anyhow!("not an object")).with_context(name)?;
+        object.remove("bundles");
         object.insert("bundle".to_owned(), json!({"inline": STANDARD.encode(bundle)}));
         document = Value::to_string(&config).into_bytes();
     }
@@ -81,11 +82,13 @@ fn check_config(path: &Path, bundle: Option<&[u8]>) -> Result<InForce> {
     match engine.bundle(UnixSeconds(0)) {
         Some(active) => lines.extend(in_force(active)),
         None => {
-            if let BundleSource::Http(http) = &engine.config.bundle {
+            for (name, source, _) in engine.config.bundle_entries() {
+                let BundleSource::Http(http) = source else { continue };
                 let from = format!("{}{} of cluster {}", http.authority, http.path, http.cluster);
+                let name = if name == SOLE_BUNDLE { String::new() } else { format!("{name}: ") };
                 lines.push((
                     "bundle",
-                    format!("fetched from {from}; not checked here: give it with --bundle"),
+                    format!("{name}fetched from {from}; not checked here: give it with --bundle"),
                 ));
             }
         }
@@ -106,11 +109,12 @@ fn check_bundle(bundle: &[u8], decision: &str) -> Result<InForce> {
 fn explained(error: EngineError, bundle: Option<&[u8]>) -> anyhow::Error {
     let limits = Limits::default();
     match (error, bundle) {
-        (EngineError::Bundle(error), Some(bytes)) => match Bundle::from_targz(bytes, &bundle_limits(&limits))
-        {
-            Ok(bundle) => hinted(error, &bundle),
-            Err(_) => anyhow!(error),
-        },
+        (EngineError::Bundle { source: error, .. }, Some(bytes)) => {
+            match Bundle::from_targz(bytes, &bundle_limits(&limits)) {
+                Ok(bundle) => hinted(error, &bundle),
+                Err(_) => anyhow!(error),
+            }
+        }
         (error, _) => anyhow!(error),
     }
 }

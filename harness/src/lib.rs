@@ -1,13 +1,11 @@
 //! A proxy-wasm host on wasmtime, and what the `remit` command is made of.
 
-pub mod annotations;
 pub mod capture;
 pub mod challenge;
 pub mod check;
 pub mod forge;
 pub mod host;
 pub mod inventory;
-pub mod junit;
 pub mod keyring;
 pub mod mint;
 pub mod pack;
@@ -17,7 +15,6 @@ pub mod replay;
 pub mod scenario;
 pub mod schema;
 pub mod signing;
-pub mod table;
 #[cfg(test)]
 mod testing;
 pub mod text;

@@ -135,69 +135,6 @@ fn policies_are_tested_and_checked() {
     assert_eq!((status, schema["title"].as_str()), (Some(0), Some("Config")));
 }
 
-/// Laid over the shipped bundle: publishing needs nobody, and searching is denied.
-const CHANGE: &str = "tests/policies/forum-change";
-
-#[test]
-fn two_bundles_are_compared() {
-    let folder = folder("against");
-    let (html, junit) = (folder.join("r.html"), folder.join("r.xml"));
-    let line = format!(
-        "replay {SCENARIO} --native --bundle {BUNDLE} --against {BUNDLE} --against {CHANGE} --html {} --junit {}",
-        html.display(),
-        junit.display()
-    );
-    let (status, table, error) = told(&remit(&line));
-    assert_eq!((status, error.as_str()), (Some(1), ""), "{table}");
-    for part in [
-        "forum post (native): 6 of 16 requests change: 3 newly allowed, 1 newly denied, 2 not comparable\n",
-        "+ search_closed      new  remit/authz/change.rego:8",
-        "− publishes          old  remit/authz/approval.rego:8",
-        "403 → 200  publish-rest",
-    ] {
-        assert!(table.contains(part), "{part}\n{table}");
-    }
-    assert!(table.lines().all(|line| line.chars().count() <= 120), "{table}");
-    let page = std::fs::read_to_string(&html).unwrap();
-    assert!(page.contains("<h1>6 of 16 requests change</h1>") && !page.contains("<script"), "{page}");
-    assert!(std::fs::read_to_string(&junit).unwrap().contains(r#"tests="16" failures="6""#));
-
-    let (status, json, _) = told(&remit(&format!("{line} --format json")));
-    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!((status, json["changed"].as_u64(), json["requests"].as_u64()), (Some(1), Some(6), Some(16)));
-    let search = json["exchanges"].as_array().unwrap().iter().find(|one| one["id"] == "search").unwrap();
-    assert_eq!(
-        (search["change"].as_str(), search["new"]["outcome"].as_str()),
-        (Some("newly_denied"), Some("deny"))
-    );
-    assert_eq!(search["reasons_new"][0]["rule"], "remit/authz/change.rego:8");
-
-    for scenario in ["forum-post", "bound", "delegation", "hostile", "key-rotation"] {
-        let line = format!("replay tests/scenarios/{scenario} --native --against {BUNDLE}");
-        let (status, table, error) = told(&remit(&line));
-        assert_eq!((status, error.as_str()), (Some(0), ""), "{table}");
-        assert!(table.contains("requests changes\n") && table.contains(": none of "), "{table}");
-    }
-    let (status, _, error) = told(&remit(&format!("replay {SCENARIO} --native --against nowhere")));
-    assert_eq!(status, Some(2));
-    assert!(error.contains("nowhere"), "{error}");
-    std::fs::remove_dir_all(folder).unwrap();
-}
-
-#[test]
-fn junit_tells_what_is_not_as_expected() {
-    let folder = folder("junit");
-    let junit = folder.join("r.xml");
-    let line =
-        format!("replay {SCENARIO} --native --bundle {BUNDLE} --bundle {CHANGE} --junit {}", junit.display());
-    let (status, table, error) = told(&remit(&line));
-    assert_eq!((status, error.as_str()), (Some(1), ""), "{table}");
-    let text = std::fs::read_to_string(&junit).unwrap();
-    assert!(text.contains(r#"tests="16" failures="6" errors="0" skipped="0""#), "{text}");
-    assert!(text.contains("outcome: expected allow, got deny"), "{text}");
-    std::fs::remove_dir_all(folder).unwrap();
-}
-
 #[test]
 fn an_inventory_is_taken() {
     let capture = format!("inventory {SCENARIO}/capture.jsonl --bundle {SCENARIO}");

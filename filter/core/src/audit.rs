@@ -1,6 +1,7 @@
 //! The audit record: one JSON line for every terminal step. Redacted when constructed: no token, no header, no query,
 //! no argument, only digests of them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -73,6 +74,9 @@ pub struct AuditRecord {
     /// Revision of the bundle that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     bundle: Option<String>,
+    /// Revisions of all bundles by name, where there are several.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    bundles: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -174,6 +178,7 @@ impl AuditRecord {
             body_sha256: None,
             approval: None,
             bundle: None,
+            bundles: BTreeMap::new(),
         }
     }
 
@@ -253,9 +258,10 @@ impl AuditRecord {
         self.approval = Some(approval);
     }
 
-    /// With the bundle that decided.
-    pub fn decided_by(&mut self, revision: &str) {
+    /// With the bundle that decided, and all of them where there are several.
+    pub fn decided_by(&mut self, revision: &str, revisions: &[(String, String)]) {
         self.bundle = Some(shortened(revision));
+        self.bundles = revisions.iter().map(|(name, revision)| (name.clone(), shortened(revision))).collect();
     }
 
     /// The record as one line of JSON.

@@ -1,5 +1,6 @@
 //! Everything that is worked out at configure time: issuers, keys, the policy in force. Requests only look things up.
 
+mod bundles;
 mod fetches;
 mod issuer;
 mod status_lists;
@@ -8,13 +9,10 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use crate::action::{Catalog, CatalogError};
 use crate::approval::{APPROVAL_TYPE, MAX_LIFETIME_SECONDS};
-use crate::bundle::{Bundle, BundleError, BundleLimits, SigningError, Verification};
-use crate::config::{BundleSource, Config, ConfigError, Limits};
+use crate::bundle::{Bundle, BundleError, BundleLimits, CombineError, SigningError};
+use crate::config::{Config, ConfigError, Limits};
 use crate::decision::Decision;
 use crate::facts::FactsError;
 use crate::ids::UnixSeconds;
@@ -28,6 +26,8 @@ use crate::source::Source;
 use crate::status::StatusLists;
 use crate::token::{Attenuation, CacheLimits, Carrier, Demands, IssuerRules, Subjects, TokenCache};
 
+use bundles::Bundles;
+pub use bundles::{BundleFault, BundleStatus};
 use fetches::source_name;
 pub use fetches::{FetchError, Installed, SourceId};
 pub use issuer::Issuer;
@@ -47,14 +47,27 @@ pub enum EngineError {
         source: KeySetError,
     },
     /// The keys that bundles are signed with.
-    #[error("configuration at {0}")]
-    Signing(#[source] SigningError),
-    /// The bundle in it is not base64.
-    #[error("configuration at /bundle/inline: not base64 (RFC 4648 section 4)")]
-    BundleEncoding,
-    /// The bundle in it.
-    #[error("configuration at /bundle/inline: {0}")]
-    Bundle(#[from] LoadError),
+    #[error("configuration at {pointer}{source}")]
+    Signing {
+        /// JSON pointer of the bundle; empty where there is one.
+        pointer: String,
+        /// What is wrong.
+        source: SigningError,
+    },
+    /// A bundle in it is not base64.
+    #[error("configuration at {pointer}: not base64 (RFC 4648 section 4)")]
+    BundleEncoding {
+        /// JSON pointer of the bundle.
+        pointer: String,
+    },
+    /// A bundle in it.
+    #[error("configuration at {pointer}: {source}")]
+    Bundle {
+        /// JSON pointer of the bundle.
+        pointer: String,
+        /// What is wrong.
+        source: LoadError,
+    },
 }
 
 /// Why a bundle cannot be put in force.
@@ -63,6 +76,9 @@ pub enum LoadError {
     /// The archive, its manifest or its data.
     #[error("bundle: {0}")]
     Bundle(#[from] BundleError),
+    /// Several bundles together.
+    #[error(transparent)]
+    Combine(#[from] CombineError),
     /// The Rego.
     #[error("policy: {0}")]
     Policy(#[from] PolicyError),
@@ -77,8 +93,12 @@ pub enum LoadError {
 /// A bundle in force.
 #[derive(Debug)]
 pub struct ActiveBundle {
-    /// `revision` of the manifest.
+    /// `revision` of the manifest; of several bundles, of the one that owns the decision.
     pub revision: String,
+    /// Name and `revision` of each of several bundles; empty for one.
+    pub revisions: Vec<(String, String)>,
+    /// The bundle that owns the decision is only observed.
+    pub observes: bool,
     /// The compiled policy.
     pub policy: Policy,
     /// The catalog of its data.
@@ -107,7 +127,9 @@ impl ActiveBundle {
         let revoked = policy.data_at(&["remit", "revoked"]);
         let revoked = Revocations::parse(revoked.as_ref(), limits.revoked_entries)?;
         let decisions = RefCell::new(Remembered::new(entries, bytes));
-        Ok(Self { revision: bundle.revision().to_owned(), policy, catalog, registry, revoked, decisions })
+        let revision = bundle.revision().to_owned();
+        let (revisions, observes) = (Vec::new(), false);
+        Ok(Self { revision, revisions, observes, policy, catalog, registry, revoked, decisions })
     }
 }
 
@@ -133,9 +155,7 @@ pub struct Engine {
     issuers: BTreeMap<String, Issuer>,
     txn_issuer_without_iss: Option<String>,
     approvers: BTreeMap<String, Issuer>,
-    bundle: Option<Rc<ActiveBundle>>,
-    bundle_source: Option<Source>,
-    verification: Verification,
+    bundles: Bundles,
 }
 
 impl Engine {
@@ -211,41 +231,28 @@ impl Engine {
             })?;
             approvers.insert(issuer.issuer.clone(), built);
         }
-        let verification = Verification::new(&config.keys, None).map_err(EngineError::Signing)?;
-        let (bundle, bundle_source) = match &config.bundle {
-            BundleSource::Inline(encoded) => {
-                let bytes = STANDARD.decode(encoded).map_err(|_| EngineError::BundleEncoding)?;
-                let active = load(&bytes, &config, &verification)?;
-                (Some(Rc::new(active)), None)
-            }
-            BundleSource::Http(http) => (None, Some(Source::new(http.target(), http.plan()))),
-        };
+        let bundles = Bundles::configure(&config)?;
         let tokens = TokenCache::new(CacheLimits {
             max_entries: limits.token_cache_entries,
             max_bytes: limits.token_cache_bytes,
         });
-        Ok(Self {
-            config,
-            tokens,
-            issuers,
-            txn_issuer_without_iss,
-            approvers,
-            bundle,
-            bundle_source,
-            verification,
-        })
+        Ok(Self { config, tokens, issuers, txn_issuer_without_iss, approvers, bundles })
     }
 
     /// Puts a bundle in force that was loaded apart from any source, as a replay does.
     pub fn activate(&mut self, bundle: ActiveBundle) -> &Rc<ActiveBundle> {
-        self.bundle.insert(Rc::new(bundle))
+        self.bundles.activate(bundle)
     }
 
-    /// The bundle in force: `None` before the first fetch, and after the last one has grown too old.
+    /// The policy in force: `None` until all of its bundles were fetched once, and after one has grown too old.
     #[must_use]
     pub fn bundle(&self, now: UnixSeconds) -> Option<&Rc<ActiveBundle>> {
-        let stale = self.bundle_source.as_ref().is_some_and(|source| source.is_stale(now));
-        self.bundle.as_ref().filter(|_| !stale)
+        self.bundles.active(now)
+    }
+
+    /// The bundles that the policy is made of, by name, with what became of each.
+    pub fn bundle_statuses(&self) -> impl Iterator<Item = (&str, &BundleStatus)> {
+        self.bundles.statuses()
     }
 
     /// The issuer of access tokens with this `iss`.
@@ -296,19 +303,20 @@ impl Engine {
 
     fn sources(&self) -> impl Iterator<Item = &Source> {
         let issuers = self.issuers.values().chain(self.approvers.values());
-        issuers.flat_map(Issuer::sources).chain(&self.bundle_source)
+        issuers.flat_map(Issuer::sources).chain(self.bundles.sources())
     }
 
     /// Whether the policy in force reads the other end of the connection.
     #[must_use]
     pub fn reads_peer(&self) -> bool {
-        self.bundle.as_ref().is_some_and(|bundle| bundle.policy.reads().peer)
+        self.bundles.reads_peer()
     }
 
-    /// Seconds since the bundle was fetched or confirmed; `None` for an inline one, and before the first fetch.
+    /// Seconds since the bundle, of several the oldest, was fetched or confirmed; `None` for inline ones, and before the
+    /// first fetch.
     #[must_use]
     pub fn bundle_age(&self, now: UnixSeconds) -> Option<u64> {
-        Some(now.since(self.bundle_source.as_ref()?.last_good()?))
+        self.bundles.sources().filter_map(|source| Some(now.since(source.last_good()?))).max()
     }
 
     /// Seconds since the oldest of the fetched key sets was fetched or confirmed.
@@ -317,9 +325,4 @@ impl Engine {
         let issuers = self.issuers.values().chain(self.approvers.values());
         issuers.filter_map(|issuer| Some(now.since(issuer.source.as_ref()?.last_good()?))).max()
     }
-}
-
-fn load(bytes: &[u8], config: &Config, verification: &Verification) -> Result<ActiveBundle, LoadError> {
-    let bundle = Bundle::verified_from_targz(bytes, &bundle_limits(&config.limits), verification)?;
-    ActiveBundle::load(&bundle, &config.decision, &config.limits)
 }

@@ -269,6 +269,12 @@ impl Source {
         self.due_by(now);
     }
 
+    /// Whether the last request said which version is here already.
+    #[must_use]
+    pub fn names_version(&self) -> bool {
+        self.etag.is_some()
+    }
+
     /// When the last good answer came.
     #[must_use]
     pub fn last_good(&self) -> Option<UnixSeconds> {

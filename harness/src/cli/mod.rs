@@ -3,19 +3,15 @@
 mod check;
 mod inventory;
 mod key_file;
-mod progress;
 mod replay;
 mod scenario;
 mod test;
 mod token;
 
-use std::io::{IsTerminal as _, Write as _};
-use std::path::Path;
+use std::io::Write as _;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use remit_harness::table::Style;
 
 /// Replays recorded traffic, tests and checks policies, and mints development tokens, for the Remit filter.
 #[derive(Debug, Parser)]
@@ -93,17 +89,6 @@ fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Writes a report to a file.
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    std::fs::write(path, text).with_context(|| path.display().to_string())
-}
-
-/// Colours are for terminals, and for those who have not said no (<https://no-color.org>).
-fn style() -> Style {
-    let is_off = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    Style { colours: !is_off && std::io::stdout().is_terminal() }
-}
-
 /// In which form results are printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
@@ -132,8 +117,6 @@ mod tests {
             ("replay a --bundle b --bundle c --config d --wasm e --format json --repeat 3", true),
             ("replay a --native --wasm b", false),
             ("replay a --repeat 0", false),
-            ("replay a --bundle b --against c --against d --html e --junit f --native", true),
-            ("replay a --against c --repeat 2", false),
             ("replay", false),
             ("test a b -v --format json", true),
             ("test", false),

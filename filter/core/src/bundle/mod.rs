@@ -11,6 +11,8 @@ mod manifest;
 mod path;
 mod signature;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

@@ -52,6 +52,8 @@ pub struct Limits {
     pub status_list_bytes: usize,
     /// A status list inflated, in bytes: one holds eight statuses of one bit.
     pub status_list_unpacked_bytes: usize,
+    /// Bundles that the policy is made of.
+    pub bundles: usize,
     /// A bundle as fetched, in bytes.
     pub bundle_bytes: usize,
     /// A bundle unpacked, in bytes.
@@ -92,6 +94,7 @@ impl Default for Limits {
             proofs_per_slot: 128,
             status_list_bytes: 1024 * 1024,
             status_list_unpacked_bytes: 4 * 1024 * 1024,
+            bundles: 16,
             bundle_bytes: 4 * 1024 * 1024,
             bundle_unpacked_bytes: 32 * 1024 * 1024,
             bundle_files: 512,
@@ -153,6 +156,7 @@ impl Limits {
         within("status_list_bytes", self.status_list_bytes, 64, 16 << 20, "64 to 16777216");
         let unpacked = self.status_list_unpacked_bytes;
         within("status_list_unpacked_bytes", unpacked, 1, 64 << 20, "1 to 67108864");
+        within("bundles", self.bundles, 1, 64, "1 to 64");
         within("bundle_bytes", self.bundle_bytes, 256, 64 << 20, "256 to 67108864");
         within("bundle_unpacked_bytes", self.bundle_unpacked_bytes, 1024, 256 << 20, "1024 to 268435456");
         within("bundle_files", self.bundle_files, 1, 65_536, "1 to 65536");

@@ -1,15 +1,19 @@
 //! The one configuration document: parsed strictly, checked once, never read again on the request path.
 
 mod bound;
+mod bundles;
 mod failures;
 mod issuer;
 mod keys;
 mod limits;
 mod signing;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 pub use bound::{Dpop, StatusListSource};
+pub use bundles::{BundleEntry, BundleFetch, BundleSource, SOLE_BUNDLE};
 pub use failures::{BodyTooLarge, Denials, FailureMode, Failures, Signatures, TokenMissing};
 pub use keys::{KeyFetch, KeySource};
 pub use limits::Limits;
@@ -96,8 +100,12 @@ pub struct Config {
     /// How approvals by humans are asked for and verified. Absent: nothing can be approved.
     #[serde(default)]
     pub approvals: Option<Approvals>,
-    /// Where the policy comes from.
-    pub bundle: BundleSource,
+    /// Where the policy comes from, if it is one bundle. Exactly one of `bundle` and `bundles`.
+    #[serde(default)]
+    pub bundle: Option<BundleSource>,
+    /// Where the policy comes from, if it is several bundles, by name. Their roots must be disjoint.
+    #[serde(default)]
+    pub bundles: BTreeMap<String, BundleEntry>,
     /// Keys that bundles may be signed with, by id, as in OPA's configuration.
     #[serde(default)]
     pub keys: BundleKeys,
@@ -244,17 +252,6 @@ impl HttpSource {
     }
 }
 
-/// Where the policy bundle comes from.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum BundleSource {
-    /// A `.tar.gz` in base64 (RFC 4648 section 4).
-    Inline(String),
-    /// A `.tar.gz` fetched through a cluster of the proxy.
-    Http(HttpSource),
-}
-
 /// How approvals are asked for and verified.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -389,10 +386,7 @@ impl Config {
                 checks.that(!symmetric, &at, "approvals are signed with a private key: no secret, no HS256");
             }
         }
-        if let BundleSource::Http(http) = &self.bundle {
-            let (timeout, refresh, age) = (http.timeout_ms, http.refresh_seconds, http.max_age_seconds);
-            checks.fetch("/bundle/http", &http.cluster, &http.path, timeout, refresh, age);
-        }
+        bundles::check(self, &mut checks);
         self.limits.check(&mut checks);
         checks.failed.map_or(Ok(()), Err)
     }

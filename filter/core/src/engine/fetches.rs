@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::issuer::key_limits;
-use super::{ActiveBundle, Engine, LoadError, load};
+use super::{ActiveBundle, Engine, LoadError};
 use crate::ids::UnixSeconds;
 use crate::keys::KeySetError;
 use crate::source::{Answer, Discovery, DiscoveryError, Fetch, Missing, NoWait, Place, Source, Ticket};
@@ -13,8 +13,8 @@ use crate::token::Carrier;
 /// Something that is fetched.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SourceId {
-    /// The bundle.
-    Bundle,
+    /// The bundle of this name; [`crate::config::SOLE_BUNDLE`] where there is one.
+    Bundle(String),
     /// The key set of an issuer of tokens, see [`SourceId::keys`].
     Keys(String),
     /// The key set of an issuer of approvals.
@@ -48,6 +48,8 @@ pub(super) fn source_name(iss: &str, carrier: Carrier) -> String {
 pub enum Installed {
     /// A new bundle is in force.
     Bundle(Rc<ActiveBundle>),
+    /// A good bundle is here. It comes into force with the others, not all of which are here yet.
+    Incomplete,
     /// A new key set is in force.
     Keys,
     /// A new status list is in force.
@@ -104,9 +106,8 @@ impl Engine {
     /// The fetches that are due. Each has to be answered with [`Engine::answered`].
     pub fn due(&mut self, now: UnixSeconds) -> Vec<(SourceId, Fetch)> {
         let mut due = Vec::new();
-        if let Some(fetch) = self.bundle_source.as_mut().and_then(|source| source.due(now)) {
-            due.push((SourceId::Bundle, fetch));
-        }
+        let bundles = self.bundles.due(now);
+        due.extend(bundles.map(|(name, fetch)| (SourceId::Bundle(name), fetch)));
         for (iss, issuer) in &mut self.issuers {
             if let Some(fetch) = issuer.source.as_mut().and_then(|source| source.due(now)) {
                 due.push((SourceId::Keys(iss.clone()), fetch));
@@ -143,6 +144,9 @@ impl Engine {
             Some(discovery) => locate(discovery, &answer, self.config.limits.key_set_bytes),
             None => self.install(id, answer, now),
         };
+        if let SourceId::Bundle(name) = id {
+            self.bundles.note(name, installed.as_ref().err(), now);
+        }
         let Some(source) = self.source_mut(id) else { return Err(FetchError::Unknown) };
         match installed {
             Ok(Good::Place(place)) => {
@@ -180,10 +184,7 @@ impl Engine {
         };
         let limits = key_limits(&self.config.limits);
         let installed = match id {
-            SourceId::Bundle => {
-                let active = load(&body, &self.config, &self.verification)?;
-                Installed::Bundle(Rc::clone(self.activate(active)))
-            }
+            SourceId::Bundle(name) => self.bundles.install(name, &body, &self.config, now)?,
             SourceId::Keys(iss) => {
                 let issuer = self.issuers.get_mut(iss).ok_or(FetchError::Unknown)?;
                 issuer.install(&body, &limits)?
@@ -202,7 +203,7 @@ impl Engine {
 
     fn holds(&self, id: &SourceId) -> bool {
         match id {
-            SourceId::Bundle => self.bundle.is_some(),
+            SourceId::Bundle(name) => self.bundles.holds(name),
             SourceId::Keys(iss) => self.issuers.get(iss).is_some_and(|issuer| issuer.keys.is_some()),
             SourceId::ApprovalKeys(iss) => {
                 self.approvers.get(iss).is_some_and(|issuer| issuer.keys.is_some())
@@ -215,7 +216,7 @@ impl Engine {
 
     fn source(&self, id: &SourceId) -> Option<&Source> {
         match id {
-            SourceId::Bundle => self.bundle_source.as_ref(),
+            SourceId::Bundle(name) => self.bundles.source(name),
             SourceId::Keys(iss) => self.issuers.get(iss)?.source.as_ref(),
             SourceId::ApprovalKeys(iss) => self.approvers.get(iss)?.source.as_ref(),
             // Where a list is fetched is configured, so nobody asks what is being discovered.
@@ -225,7 +226,7 @@ impl Engine {
 
     pub(super) fn source_mut(&mut self, id: &SourceId) -> Option<&mut Source> {
         match id {
-            SourceId::Bundle => self.bundle_source.as_mut(),
+            SourceId::Bundle(name) => self.bundles.source_mut(name),
             SourceId::Keys(iss) => self.issuers.get_mut(iss)?.source.as_mut(),
             SourceId::ApprovalKeys(iss) => self.approvers.get_mut(iss)?.source.as_mut(),
             SourceId::StatusList { iss, uri } => self.issuers.get_mut(iss)?.status_lists.source_mut(uri),

@@ -161,7 +161,7 @@ impl Exchange {
         decision: Decision,
         now: Now,
     ) -> Result<Step, Refusal> {
-        if engine.config.mode == Mode::Observe {
+        if self.mode(engine) == Mode::Observe {
             return Ok(self.conclude(engine, decision, None, now));
         }
         if engine.config.approvals.is_none() {

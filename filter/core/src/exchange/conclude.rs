@@ -6,6 +6,7 @@ use super::{Exchange, KeyWait, Step};
 use crate::action::ActionError;
 use crate::approval::ApprovalError;
 use crate::audit::AuditRecord;
+use crate::config::Mode;
 use crate::decision::{Challenge, Decision, Outcome};
 use crate::delegation::DelegationError;
 use crate::effect::{self, Credential, Effect, Telling};
@@ -148,7 +149,7 @@ impl Exchange {
         self.counted.detail = refusal.detail;
         let mut decision = Decision::deny(refusal.reason, refusal.status);
         decision.challenge = refusal.challenge;
-        self.end(engine, decision, None, refusal.credential, now)
+        self.end(engine, decision, (None, refusal.credential), engine.config.mode, now)
     }
 
     /// `Decision` → `Effect` → `AuditRecord`
@@ -160,18 +161,24 @@ impl Exchange {
         now: Now,
     ) -> Step {
         self.counted.failed = decision.is_failure();
-        self.end(engine, decision, challenge, None, now)
+        let mode = self.mode(engine);
+        self.end(engine, decision, (challenge, None), mode, now)
+    }
+
+    /// Whether what the policy decides is enforced. What is refused before it is asked goes by the configuration alone.
+    pub(super) fn mode(&self, engine: &Engine) -> Mode {
+        let observes = self.bundle.as_ref().is_some_and(|bundle| bundle.observes);
+        if observes { Mode::Observe } else { engine.config.mode }
     }
 
     fn end(
         &mut self,
         engine: &Engine,
         mut decision: Decision,
-        challenge: Option<Value>,
-        credential: Option<Credential>,
+        (challenge, credential): (Option<Value>, Option<Credential>),
+        mode: Mode,
         now: Now,
     ) -> Step {
-        let mode = engine.config.mode;
         let request = self.request.as_ref();
         let delegation = self.identity.as_ref().map(|identity| &identity.derived.delegation);
         let mut record = AuditRecord::of(&decision, self.nonce.decision_id(), mode, now);
@@ -201,7 +208,7 @@ impl Exchange {
             record.approved(approval.audited());
         }
         if let Some(bundle) = &self.bundle {
-            record.decided_by(&bundle.revision);
+            record.decided_by(&bundle.revision, &bundle.revisions);
         }
         if let Some(detail) = self.counted.detail.take() {
             record.failed(&detail);

@@ -35,7 +35,7 @@ impl Exchange {
             registration: self.registration,
             action,
             approval: self.approval.as_ref(),
-            mode: engine.config.mode,
+            mode: self.mode(engine),
             id: self.nonce.decision_id(),
             now,
         };

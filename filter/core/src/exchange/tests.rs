@@ -2,6 +2,7 @@
 #![expect(clippy::arithmetic_side_effects, reason = "counters of a test")]
 
 mod approvals;
+mod bundles;
 mod facts;
 mod keys;
 mod late;
@@ -11,13 +12,13 @@ mod reloads;
 mod remembered;
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 
 use base64::Engine as _;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::action::tests::effects;
+use crate::bundle::testing::packed;
 use crate::effect::{Effect, Reply};
 use crate::engine::SourceId;
 use crate::keys::Algorithm;
@@ -68,22 +69,8 @@ fn targz_with(policy: &str, facts: &Value) -> Vec<u8> {
     for (name, value) in facts.as_object().unwrap() {
         data["remit"][name] = value.clone();
     }
-    let mut archive = tar::Builder::new(Vec::new());
-    for (path, text) in [
-        ("/.manifest", json!({"revision": "r1", "roots": ["remit"]}).to_string()),
-        ("/data.json", data.to_string()),
-        ("/authz.rego", policy.to_owned()),
-    ] {
-        let mut header = tar::Header::new_ustar();
-        header.set_size(text.len() as u64);
-        header.as_ustar_mut().unwrap().name[..path.len()].copy_from_slice(path.as_bytes());
-        header.set_mode(0o644);
-        header.set_cksum();
-        archive.append(&header, text.as_bytes()).unwrap();
-    }
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(&archive.into_inner().unwrap()).unwrap();
-    gzip.finish().unwrap()
+    let (manifest, data) = (json!({"revision": "r1", "roots": ["remit"]}).to_string(), data.to_string());
+    packed(&[("/.manifest", manifest.as_str()), ("/data.json", data.as_str()), ("/authz.rego", policy)])
 }
 
 /// An engine, two signers and the proxy's shared data.

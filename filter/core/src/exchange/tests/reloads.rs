@@ -107,7 +107,7 @@ fn a_reload_does_not_change_the_rules_under_a_request() {
         POLICY,
         &json!({"bundle": {"http": {"cluster": "b", "authority": "b.example", "path": "/"}}}),
     );
-    let source = crate::engine::SourceId::Bundle;
+    let source = crate::engine::SourceId::Bundle(crate::config::SOLE_BUNDLE.into());
     let answer = |policy: &str| crate::source::Answer::Response {
         status: 200,
         etag: None,
