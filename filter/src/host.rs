@@ -148,17 +148,20 @@ pub(crate) fn dispatch(fetch: &Fetch) -> Option<u32> {
         (":path", fetch.place.path.as_str()),
         (
             "accept",
-            "application/json, application/gzip, application/octet-stream, application/statuslist+jwt",
+            "application/json, application/gzip, application/octet-stream, application/statuslist+jwt, application/vnd.openpolicyagent.bundles",
         ),
     ];
     if let Some(etag) = &fetch.etag {
         headers.push(("if-none-match", etag));
     }
+    if let Some(prefer) = &fetch.prefer {
+        headers.push(("prefer", prefer));
+    }
     let timeout = Duration::from_millis(fetch.timeout_ms);
     hostcalls::dispatch_http_call(&fetch.place.cluster, headers, None, Vec::new(), timeout).ok()
 }
 
-/// The answer to a fetch, with at most `limit` and one bytes of its body.
+/// The answer to a fetch. A body over the limit is not copied out of the host.
 pub(crate) fn answer(num_headers: usize, body_size: usize, limit: usize) -> Answer {
     if num_headers == 0 {
         return Answer::Nothing;
@@ -171,11 +174,13 @@ pub(crate) fn answer(num_headers: usize, body_size: usize, limit: usize) -> Answ
     if matches!(status, 503 | 504) && value("date").is_none() && value("server").is_none() {
         return Answer::Nothing;
     }
-    let size = body_size.min(limit.saturating_add(1));
-    let body =
-        hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size).ok().flatten().unwrap_or_default();
+    if body_size > limit {
+        return Answer::TooLarge { bytes: body_size, limit };
+    }
+    let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, body_size);
+    let body = body.ok().flatten().unwrap_or_default();
     let fresh_seconds = freshness(value("cache-control").as_deref(), value("age").as_deref());
-    Answer::Response { status, etag: value("etag"), fresh_seconds, body }
+    Answer::Response { status, etag: value("etag"), fresh_seconds, content_type: value("content-type"), body }
 }
 
 /// Makes the stream with this id the one that the next calls are about.

@@ -228,7 +228,10 @@ impl Context for Root {
 impl RootContext for Root {
     fn on_configure(&mut self, _plugin_configuration_size: usize) -> bool {
         match Engine::configure(&host::plugin_configuration()) {
-            Ok(engine) => {
+            Ok(mut engine) => {
+                if let Some([first, ..]) = host::random().as_ref().map(|random| random.as_chunks::<8>().0) {
+                    engine.spread(*first);
+                }
                 if let Some(active) = engine.bundle(host::now().seconds()) {
                     announce(active);
                 }

@@ -67,7 +67,7 @@ fn a_bad_bundle_never_replaces_a_good_one() {
     bundles.serve(shipped_bundle().unwrap());
     answers(&proxy, &token, "200 allow within_remit");
     // The main thread's instance, which shows the same gauge, must have it too.
-    fetched(&proxy, "bundle", "ok");
+    fetched(&proxy, "bundle", "unchanged");
     for (bad, result, logged) in [
         (b"<html>not a bundle</html>".to_vec(), "bundle_refused", "bundle"),
         (bundle("b1", "package remit.authz\ndecision := {\n").unwrap(), "bundle_refused", "policy.rego"),

@@ -18,6 +18,9 @@ const LOST_SECONDS: u64 = 5;
 /// The longest that an answer may be good for where `max_age_seconds` sets no limit, in seconds.
 const LONGEST_REFRESH_SECONDS: u64 = 86_400;
 
+/// The media type by which a server says that it holds fetches back (OPA's bundle API).
+const BUNDLES_MEDIA_TYPE: &str = "application/vnd.openpolicyagent.bundles";
+
 /// Where something is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
@@ -36,6 +39,8 @@ pub struct Fetch {
     pub place: Place,
     /// `if-none-match`.
     pub etag: Option<String>,
+    /// `prefer` (RFC 7240), where the server speaks OPA's bundle protocol.
+    pub prefer: Option<String>,
     /// How long it may take.
     pub timeout_ms: u64,
 }
@@ -45,6 +50,13 @@ pub struct Fetch {
 pub enum Answer {
     /// Nothing: the cluster is unknown, the connection failed, or time ran out.
     Nothing,
+    /// A response whose body is over the limit. Nobody looked into it.
+    TooLarge {
+        /// Size of the body, in bytes.
+        bytes: usize,
+        /// The limit, in bytes.
+        limit: usize,
+    },
     /// A response.
     Response {
         /// HTTP status.
@@ -53,6 +65,8 @@ pub enum Answer {
         etag: Option<String>,
         /// How long it is good for, in seconds, if it says so: see [`freshness`].
         fresh_seconds: Option<u64>,
+        /// `content-type`.
+        content_type: Option<String>,
         /// The body.
         body: Vec<u8>,
     },
@@ -71,6 +85,17 @@ pub struct Plan {
     pub max_age_seconds: u64,
     /// How often requests may ask for a fetch out of turn: once in this many seconds.
     pub refetch_seconds: u64,
+    /// Whether, and how, the server is asked as OPA asks for bundles.
+    pub polling: Option<Polling>,
+}
+
+/// How OPA polls a server of bundles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Polling {
+    /// The next fetch comes after a random time between this and `refresh_seconds`, in seconds.
+    pub min_refresh_seconds: u64,
+    /// How long the server may hold a fetch back until there is something new, in seconds.
+    pub long_poll_seconds: Option<u64>,
 }
 
 /// What is to be fetched.
@@ -117,6 +142,22 @@ pub struct Ticket {
     pub timeout_ms: u64,
 }
 
+/// Numbers that differ from worker to worker; nothing depends on nobody guessing them.
+#[derive(Debug, Default)]
+struct Spread(u64);
+
+impl Spread {
+    /// One of the numbers from `low` to `high`; `high` without a seed.
+    fn within(&mut self, low: u64, high: u64) -> u64 {
+        // Xorshift (Marsaglia 2003), which stays 0 where it begins so.
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        let span = high.saturating_sub(low).saturating_add(1);
+        if self.0 == 0 { high } else { low.saturating_add(self.0.checked_rem(span).unwrap_or(0)) }
+    }
+}
+
 /// The schedule of one source.
 #[derive(Debug)]
 pub struct Source {
@@ -128,7 +169,11 @@ pub struct Source {
     last_good: Option<UnixSeconds>,
     next: UnixSeconds,
     failures: u32,
-    in_flight: Option<(Leg, UnixSeconds)>,
+    /// What is under way, since when, and how many milliseconds it may take.
+    in_flight: Option<(Leg, UnixSeconds, u64)>,
+    /// The last answer was of a server that holds fetches back.
+    long_polls: bool,
+    spread: Spread,
     /// A fetch out of turn is asked for.
     wanted: bool,
     last_wanted: Option<UnixSeconds>,
@@ -139,9 +184,12 @@ impl Source {
     /// A source that was never fetched: due at once.
     #[must_use]
     pub fn new(target: Target, plan: Plan) -> Self {
+        let long_polls = plan.polling.is_some_and(|polling| polling.long_poll_seconds.is_some());
         Self {
             plan,
             target,
+            long_polls,
+            spread: Spread::default(),
             found: None,
             etag: None,
             last_good: None,
@@ -169,14 +217,37 @@ impl Source {
             (Target::Discovered(discovery), _) => (Leg::Metadata, &discovery.metadata),
         };
         let etag = self.etag.clone().filter(|_| leg == Leg::Content);
-        let fetch = Fetch { place: place.clone(), etag, timeout_ms: self.plan.timeout_ms };
-        self.in_flight = Some((leg, now));
+        let wait =
+            self.plan.polling.and_then(|polling| polling.long_poll_seconds).filter(|_| self.long_polls);
+        let timeout_ms = self.plan.timeout_ms.saturating_add(wait.unwrap_or(0).saturating_mul(1000));
+        // A delta changes what is here, so it is no use where nothing is.
+        let modes = if etag.is_some() { "modes=snapshot,delta" } else { "modes=snapshot" };
+        let prefer = self.plan.polling.map(|_| match wait {
+            Some(wait) => format!("{modes};wait={wait}"),
+            None => modes.to_owned(),
+        });
+        let fetch = Fetch { place: place.clone(), etag, prefer, timeout_ms };
+        self.in_flight = Some((leg, now, timeout_ms));
         Some(fetch)
     }
 
+    /// Spreads the fetches of this source over the time that the plan leaves: others have another seed. Without one each
+    /// comes as late as it may.
+    pub fn spread(&mut self, seed: u64) {
+        self.spread = Spread(seed);
+    }
+
+    /// The last answer came from a server that holds fetches back, or from one that does not.
+    pub fn answered_by(&mut self, content_type: Option<&str>) {
+        let asked = self.plan.polling.is_some_and(|polling| polling.long_poll_seconds.is_some());
+        let media_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+        self.long_polls = asked && media_type.trim().eq_ignore_ascii_case(BUNDLES_MEDIA_TYPE);
+    }
+
     fn is_under_way(&self, now: UnixSeconds) -> bool {
-        let patience = (self.plan.timeout_ms / 1000).saturating_add(LOST_SECONDS);
-        self.in_flight.is_some_and(|(_, since)| now.since(since) <= patience)
+        self.in_flight.is_some_and(|(_, since, timeout_ms)| {
+            now.since(since) <= (timeout_ms / 1000).saturating_add(LOST_SECONDS)
+        })
     }
 
     /// A place among those who wait for the next answer. A fetch is asked for if none is due anyway: once in
@@ -206,7 +277,7 @@ impl Source {
     #[must_use]
     pub fn discovering(&self) -> Option<&Discovery> {
         match (&self.target, self.in_flight) {
-            (Target::Discovered(discovery), Some((Leg::Metadata, _))) => Some(discovery),
+            (Target::Discovered(discovery), Some((Leg::Metadata, ..))) => Some(discovery),
             _ => None,
         }
     }
@@ -232,12 +303,19 @@ impl Source {
         self.in_flight = None;
         self.failures = 0;
         self.last_good = Some(now);
-        self.next = now.plus(self.refresh_after(fresh_seconds));
+        let wait = self.refresh_after(fresh_seconds);
+        self.next = now.plus(wait);
     }
 
     /// What the answer asks for, within what the configuration allows.
-    fn refresh_after(&self, fresh_seconds: Option<u64>) -> u64 {
+    fn refresh_after(&mut self, fresh_seconds: Option<u64>) -> u64 {
         let Plan { refresh_seconds, max_age_seconds, .. } = self.plan;
+        match self.plan.polling {
+            // The server itself says when there is something new, by answering.
+            Some(_) if self.long_polls => return 0,
+            Some(polling) => return self.spread.within(polling.min_refresh_seconds, refresh_seconds),
+            None => {}
+        }
         let (Some(least), Some(asked)) = (self.plan.min_refresh_seconds, fresh_seconds) else {
             return refresh_seconds;
         };
@@ -246,11 +324,14 @@ impl Source {
         asked.min(most.max(refresh_seconds)).max(least.min(refresh_seconds))
     }
 
-    /// No answer, or one that could not be used. The next try comes after 1, 2, 4 … seconds, at most the refresh time,
-    /// and asks again where the content is.
+    /// No answer, or one that could not be used. The next try comes after 1, 2, 4 … seconds, at most the refresh time
+    /// (where fetches are spread, between half of that and that), and asks again where the content is.
     pub fn failed(&mut self, now: UnixSeconds) {
         self.in_flight = None;
-        let wait = 1_u64.checked_shl(self.failures).unwrap_or(u64::MAX).min(self.plan.refresh_seconds);
+        let mut wait = 1_u64.checked_shl(self.failures).unwrap_or(u64::MAX).min(self.plan.refresh_seconds);
+        if self.plan.polling.is_some() {
+            wait = self.spread.within(wait.div_ceil(2), wait);
+        }
         self.failures = self.failures.saturating_add(1).min(32);
         self.next = now.plus(wait);
         // What could not be used must be sent again in full.

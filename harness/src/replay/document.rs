@@ -34,6 +34,7 @@ impl Document {
             status: document.status,
             etag: header("etag").map(str::to_owned),
             fresh_seconds: freshness(header("cache-control"), header("age")),
+            content_type: header("content-type").map(str::to_owned),
             body: document.body.clone(),
         }
     }

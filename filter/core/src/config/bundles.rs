@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Checks, Config, Mode, Signing, default_max_age, default_refresh, default_timeout};
-use crate::source::{Place, Plan, Target};
+use crate::source::{Place, Plan, Polling, Target};
 
 /// The name of the bundle that `bundle` configures.
 pub const SOLE_BUNDLE: &str = "bundle";
@@ -74,6 +74,12 @@ impl BundleFetch {
             min_refresh_seconds: None,
             max_age_seconds: self.max_age_seconds,
             refetch_seconds: u64::MAX,
+            polling: Some(Polling {
+                min_refresh_seconds: self
+                    .min_refresh_seconds
+                    .unwrap_or_else(|| self.refresh_seconds.div_ceil(2)),
+                long_poll_seconds: self.long_polling_timeout_seconds,
+            }),
         }
     }
 

@@ -84,6 +84,7 @@ impl KeyFetch {
             min_refresh_seconds: Some(self.min_refresh_seconds),
             max_age_seconds: self.max_age_seconds,
             refetch_seconds: self.refetch_seconds,
+            polling: None,
         }
     }
 

@@ -241,6 +241,7 @@ impl HttpSource {
             min_refresh_seconds: None,
             max_age_seconds: self.max_age_seconds,
             refetch_seconds: u64::MAX,
+            polling: None,
         }
     }
 

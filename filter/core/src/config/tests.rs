@@ -43,6 +43,7 @@ fn keys_are_fetched_by_defaults_that_can_be_changed() {
         min_refresh_seconds: Some(30),
         max_age_seconds: 3600,
         refetch_seconds: 30,
+        polling: None,
     };
     assert_eq!((fetch.plan(), config.limits.key_waits), (expected, 64));
 }

@@ -161,6 +161,12 @@ impl Bundles {
         self.parts.get_mut(name)?.source.as_mut()
     }
 
+    pub(super) fn spread(&mut self, seed: u64) {
+        for (number, source) in (1..).zip(self.parts.values_mut().filter_map(|part| part.source.as_mut())) {
+            source.spread(seed.rotate_left(number));
+        }
+    }
+
     pub(super) fn due(&mut self, now: UnixSeconds) -> impl Iterator<Item = (String, Fetch)> {
         self.parts.iter_mut().filter_map(move |(name, part)| {
             let fetch = part.source.as_mut()?.due(now)?;

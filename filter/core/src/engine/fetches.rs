@@ -66,6 +66,14 @@ pub enum FetchError {
     /// Nothing came back.
     #[error("no answer")]
     Nothing,
+    /// A body over the limit; it was not read.
+    #[error("{bytes} bytes, more than the limit of {limit}")]
+    TooLarge {
+        /// Its size in bytes.
+        bytes: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
     /// Another status than 200 or 304.
     #[error("status {0}")]
     Status(u16),
@@ -92,6 +100,7 @@ impl FetchError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Nothing => "no_answer",
+            Self::TooLarge { .. } => "too_large",
             Self::Status(_) => "status",
             Self::Bundle(_) => "bundle_refused",
             Self::Keys(_) => "key_set_refused",
@@ -103,6 +112,12 @@ impl FetchError {
 }
 
 impl Engine {
+    /// Spreads fetches of bundles over the time that they may take, by 8 random bytes of the shell's: workers and proxies
+    /// that began together do not come together.
+    pub fn spread(&mut self, seed: [u8; 8]) {
+        self.bundles.spread(u64::from_le_bytes(seed));
+    }
+
     /// The fetches that are due. Each has to be answered with [`Engine::answered`].
     pub fn due(&mut self, now: UnixSeconds) -> Vec<(SourceId, Fetch)> {
         let mut due = Vec::new();
@@ -136,10 +151,13 @@ impl Engine {
         answer: Answer,
         now: UnixSeconds,
     ) -> Result<Installed, FetchError> {
-        let fresh = match &answer {
-            Answer::Response { fresh_seconds, .. } => *fresh_seconds,
-            Answer::Nothing => None,
-        };
+        let mut fresh = None;
+        if let Answer::Response { fresh_seconds, content_type, .. } = &answer {
+            fresh = *fresh_seconds;
+            if let Some(source) = self.source_mut(id) {
+                source.answered_by(content_type.as_deref());
+            }
+        }
         let installed = match self.source(id).and_then(Source::discovering) {
             Some(discovery) => locate(discovery, &answer, self.config.limits.key_set_bytes),
             None => self.install(id, answer, now),
@@ -178,6 +196,7 @@ impl Engine {
     fn install(&mut self, id: &SourceId, answer: Answer, now: UnixSeconds) -> Result<Good, FetchError> {
         let (etag, body) = match answer {
             Answer::Nothing => return Err(FetchError::Nothing),
+            Answer::TooLarge { bytes, limit } => return Err(FetchError::TooLarge { bytes, limit }),
             Answer::Response { status: 304, .. } if self.holds(id) => return Ok(Good::Confirmed),
             Answer::Response { status: 200, etag, body, .. } => (etag, body),
             Answer::Response { status, .. } => return Err(FetchError::Status(status)),
@@ -257,6 +276,7 @@ enum Good {
 fn locate(discovery: &Discovery, answer: &Answer, limit: usize) -> Result<Good, FetchError> {
     match answer {
         Answer::Nothing => Err(FetchError::Nothing),
+        Answer::TooLarge { bytes, limit } => Err(FetchError::TooLarge { bytes: *bytes, limit: *limit }),
         Answer::Response { status: 200, body, .. } if body.len() > limit => {
             Err(KeySetError::TooLarge { limit }.into())
         }

@@ -9,6 +9,7 @@ fn plan() -> Plan {
         min_refresh_seconds: Some(30),
         max_age_seconds: 1000,
         refetch_seconds: 30,
+        polling: None,
     }
 }
 
@@ -160,4 +161,65 @@ fn a_discovered_place_is_looked_up_first_and_again_after_a_failure() {
     assert_eq!(path(&mut source, 1063).as_deref(), Some("/keys"));
     source.confirmed(t(1063), None);
     assert_eq!(path(&mut source, 2064).as_deref(), Some("/metadata"), "older than max_age_seconds");
+}
+
+fn polling(long_poll_seconds: Option<u64>) -> Source {
+    let polling = Polling { min_refresh_seconds: 30, long_poll_seconds };
+    Source::new(Target::Fixed(place("/b")), Plan { polling: Some(polling), ..plan() })
+}
+
+#[test]
+fn bundles_are_asked_for_as_opa_asks() {
+    const BUNDLES: Option<&str> = Some("application/vnd.openpolicyagent.bundles");
+    let mut source = polling(Some(20));
+    let first = source.due(t(1000)).unwrap();
+    assert_eq!((first.prefer.as_deref(), first.timeout_ms), (Some("modes=snapshot;wait=20"), 21_000));
+    source.answered_by(BUNDLES);
+    source.succeeded(t(1000), Some("\"1\"".into()), None);
+    let held = source.due(t(1000)).unwrap();
+    assert_eq!(held.prefer.as_deref(), Some("modes=snapshot,delta;wait=20"));
+    assert!(source.due(t(1025)).is_none(), "it is held back");
+    assert!(source.due(t(1027)).is_some(), "it is lost");
+    source.answered_by(Some("Application/vnd.openpolicyagent.bundles; charset=utf-8"));
+    source.confirmed(t(1027), None);
+    assert!(source.due(t(1027)).is_some());
+    // A server that does not hold back is polled as any other, and asked in the way that it knows.
+    source.answered_by(Some("application/gzip"));
+    source.confirmed(t(1027), None);
+    assert!(source.due(t(1086)).is_none());
+    let plain = source.due(t(1087)).unwrap();
+    assert_eq!((plain.prefer.as_deref(), plain.timeout_ms), (Some("modes=snapshot,delta"), 1000));
+    source.failed(t(1087));
+    assert_eq!(source.due(t(1088)).unwrap().prefer.as_deref(), Some("modes=snapshot"), "no version is named");
+    let mut source = polling(None);
+    assert_eq!(source.due(t(1000)).unwrap().prefer.as_deref(), Some("modes=snapshot"));
+    source.answered_by(BUNDLES);
+    source.confirmed(t(1000), None);
+    assert!(source.due(t(1059)).is_none(), "long polling is not configured");
+}
+
+#[test]
+fn fetches_of_bundles_are_spread() {
+    let next =
+        |source: &mut Source, from: u64| (0..).find(|wait| source.due(t(from + wait)).is_some()).unwrap();
+    let mut regular = std::collections::BTreeSet::new();
+    let mut third = std::collections::BTreeSet::new();
+    for seed in 1..200 {
+        let mut source = polling(None);
+        source.spread(seed);
+        source.confirmed(t(1000), None);
+        regular.insert(next(&mut source, 1000));
+        let mut now = 2000;
+        for (failure, most) in [1_u64, 2, 4, 8, 16, 32, 60, 60].into_iter().enumerate() {
+            source.failed(t(now));
+            let wait = next(&mut source, now);
+            assert!((most.div_ceil(2)..=most).contains(&wait), "{failure}: {wait}");
+            if most == 32 {
+                third.insert(wait);
+            }
+            now += wait;
+        }
+    }
+    assert!(regular.iter().all(|wait| (30..=60).contains(wait)), "{regular:?}");
+    assert!(regular.len() > 20 && third.len() > 10, "{regular:?} {third:?}");
 }

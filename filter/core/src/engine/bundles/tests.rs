@@ -53,7 +53,13 @@ impl World {
     }
 
     fn answer(&mut self, name: &str, status: u16, body: Vec<u8>, now: u64) -> String {
-        let answer = Answer::Response { status, etag: Some(format!("\"{now}\"")), fresh_seconds: None, body };
+        let answer = Answer::Response {
+            status,
+            etag: Some(format!("\"{now}\"")),
+            fresh_seconds: None,
+            content_type: None,
+            body,
+        };
         let _ = self.0.due(t(now));
         match self.0.answered(&SourceId::Bundle(name.to_owned()), answer, t(now)) {
             Ok(Installed::Bundle(active)) => {
@@ -196,6 +202,21 @@ fn a_bundle_that_has_to_be_signed_is_refused_unsigned() {
     let said = world.answer("policy", 200, policy("p1"), 1000);
     assert!(said.contains("signature"), "{said}");
     assert_eq!(world.in_force(1000), None);
+}
+
+#[test]
+fn an_answer_over_the_limit_is_refused_unread() {
+    let mut world = World::new();
+    world.answer("policy", 200, policy("p1"), 1000);
+    world.answer("facts", 200, facts("f1"), 1000);
+    let _ = world.0.due(t(1060));
+    let answer = Answer::TooLarge { bytes: 5_000_000, limit: 4_194_304 };
+    let error = world.0.answered(&SourceId::Bundle("facts".into()), answer, t(1060)).unwrap_err();
+    assert_eq!(
+        (error.kind(), error.to_string().as_str()),
+        ("too_large", "5000000 bytes, more than the limit of 4194304")
+    );
+    assert_eq!(world.in_force(1060).as_deref(), Some("f1 p1"));
 }
 
 #[test]

@@ -22,7 +22,13 @@ fn world(keys: Value, limits: Value) -> World {
 }
 
 fn answer(body: &Value) -> Answer {
-    Answer::Response { status: 200, etag: None, fresh_seconds: None, body: body.to_string().into_bytes() }
+    Answer::Response {
+        status: 200,
+        etag: None,
+        fresh_seconds: None,
+        content_type: None,
+        body: body.to_string().into_bytes(),
+    }
 }
 
 impl World {
@@ -80,7 +86,13 @@ fn a_fetch_that_fails_leaves_the_old_keys() {
         Answer::Nothing,
         answer(&json!("<html>")),
         answer(&json!({"keys": []})),
-        Answer::Response { status: 302, etag: None, fresh_seconds: None, body: Vec::new() },
+        Answer::Response {
+            status: 302,
+            etag: None,
+            fresh_seconds: None,
+            content_type: None,
+            body: Vec::new(),
+        },
     ]
     .into_iter()
     .enumerate()
@@ -214,7 +226,13 @@ fn keys_are_found_by_the_issuers_metadata() {
         metadata("https://idp.example", "http://idp.example/jwks"),
         metadata("https://idp.example", "https://evil.example/jwks"),
         answer(&json!("x".repeat(70_000))),
-        Answer::Response { status: 404, etag: None, fresh_seconds: None, body: Vec::new() },
+        Answer::Response {
+            status: 404,
+            etag: None,
+            fresh_seconds: None,
+            content_type: None,
+            body: Vec::new(),
+        },
         Answer::Nothing,
     ]
     .into_iter()

@@ -313,6 +313,7 @@ fn a_status_is_looked_up_whenever_a_token_is_used() {
             status: 200,
             etag: None,
             fresh_seconds: None,
+            content_type: None,
             body: text.into(),
         };
         world.engine.answered(id, answer, now).map_err(|error| error.kind())
@@ -362,8 +363,13 @@ fn a_list_that_is_still_the_right_one_keeps_its_pace() {
         }
         let due = world.engine.due(now);
         let [(id, _)] = due.as_slice() else { panic!("nothing is due at {seconds}") };
-        let answer =
-            crate::source::Answer::Response { status, etag: None, fresh_seconds: None, body: body.into() };
+        let answer = crate::source::Answer::Response {
+            status,
+            etag: None,
+            fresh_seconds: None,
+            content_type: None,
+            body: body.into(),
+        };
         world.engine.answered(id, answer, now).unwrap();
     }
 }

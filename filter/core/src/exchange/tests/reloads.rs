@@ -13,6 +13,7 @@ fn without_bundle_or_keys_nothing_passes() {
         status,
         etag: None,
         fresh_seconds: None,
+        content_type: None,
         body: body.to_vec(),
     };
     for bad in [
@@ -90,6 +91,7 @@ fn a_new_key_set_forgets_the_tokens_of_the_old_one() {
         status: 200,
         etag: None,
         fresh_seconds: None,
+        content_type: None,
         body: json!({"keys": [signer.jwk()]}).to_string().into_bytes(),
     };
     let answer = keys(&world.idp);
@@ -112,6 +114,7 @@ fn a_reload_does_not_change_the_rules_under_a_request() {
         status: 200,
         etag: None,
         fresh_seconds: None,
+        content_type: None,
         body: targz(policy),
     };
     world.engine.answered(&source, answer(POLICY), at(NOW).seconds()).unwrap();
