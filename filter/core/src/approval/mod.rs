@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 pub use challenges::{Opened, Slot, SlotError, SpendError, slot_of};
+pub(crate) use jcs::ecmascript_double;
 pub use jcs::{InexactNumber, canonical};
 
 use crate::action::Action;

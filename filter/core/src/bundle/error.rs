@@ -2,6 +2,7 @@
 
 use super::delta::DeltaFault;
 use super::signature::SignatureFault;
+use super::yaml::YamlError;
 use crate::json::JsonError;
 
 /// Why a bundle is refused.
@@ -105,7 +106,15 @@ pub enum BundleError {
         /// What is wrong and where.
         source: JsonError,
     },
-    /// A Rego file is not UTF-8.
+    /// A YAML file is not of the YAML that is served.
+    #[error("{path}:{}: {source}", source.line)]
+    Yaml {
+        /// The file.
+        path: String,
+        /// What is wrong and where.
+        source: YamlError,
+    },
+    /// A Rego or a data file is not UTF-8.
     #[error("{path}: not UTF-8: invalid byte at offset {offset}")]
     NotUtf8 {
         /// The file.
@@ -171,9 +180,6 @@ pub enum PathFault {
 /// Parts of OPA's bundle format that Remit does not serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unserved {
-    /// `data.yaml` and `data.yml`.
-    #[error("YAML data is not served yet: convert it to data.json")]
-    YamlData,
     /// `policy.wasm`, and `wasm` in the manifest.
     #[error("compiled policies are not served: build the bundle with Rego (target `rego`)")]
     Wasm,

@@ -14,6 +14,7 @@ mod signature;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod yaml;
 
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ pub use hash::Hash;
 pub use limits::BundleLimits;
 pub use manifest::RegoVersion;
 pub use signature::{SignatureFault, SigningError, Verification, file_digest};
+pub use yaml::{YamlError, YamlFault};
 
 /// A bundle that was read whole and keeps to the format; its Rego is not parsed yet.
 #[derive(Debug, Clone)]
@@ -135,7 +137,7 @@ impl Bundle {
         self.manifest.metadata.as_ref()
     }
 
-    /// All `data.json` files, each mounted at its folder.
+    /// All data files (`data.json`, `data.yaml`, `data.yml`), each mounted at its folder.
     #[must_use]
     pub fn data(&self) -> &Map<String, Value> {
         &self.data

@@ -100,9 +100,14 @@ fn data_is_mounted_at_its_folder_and_merged() {
         file("data.json", r#"{"a":{"x":1}}"#),
         file("a/data.json", r#"{"y":2}"#),
         file("a/b/c/data.json", "[1]"),
+        file("a/b/data.yaml", "d:\n- 1.0\n- yes\n"),
+        file("a/z/data.yml", "{\"n\":1.0}"),
     ])
     .unwrap();
-    assert_eq!(Value::Object(bundle.data().clone()), json!({"a":{"x":1,"y":2,"b":{"c":[1]}}}));
+    assert_eq!(
+        Value::Object(bundle.data().clone()),
+        json!({"a":{"x":1,"y":2,"b":{"c":[1],"d":[1,"yes"]},"z":{"n":1.0}}})
+    );
 }
 
 #[test]
@@ -120,8 +125,9 @@ fn every_refusal_names_the_file() {
         (vec![link(tar::EntryType::Fifo)], "a/link.rego: links"),
         (vec![link(tar::EntryType::GNUSparse)], "bundle is not a tar archive"),
         (vec![file("a.rego", ""), file("/a.rego", "")], "a.rego: the same path twice"),
-        (vec![file("a/data.yaml", "")], "a/data.yaml: YAML data is not served yet"),
-        (vec![file("data.yml", "")], "data.yml: YAML data"),
+        (vec![file("a/data.yaml", "a:\n  b: &x 1\n")], "a/data.yaml:2: anchors and aliases are not served"),
+        (vec![file("data.yml", "")], "data.yml: the data at the top"),
+        (vec![file("data.yml", "a: 1"), file("data.json", r#"{"a":1}"#)], "data.yml: another data file"),
         (vec![file("policy.wasm", "")], "policy.wasm: compiled policies are not served"),
         (vec![file("plan.json", "{}")], "plan.json: plans are not served"),
         (vec![file("patch.json", "{}")], "patch.json: a delta bundle has to follow a snapshot"),
