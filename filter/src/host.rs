@@ -6,7 +6,6 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, Status};
 use remit_core::exchange::{SignatureQuestion, Stored};
 use remit_core::ids::Now;
-use remit_core::request::Peer;
 use remit_core::source::{Answer, Fetch, freshness};
 
 /// The present.
@@ -43,19 +42,14 @@ pub(crate) fn request_body(size: usize) -> Vec<u8> {
     hostcalls::get_buffer(BufferType::HttpRequestBody, 0, size).ok().flatten().unwrap_or_default()
 }
 
-/// The downstream address, as `source.address` gives it: `ip:port`, with brackets around IPv6.
-pub(crate) fn peer() -> Option<Peer> {
-    let bytes = hostcalls::get_property(vec!["source", "address"]).ok().flatten()?;
-    let text = String::from_utf8(bytes).ok()?;
-    let (address, port) = text.rsplit_once(':')?;
-    let address = address.trim_start_matches('[').trim_end_matches(']').to_owned();
-    Some(Peer { address, port: port.parse().ok()? })
+/// An attribute of the proxy, in its own bytes.
+pub(crate) fn attribute(path: &[&'static str]) -> Option<Vec<u8>> {
+    hostcalls::get_property(path.to_vec()).ok().flatten()
 }
 
 /// SHA-256 of the downstream's certificate in hexadecimal digits, as the proxy's own TLS saw it.
 pub(crate) fn certificate() -> Option<String> {
-    let path = vec!["connection", "sha256_peer_certificate_digest"];
-    String::from_utf8(hostcalls::get_property(path).ok().flatten()?).ok()
+    String::from_utf8(attribute(&["connection", "sha256_peer_certificate_digest"])?).ok()
 }
 
 pub(crate) fn remove_request_header(name: &str) {

@@ -12,7 +12,7 @@ use remit_core::effect::{Effect, Forward};
 use remit_core::engine::SourceId;
 use remit_core::exchange::{Body, Conclusion, Event, Exchange, Need, Nonce, Step};
 use remit_core::reason;
-use remit_core::request::Peer;
+use remit_core::request::Circumstances;
 
 use crate::host;
 use crate::root::{Awaited, SOON, Shared, Wait};
@@ -82,7 +82,7 @@ impl Stream {
         if waiting.stage != Stage::Keys {
             return None;
         }
-        waiting.run(shared, Event::Keys { peer: peer(shared) });
+        waiting.run(shared, Event::Keys { circumstances: circumstances(shared) });
         waiting.take_body(shared);
         waiting.let_go();
         waiting.wait(stream)
@@ -241,18 +241,18 @@ fn change_request(forward: &Forward) {
     }
 }
 
-/// The other end of the connection, where the policy in force reads it.
-fn peer(shared: &Shared) -> Option<Peer> {
-    let reads_peer = shared.engine.borrow().as_ref().is_some_and(|engine| engine.reads_peer());
-    if reads_peer { host::peer() } else { None }
+/// What only the proxy knows, as far as the policy in force reads it.
+fn circumstances(shared: &Shared) -> Circumstances {
+    let properties = shared.engine.borrow().as_ref().map(|engine| engine.properties()).unwrap_or_default();
+    Circumstances::ask(properties, host::attribute)
 }
 
 impl Context for Stream {}
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _num_headers: usize, end_of_stream: bool) -> Action {
-        let event =
-            Event::Headers { pairs: host::request_headers(), ends: end_of_stream, peer: peer(&self.shared) };
+        let circumstances = circumstances(&self.shared);
+        let event = Event::Headers { pairs: host::request_headers(), ends: end_of_stream, circumstances };
         let mut waiting = self.waiting.borrow_mut();
         waiting.run(&self.shared, event);
         if matches!(waiting.stage, Stage::Keys | Stage::Body { .. }) {

@@ -195,7 +195,7 @@ fn in_force(active: &ActiveBundle) -> InForce {
         (reads.query, "query"),
         (reads.body, "body"),
         (reads.arguments, "arguments"),
-        (reads.peer, "peer"),
+        (!reads.properties.is_empty(), "properties of the connection"),
     ]
     .into_iter()
     .filter_map(|(read, name)| read.then_some(name))

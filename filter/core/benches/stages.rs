@@ -16,9 +16,9 @@ use remit_core::effect::{self, Telling};
 use remit_core::engine::{ActiveBundle, Engine};
 use remit_core::exchange::{Body, Event, Exchange, Need, Nonce, Step};
 use remit_core::ids::Now;
-use remit_core::input::{Identity, Parts, compose};
+use remit_core::input::{Contract, Identity, Parts, compose};
 use remit_core::keys::{Algorithm, KeyLimits, KeySet};
-use remit_core::request::RequestView;
+use remit_core::request::{Circumstances, RequestView};
 use remit_core::token::{Compact, IssuerRules, TokenLimits, Unverified, VerifiedToken};
 use serde_json::{Value, json};
 
@@ -139,11 +139,12 @@ impl Fixture {
     /// The whole way; the answer is the outcome's name.
     fn run(&mut self) -> &'static str {
         let mut exchange = Exchange::new(Nonce::new(&[7; 32]));
-        let mut event = Event::Headers { pairs: self.headers(), ends: false, peer: None };
+        let mut event =
+            Event::Headers { pairs: self.headers(), ends: false, circumstances: Circumstances::default() };
         loop {
             event = match exchange.advance(&mut self.engine, event, NOW) {
                 Step::Need(Need::Body { .. }) => Event::Body(Body::Whole(self.body.clone())),
-                Step::Need(Need::Keys { .. }) => Event::Keys { peer: None },
+                Step::Need(Need::Keys { .. }) => Event::Keys { circumstances: Circumstances::default() },
                 Step::Need(Need::Signature(_)) => Event::Signature(None),
                 Step::Need(Need::Certificate) => Event::Certificate(None),
                 Step::Need(Need::State { .. } | Need::Store { .. }) => Event::State(None),
@@ -164,10 +165,12 @@ fn stages(criterion: &mut Criterion) -> Result<(), Failure> {
     let identity = Identity::new(&token, delegation.clone());
     let action = Route::find(&view, &fixture.bundle.catalog).classify(&view, Some(&fixture.body), 32)?;
     let reads = fixture.bundle.policy.reads();
+    let (contract, circumstances) = (Contract::default(), Circumstances::default());
     let parts = || Parts {
         request: &view,
-        peer: None,
-        body: Some(&fixture.body),
+        contract: &contract,
+        circumstances: &circumstances,
+        body: &fixture.body,
         parsed_body: None,
         truncated: false,
         transaction: None,

@@ -192,7 +192,7 @@ impl Decision {
                 None => None,
                 Some(status) => {
                     let status = status.as_u64().and_then(|status| u16::try_from(status).ok());
-                    let known = status.filter(|status| (200..=599).contains(status));
+                    let known = status.filter(|status| is_known(*status));
                     Some(known.ok_or(MalformedDecision::Member("http_status"))?)
                 }
             };
@@ -309,6 +309,12 @@ fn strings(value: Value) -> Option<Vec<String>> {
     }
 }
 
+/// The statuses that opa-envoy-plugin lets a policy give, but for 100: those that have a name both in Go and in Envoy.
+fn is_known(status: u16) -> bool {
+    matches!(status, 200..=208 | 226 | 300..=305 | 307 | 308 | 400..=417 | 421..=424 | 426 | 428 | 429 | 431
+        | 500..=508 | 510 | 511)
+}
+
 /// RFC 9110 section 5.6.2 token, in lower case.
 fn is_header_name(name: &str) -> bool {
     let token = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&b);
@@ -376,6 +382,9 @@ mod tests {
             json!({"allowed": true, "query_parameters_to_set": {"a": 1}}),
             json!({"allowed": true, "dynamic_metadata": 1}),
             json!({"allowed": false, "http_status": 99}),
+            json!({"allowed": false, "http_status": 418}),
+            json!({"allowed": false, "http_status": 599}),
+            json!({"allowed": false, "http_status": "403"}),
             json!({"allowed": false, "http_status": 403.5}),
             json!({"allowed": false, "body": {}}),
             json!({"allowed": false, "reasons": ["insufficient_scope"], "scope": 1}),

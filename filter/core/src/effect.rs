@@ -1,9 +1,11 @@
 //! The effect of a decision: the only home of status codes, header changes and bodies of replies.
 
+mod query;
+
 use serde_json::{Map, Value, json};
 
 use crate::action::McpId;
-use crate::config::Denials;
+use crate::config::{DenialBody, Denials};
 use crate::decision::{Decision, Outcome, Permit};
 use crate::delegation::Delegation;
 use crate::request::{OWN_PREFIX, RequestView};
@@ -58,6 +60,8 @@ pub struct Telling<'a> {
     pub challenge: Option<Value>,
     /// What is wrong with the credential. The client is told this and no reason code.
     pub credential: Option<Credential>,
+    /// What is wrong with what the client sent, where it may know.
+    pub detail: Option<String>,
     /// The algorithms for proofs of possession, where the client has to come with one.
     pub dpop: Option<String>,
 }
@@ -104,7 +108,7 @@ pub fn forward(
         remove_headers.extend(decision.remove_headers.iter().cloned());
         set_headers.extend(decision.headers.iter().cloned());
         response_headers.clone_from(&decision.response_headers);
-        path = request.and_then(|request| changed_path(request, decision));
+        path = request.and_then(|request| query::changed_path(request, decision));
     }
     Forward { _permit: permit, remove_headers, set_headers, path, response_headers }
 }
@@ -112,7 +116,12 @@ pub fn forward(
 /// The reply of a decision that does not forward.
 #[must_use]
 pub fn reply(decision: &Decision, telling: &Telling<'_>, denials: Denials) -> Reply {
-    let mut headers = vec![("cache-control".to_owned(), "no-store".to_owned())];
+    // Who has to approve has to be told what.
+    let is_bare = denials.body == DenialBody::Policy && telling.challenge.is_none();
+    let mut headers = Vec::new();
+    if !is_bare {
+        headers.push(("cache-control".to_owned(), "no-store".to_owned()));
+    }
     let status = match (telling.credential, &decision.challenge) {
         (Some(_), _) => 401,
         (None, Some(challenge)) => decision.status.unwrap_or(challenge.status),
@@ -133,6 +142,10 @@ pub fn reply(decision: &Decision, telling: &Telling<'_>, denials: Denials) -> Re
         headers.push(("www-authenticate".to_owned(), challenge.trim_end().to_owned()));
     }
     headers.extend(decision.headers.iter().cloned());
+    if is_bare {
+        let body = decision.body.as_ref().or(telling.detail.as_ref()).cloned().unwrap_or_default();
+        return Reply { status, headers, body };
+    }
     let told = told(decision, telling);
     let has_type = headers.iter().any(|(name, _)| name == "content-type");
     let (status, media_type, body) = match (telling.mcp, &decision.body) {
@@ -174,6 +187,9 @@ fn told(decision: &Decision, telling: &Telling<'_>) -> Map<String, Value> {
         None => json!(decision.reasons),
     };
     told.insert("reasons".to_owned(), reasons);
+    if let Some(detail) = &telling.detail {
+        told.insert("detail".to_owned(), json!(detail));
+    }
     if let Some(challenge) = &telling.challenge {
         told.insert("challenge".to_owned(), challenge.clone());
     }
@@ -223,38 +239,6 @@ fn header_safe(value: &str) -> String {
     safe
 }
 
-fn changed_path(request: &RequestView, decision: &Decision) -> Option<String> {
-    if decision.set_query.is_empty() && decision.remove_query.is_empty() {
-        return None;
-    }
-    let mut query = request.target.query.clone();
-    for name in &decision.remove_query {
-        query.remove(name);
-    }
-    query.extend(decision.set_query.clone());
-    let pairs: Vec<String> = query
-        .iter()
-        .flat_map(|(key, values)| {
-            values.iter().map(move |value| format!("{}={}", escaped(key), escaped(value)))
-        })
-        .collect();
-    let path = &request.target.path;
-    Some(if pairs.is_empty() { path.clone() } else { format!("{path}?{}", pairs.join("&")) })
-}
-
-/// RFC 3986 section 2.3: what is not unreserved is percent-encoded.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,7 +259,8 @@ mod tests {
         assert!(http.headers.contains(&("content-type".into(), "application/problem+json".into())));
 
         let id = McpId::Text("7".into());
-        let mcp = reply(&decision, &telling(Some(Some(&id))), Denials { mcp_status: 200 });
+        let mcp =
+            reply(&decision, &telling(Some(Some(&id))), Denials { mcp_status: 200, ..Denials::default() });
         let body: Value = serde_json::from_str(&mcp.body).unwrap();
         assert_eq!((mcp.status, &body["id"], &body["error"]["code"]), (200, &json!("7"), &json!(MCP_DENIED)));
 
@@ -289,7 +274,8 @@ mod tests {
             (500, 403, 500),
         ] {
             let decision = Decision::deny(ReasonCode::of("x"), status);
-            let reply = reply(&decision, &telling(Some(Some(&id))), Denials { mcp_status });
+            let reply =
+                reply(&decision, &telling(Some(Some(&id))), Denials { mcp_status, ..Denials::default() });
             assert_eq!(reply.status, expected, "{status} {mcp_status}");
         }
 

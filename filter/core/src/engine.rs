@@ -9,6 +9,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::action::{Catalog, CatalogError};
 use crate::approval::{APPROVAL_TYPE, MAX_LIFETIME_SECONDS};
 use crate::bundle::{Bundle, BundleError, BundleLimits, CombineError, SigningError};
@@ -16,11 +19,13 @@ use crate::config::{Config, ConfigError, Limits};
 use crate::decision::Decision;
 use crate::facts::FactsError;
 use crate::ids::UnixSeconds;
-use crate::input::{Asked, Identity};
+use crate::input::{Asked, Contract, Identity};
 use crate::keys::KeySetError;
 use crate::policy::{Policy, PolicyError, PolicyLimits};
+use crate::proto::{DescriptorError, Descriptors};
 use crate::registry::Registry;
 use crate::remembered::Remembered;
+use crate::request::Properties;
 use crate::revocation::Revocations;
 use crate::source::Source;
 use crate::status::StatusLists;
@@ -68,6 +73,12 @@ pub enum EngineError {
         /// What is wrong.
         source: LoadError,
     },
+    /// The messages of gRPC calls in it are not base64.
+    #[error("configuration at /input/proto_descriptor: not base64 (RFC 4648 section 4)")]
+    DescriptorEncoding,
+    /// The messages of gRPC calls in it.
+    #[error("configuration at /input/proto_descriptor: {0}")]
+    Descriptor(#[from] DescriptorError),
 }
 
 /// Why a bundle cannot be put in force.
@@ -151,6 +162,8 @@ pub struct Engine {
     pub config: Config,
     /// Verified tokens, with what was derived from them.
     pub tokens: TokenCache<Identity>,
+    /// What the configuration says of the input, prepared.
+    pub(crate) contract: Contract,
     /// By `iss`; those of transaction tokens apart, see [`source_name`].
     issuers: BTreeMap<String, Issuer>,
     txn_issuer_without_iss: Option<String>,
@@ -232,11 +245,19 @@ impl Engine {
             approvers.insert(issuer.issuer.clone(), built);
         }
         let bundles = Bundles::configure(&config)?;
+        let descriptors = match &config.input.proto_descriptor {
+            Some(encoded) => {
+                let set = STANDARD.decode(encoded).map_err(|_| EngineError::DescriptorEncoding)?;
+                Some(Descriptors::parse(&set)?)
+            }
+            None => None,
+        };
+        let contract = Contract::new(&config.input, descriptors);
         let tokens = TokenCache::new(CacheLimits {
             max_entries: limits.token_cache_entries,
             max_bytes: limits.token_cache_bytes,
         });
-        Ok(Self { config, tokens, issuers, txn_issuer_without_iss, approvers, bundles })
+        Ok(Self { config, tokens, contract, issuers, txn_issuer_without_iss, approvers, bundles })
     }
 
     /// Puts a bundle in force that was loaded apart from any source, as a replay does.
@@ -306,10 +327,10 @@ impl Engine {
         issuers.flat_map(Issuer::sources).chain(self.bundles.sources())
     }
 
-    /// Whether the policy in force reads the other end of the connection.
+    /// What the policy in force reads of what only the proxy knows.
     #[must_use]
-    pub fn reads_peer(&self) -> bool {
-        self.bundles.reads_peer()
+    pub fn properties(&self) -> Properties {
+        self.bundles.properties()
     }
 
     /// Seconds since the bundle, of several the oldest, was fetched or confirmed; `None` for inline ones, and before the

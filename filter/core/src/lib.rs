@@ -4,6 +4,7 @@
 pub mod action;
 pub mod approval;
 pub mod audit;
+pub mod body;
 pub mod bundle;
 pub mod config;
 pub mod decision;
@@ -19,6 +20,7 @@ pub mod input;
 pub mod json;
 pub mod keys;
 pub mod policy;
+pub mod proto;
 pub mod reason;
 pub mod registry;
 mod remembered;

@@ -8,15 +8,19 @@ use remit_core::effect::{Effect, Forward};
 use remit_core::engine::Engine;
 use remit_core::exchange::{Body, Conclusion, Event, Exchange, Need, Nonce, Step, Stored};
 use remit_core::ids::{Now, UnixSeconds};
-use remit_core::request::Peer;
+use remit_core::request::Circumstances;
 use sha2::{Digest, Sha256};
 
 use super::run::response_seen;
 use super::{Audit, Document, Forwarded, Observed, Reply, Subject, WireRequest};
 use crate::capture::Response;
 
-/// The other end of every connection.
-pub(super) const PEER: (&str, u16) = ("127.0.0.1", 40_000);
+/// What every connection looks like.
+pub(super) const ATTRIBUTES: [(&[&str], &str); 3] = [
+    (&["source", "address"], "127.0.0.1:40000"),
+    (&["destination", "address"], "127.0.0.1:10000"),
+    (&["request", "protocol"], "HTTP/1.1"),
+];
 
 /// What an evaluation may take, in milliseconds. The clock of a replay stands still while a request is decided: what a
 /// busy machine takes longer for is not the policy's doing, and must not change its decisions.
@@ -67,14 +71,20 @@ impl Native {
         }
     }
 
+    fn circumstances(&self) -> Circumstances {
+        Circumstances::ask(self.engine.properties(), |path| {
+            let known = ATTRIBUTES.iter().find(|(known, _)| *known == path);
+            known.map(|(_, value)| value.as_bytes().to_vec())
+        })
+    }
+
     /// What the shell of the filter does, without a proxy.
     fn conclude(&mut self, request: &WireRequest, now: Now) -> (Conclusion, Duration) {
         let mut exchange = Exchange::new(self.nonce());
-        let peer = Peer { address: PEER.0.to_owned(), port: PEER.1 };
         let mut event = Event::Headers {
             pairs: request.pairs().into_iter().map(|(name, value)| (name, value.into_bytes())).collect(),
             ends: request.ends_with_headers(),
-            peer: self.engine.reads_peer().then_some(peer),
+            circumstances: self.circumstances(),
         };
         let mut added = Duration::ZERO;
         loop {
@@ -92,7 +102,7 @@ impl Native {
         match need {
             Need::Keys { .. } => {
                 self.fetch(now.seconds());
-                Event::Keys { peer: None }
+                Event::Keys { circumstances: self.circumstances() }
             }
             Need::Body { limit } if request.body.len() > limit => Event::Body(Body::TooLarge),
             Need::Body { .. } => Event::Body(Body::Whole(request.body.clone())),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use remit_core::ids::Now;
 
-use super::native::PEER;
+use super::native::ATTRIBUTES;
 use super::{Audit, Document, Forwarded, Observed, Reply, Subject, WireRequest};
 use crate::capture::Response;
 use crate::host::{
@@ -82,8 +82,8 @@ impl Wasm {
         response: &Response,
         observed: &mut Observed,
     ) -> Result<(), HostError> {
-        let peer = format!("{}:{}", PEER.0, PEER.1);
-        let properties = Properties::new().with(&["source", "address"], peer);
+        let known = ATTRIBUTES.iter();
+        let properties = known.fold(Properties::new(), |all, (path, value)| all.with(path, *value));
         let mut stream = self.vm.open_stream(properties)?;
         let mut clock = Stopwatch::default();
         let ends = request.ends_with_headers();

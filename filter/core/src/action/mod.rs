@@ -284,7 +284,10 @@ impl<'c> Route<'c> {
     #[must_use]
     pub fn find(request: &RequestView, catalog: &'c Catalog) -> Self {
         let authority = request.authority();
-        let destination = if let Some(server) = catalog.mcp_server(&authority, request) {
+        // What servers take for different things is in nobody's catalog.
+        let destination = if request.target.is_ambiguous() {
+            Destination::Unknown
+        } else if let Some(server) = catalog.mcp_server(&authority, request) {
             Destination::Mcp(server)
         } else if let Some((entry, parameters)) = catalog.http_entry(&authority, request) {
             Destination::Http(entry, parameters)

@@ -17,6 +17,9 @@ pub struct Failures {
     pub body_too_large: BodyTooLarge,
     /// The request comes without a token.
     pub token_missing: TokenMissing,
+    /// Servers could take the path for another one: dot segments, an escaped slash, a backslash, a control character, or
+    /// no slash at the beginning.
+    pub path_ambiguous: PathAmbiguous,
 }
 
 /// Deny or allow.
@@ -56,6 +59,18 @@ pub enum TokenMissing {
     DecideWithout,
 }
 
+/// What happens to a path that servers could take for another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum PathAmbiguous {
+    /// 400.
+    #[default]
+    Deny,
+    /// The policy decides on `parsed_path` as opa-envoy-plugin gives it; the catalog does not know the request.
+    Decide,
+}
+
 /// How signatures are verified.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -71,6 +86,18 @@ impl Default for Signatures {
     }
 }
 
+/// What a denial says besides what the policy gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum DenialBody {
+    /// The reason codes and the decision's id, as problem+json or in the client's protocol.
+    #[default]
+    Explained,
+    /// Nothing, as with ext_authz: status, headers and body are the policy's; the filter's own refusals are bare.
+    Policy,
+}
+
 /// How denials look.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -79,10 +106,12 @@ pub struct Denials {
     /// HTTP status that carries a JSON-RPC error to MCP clients: 200 (default), because SDKs take any other for a
     /// broken transport and never read the error, or 400, 401 or 403.
     pub mcp_status: u16,
+    /// What a denial says besides what the policy gives.
+    pub body: DenialBody,
 }
 
 impl Default for Denials {
     fn default() -> Self {
-        Self { mcp_status: 200 }
+        Self { mcp_status: 200, body: DenialBody::Explained }
     }
 }

@@ -24,8 +24,10 @@ pub struct Limits {
     pub body_bytes: usize,
     /// How long the filter waits for a body that it needs, in seconds.
     pub body_seconds: u64,
-    /// Nesting of JSON in bodies, claims and arguments.
+    /// Nesting of JSON in bodies, claims and arguments, and of gRPC messages.
     pub json_depth: usize,
+    /// Fields of a form, or values of a gRPC message, that the policy sees.
+    pub body_values: usize,
     /// Instructions of the policy engine for one decision.
     pub instructions: usize,
     /// Time of the policy engine for one decision, in milliseconds.
@@ -81,6 +83,7 @@ impl Default for Limits {
             body_bytes: 1024 * 1024,
             body_seconds: 60,
             json_depth: 32,
+            body_values: 10_000,
             instructions: 100_000,
             evaluation_ms: 10,
             token_cache_entries: 4096,
@@ -137,6 +140,7 @@ impl Limits {
         within("token_bytes", self.token_bytes, 256, 32 * 1024, "256 to 32768");
         within("body_bytes", self.body_bytes, 0, 64 << 20, "at most 67108864");
         within("json_depth", self.json_depth, 4, 120, "4 to 120");
+        within("body_values", self.body_values, 1, 1 << 20, "1 to 1048576");
         within("instructions", self.instructions, 100, 100_000_000, "100 to 100000000");
         let ms = usize::try_from(self.evaluation_ms).unwrap_or(usize::MAX);
         within("evaluation_ms", ms, 1, 1000, "1 to 1000");

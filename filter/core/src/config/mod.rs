@@ -3,6 +3,7 @@
 mod bound;
 mod bundles;
 mod failures;
+mod input;
 mod issuer;
 mod keys;
 mod limits;
@@ -14,7 +15,10 @@ use serde::{Deserialize, Serialize};
 
 pub use bound::{Dpop, StatusListSource};
 pub use bundles::{BundleEntry, BundleFetch, BundleSource, SOLE_BUNDLE};
-pub use failures::{BodyTooLarge, Denials, FailureMode, Failures, Signatures, TokenMissing};
+pub use failures::{
+    BodyTooLarge, DenialBody, Denials, FailureMode, Failures, PathAmbiguous, Signatures, TokenMissing,
+};
+pub use input::InputSettings;
 pub use keys::{KeyFetch, KeySource};
 pub use limits::Limits;
 pub use signing::{BundleKey, BundleKeys, Signing};
@@ -112,6 +116,9 @@ pub struct Config {
     /// Path of the decision rule below `data`, as opa-envoy-plugin's `path`.
     #[serde(default = "default_decision")]
     pub decision: String,
+    /// What the policy's input holds.
+    #[serde(default)]
+    pub input: InputSettings,
     /// Bounds on everything that grows.
     #[serde(default)]
     pub limits: Limits,

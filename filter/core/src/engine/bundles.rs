@@ -12,6 +12,7 @@ use super::{ActiveBundle, EngineError, FetchError, Installed, LoadError, bundle_
 use crate::bundle::{Bundle, Update, Verification};
 use crate::config::{BundleSource, Config, Mode};
 use crate::ids::UnixSeconds;
+use crate::request::Properties;
 use crate::source::{Fetch, Source};
 
 /// The longest message that is kept of what is wrong with a bundle, in characters.
@@ -141,8 +142,8 @@ impl Bundles {
         self.active.as_ref().filter(|_| !self.sources().any(|source| source.is_stale(now)))
     }
 
-    pub(super) fn reads_peer(&self) -> bool {
-        self.active.as_ref().is_some_and(|active| active.policy.reads().peer)
+    pub(super) fn properties(&self) -> Properties {
+        self.active.as_ref().map(|active| active.policy.reads().properties).unwrap_or_default()
     }
 
     pub(super) fn statuses(&self) -> impl Iterator<Item = (&str, &BundleStatus)> {

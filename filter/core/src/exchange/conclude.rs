@@ -6,6 +6,7 @@ use super::{Exchange, KeyWait, Step};
 use crate::action::ActionError;
 use crate::approval::ApprovalError;
 use crate::audit::AuditRecord;
+use crate::body::BodyError;
 use crate::config::Mode;
 use crate::decision::{Challenge, Decision, Outcome};
 use crate::delegation::DelegationError;
@@ -64,11 +65,13 @@ pub(super) struct Refusal {
     credential: Option<Credential>,
     challenge: Option<Challenge>,
     detail: Option<String>,
+    /// The detail is about what the client sent, and the client may know it.
+    told: bool,
 }
 
 impl Refusal {
     pub(super) fn of(reason: ReasonCode, status: u16) -> Self {
-        Self { reason, status, credential: None, challenge: None, detail: None }
+        Self { reason, status, credential: None, challenge: None, detail: None, told: false }
     }
 
     pub(super) fn credential(
@@ -102,8 +105,8 @@ impl Refusal {
 impl From<RequestError> for Refusal {
     fn from(error: RequestError) -> Self {
         let credential = matches!(error, RequestError::TokenAmbiguous).then_some(Credential::Invalid);
-        let detail = Some(error.to_string());
-        Self { credential, detail, ..Self::of(error.reason(), error.status()) }
+        let (detail, told) = (Some(error.to_string()), credential.is_none());
+        Self { credential, detail, told, ..Self::of(error.reason(), error.status()) }
     }
 }
 
@@ -133,7 +136,13 @@ impl From<Revoked> for Refusal {
 
 impl From<ActionError> for Refusal {
     fn from(error: ActionError) -> Self {
-        Self { detail: Some(error.to_string()), ..Self::of(error.reason(), error.status()) }
+        Self { detail: Some(error.to_string()), told: true, ..Self::of(error.reason(), error.status()) }
+    }
+}
+
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        Self { detail: Some(error.to_string()), told: true, ..Self::bad_request(error.reason()) }
     }
 }
 
@@ -143,26 +152,41 @@ impl From<ApprovalError> for Refusal {
     }
 }
 
+/// What a client is told besides the decision.
+#[derive(Default)]
+struct Told {
+    challenge: Option<Value>,
+    credential: Option<Credential>,
+    detail: Option<String>,
+}
+
 impl Exchange {
     pub(super) fn refuse(&mut self, engine: &Engine, refusal: Refusal, now: Now) -> Step {
         self.counted.failed = true;
         self.counted.detail = refusal.detail;
         let mut decision = Decision::deny(refusal.reason, refusal.status);
         decision.challenge = refusal.challenge;
-        self.end(engine, decision, (None, refusal.credential), engine.config.mode, now)
+        let detail = self.counted.detail.clone().filter(|_| refusal.told);
+        let told = Told { credential: refusal.credential, detail, challenge: None };
+        self.end(engine, decision, told, engine.config.mode, now)
     }
 
     /// `Decision` → `Effect` → `AuditRecord`
     pub(super) fn conclude(
         &mut self,
         engine: &Engine,
-        decision: Decision,
+        mut decision: Decision,
         challenge: Option<Value>,
         now: Now,
     ) -> Step {
         self.counted.failed = decision.is_failure();
+        // As opa-envoy-plugin does, for those who come from it and those who read metadata.
+        if !self.counted.failed && (self.nameless || decision.metadata.is_some()) {
+            let id = Value::from(self.nonce.decision_id());
+            decision.metadata.get_or_insert_default().insert("decision_id".to_owned(), id);
+        }
         let mode = self.mode(engine);
-        self.end(engine, decision, (challenge, None), mode, now)
+        self.end(engine, decision, Told { challenge, ..Told::default() }, mode, now)
     }
 
     /// Whether what the policy decides is enforced. What is refused before it is asked goes by the configuration alone.
@@ -171,14 +195,7 @@ impl Exchange {
         if observes { Mode::Observe } else { engine.config.mode }
     }
 
-    fn end(
-        &mut self,
-        engine: &Engine,
-        mut decision: Decision,
-        (challenge, credential): (Option<Value>, Option<Credential>),
-        mode: Mode,
-        now: Now,
-    ) -> Step {
+    fn end(&mut self, engine: &Engine, mut decision: Decision, told: Told, mode: Mode, now: Now) -> Step {
         let request = self.request.as_ref();
         let delegation = self.identity.as_ref().map(|identity| &identity.derived.delegation);
         let mut record = AuditRecord::of(&decision, self.nonce.decision_id(), mode, now);
@@ -228,7 +245,8 @@ impl Exchange {
                 });
                 let dpop = (self.scheme == Scheme::Dpop).then(|| engine.config.dpop.algs());
                 let decision_id = self.nonce.decision_id();
-                let telling = Telling { decision_id, mcp, challenge, credential, dpop };
+                let Told { challenge, credential, detail } = told;
+                let telling = Telling { decision_id, mcp, challenge, credential, detail, dpop };
                 let reply = effect::reply(&decision, &telling, engine.config.denials);
                 record.replied(reply.status);
                 Effect::Reply(reply)

@@ -1,14 +1,12 @@
 //! `PolicyInput` → `Decision`: what the policy sees, what it says, and what a failure of it becomes.
 
-use serde_json::Value;
-
 use super::{Exchange, Refusal};
+use crate::body;
 use crate::config::{FailureMode, Failures};
 use crate::decision::Decision;
 use crate::engine::Engine;
 use crate::ids::{Now, ReasonCode};
 use crate::input::{self, Parts};
-use crate::json;
 use crate::policy::{EvaluationError, Surroundings};
 use crate::reason;
 
@@ -19,17 +17,19 @@ impl Exchange {
         let identity = self.identity.as_ref();
         let action = self.action.as_ref().ok_or_else(Refusal::internal)?;
         let reads = bundle.policy.reads();
-        let parsed_body = if reads.body && request.is_json() && !self.body.is_empty() {
-            let parsed = json::parse(&self.body, engine.config.limits.json_depth);
-            parsed.map_err(crate::action::ActionError::Body)?
+        let contract = &engine.contract;
+        let parsed_body = if reads.body && !contract.skips_body {
+            let rules = contract.body_rules(&engine.config.limits);
+            Some(body::parse(request, &self.body, self.counted.truncated, &rules)?)
         } else {
-            Value::Null
+            None
         };
         let parts = Parts {
             request,
-            peer: self.peer.as_ref().filter(|_| reads.peer),
-            body: Some(&self.body),
-            parsed_body: Some(parsed_body),
+            contract,
+            circumstances: &self.circumstances,
+            body: &self.body,
+            parsed_body,
             truncated: self.counted.truncated,
             transaction: self.transaction.as_ref().map(|transaction| &transaction.derived),
             registration: self.registration,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Conclusion;
 use crate::engine::SourceId;
-use crate::request::Peer;
+use crate::request::Circumstances;
 use crate::token::{SignatureCheck, Unverified};
 
 /// 32 random bytes of the shell's, from which an exchange names its decision and a challenge.
@@ -75,15 +75,15 @@ pub enum Event {
         pairs: Vec<(String, Vec<u8>)>,
         /// Whether the request ends with them.
         ends: bool,
-        /// The other end of the connection, where the policy reads it.
-        peer: Option<Peer>,
+        /// What the proxy knows besides, as far as the policy reads it.
+        circumstances: Circumstances,
     },
     /// The answer to [`Need::Body`].
     Body(Body),
     /// The answer to [`Need::Keys`]: they were fetched, or could not be, or time is over.
     Keys {
-        /// The other end of the connection, where the policy reads it by now.
-        peer: Option<Peer>,
+        /// What the proxy knows besides, as far as the policy reads it by now.
+        circumstances: Circumstances,
     },
     /// The answer to [`Need::Signature`]: `None` when the host cannot say, and the module checks.
     Signature(Option<bool>),

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use crate::action::{Action, BodyUse, Route};
 use crate::approval::{Approval, Binding};
 use crate::audit;
-use crate::config::{BodyTooLarge, TokenMissing};
+use crate::config::{BodyTooLarge, PathAmbiguous, TokenMissing};
 use crate::decision::Decision;
 use crate::dpop::{Mark, Proof};
 use crate::engine::{ActiveBundle, Engine};
@@ -25,7 +25,7 @@ use crate::ids::Now;
 use crate::input::Identity;
 use crate::reason;
 use crate::registry::Registration;
-use crate::request::{Peer, RequestView, is_own};
+use crate::request::{Circumstances, Reading, RequestView, is_own};
 use crate::token::{CachedToken, Scheme, TokenError, Unverified};
 
 pub use conclude::{Conclusion, Counted};
@@ -45,7 +45,7 @@ pub struct Exchange {
     request: Option<RequestView>,
     /// The client's own copies of headers that only the filter may send: never forwarded, come what may.
     own_headers: Vec<String>,
-    peer: Option<Peer>,
+    circumstances: Circumstances,
     scheme: Scheme,
     /// The policy is to decide although no token came along.
     nameless: bool,
@@ -111,7 +111,7 @@ impl Exchange {
             bundle: None,
             request: None,
             own_headers: Vec::new(),
-            peer: None,
+            circumstances: Circumstances::default(),
             scheme: Scheme::Bearer,
             nameless: false,
             identity: None,
@@ -134,13 +134,13 @@ impl Exchange {
     pub fn advance(&mut self, engine: &mut Engine, event: Event, now: Now) -> Step {
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
         let next = match (stage, event) {
-            (Stage::Headers, Event::Headers { pairs, ends, peer }) => {
-                self.peer = peer;
+            (Stage::Headers, Event::Headers { pairs, ends, circumstances }) => {
+                self.circumstances = circumstances;
                 self.parse(engine, pairs, ends, now)
             }
-            (Stage::Keys(awaiting), Event::Keys { peer }) => {
+            (Stage::Keys(awaiting), Event::Keys { circumstances }) => {
                 // The bundle that came meanwhile may read what the one before did not.
-                self.peer = self.peer.take().or(peer);
+                self.circumstances = circumstances;
                 self.keys_answered(engine, *awaiting, now)
             }
             (Stage::TokenSignature(unverified, text), Event::Signature(answer)) => {
@@ -189,11 +189,14 @@ impl Exchange {
         now: Now,
     ) -> Result<Step, Refusal> {
         self.own_headers = pairs.iter().map(|(name, _)| name.to_ascii_lowercase()).filter(is_own).collect();
-        if engine.config.issuers.is_empty() {
-            self.request = Some(RequestView::parse_without_credentials(pairs, ends, &engine.config.limits)?);
+        let any_authorization = engine.config.issuers.is_empty();
+        let any_path = engine.config.failures.path_ambiguous == PathAmbiguous::Decide;
+        let reading = Reading { any_authorization, any_path };
+        let request = RequestView::parse_as(pairs, ends, &engine.config.limits, reading)?;
+        if any_authorization {
+            self.request = Some(request);
             return self.come_without_token(engine, now);
         }
-        let request = RequestView::parse(pairs, ends, &engine.config.limits)?;
         let authorization = request.header("authorization").map(str::to_owned);
         // Beside another token it is read later.
         let alone = authorization.is_none();
@@ -244,10 +247,9 @@ impl Exchange {
         if !needed {
             return self.classify(engine, None, false, now);
         }
-        if request.is_grpc() && !route.is_mcp() {
-            // A stream of messages may never end; the policy sees that its body was left unread.
-            let unread = !request.ends_with_headers;
-            return self.classify(engine, None, unread, now);
+        if request.is_grpc() && !route.is_mcp() && !engine.contract.reads_message(request) {
+            // A stream of messages may never end.
+            return self.classify(engine, None, false, now);
         }
         if request.ends_with_headers {
             return self.classify(engine, Some(Vec::new()), false, now);
@@ -263,7 +265,10 @@ impl Exchange {
         match body {
             Body::Whole(bytes) if bytes.len() <= engine.config.limits.body_bytes => {
                 let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
-                if declared_length(request)?.is_some_and(|length| length != bytes.len()) {
+                let declared = declared_length(request)?.unwrap_or(bytes.len());
+                // A filter before this one may have cut it; a policy is told, an action would be another.
+                let cut = declared > bytes.len() && !self.means_something(engine)?;
+                if declared != bytes.len() && !cut {
                     return Err(Refusal::bad_request(reason::BODY_LENGTH_MISMATCH));
                 }
                 self.classify(engine, Some(bytes), false, now)
@@ -275,6 +280,16 @@ impl Exchange {
             }
             _ => Err(Refusal::of(reason::BODY_TOO_LARGE, 413)),
         }
+    }
+
+    /// Whether the body says what the request means, or what a hop list has to allow.
+    fn means_something(&self, engine: &Engine) -> Result<bool, Refusal> {
+        let bundle = self.bundle.as_ref().ok_or_else(Refusal::internal)?;
+        let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
+        let granted = self.identity.as_ref().is_some_and(|identity| identity.derived.grant.is_some());
+        let reads = bundle.policy.reads();
+        let body_use = Route::find(request, &bundle.catalog).body_use(request, reads.arguments);
+        Ok(granted || body_use == BodyUse::Meaning || engine.config.approvals.is_some())
     }
 
     /// `Delegation` and body → [`Action`]

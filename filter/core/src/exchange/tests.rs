@@ -107,6 +107,7 @@ struct Came {
     record: Value,
     cached: Option<bool>,
     remembered: Option<bool>,
+    metadata: Option<Value>,
 }
 
 impl Came {
@@ -198,7 +199,8 @@ impl World {
         pairs.extend(headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())));
         self.minted += 1;
         let mut exchange = Exchange::new(Nonce::new(&[self.minted; 32]));
-        let mut event = Event::Headers { pairs, ends: body.is_none(), peer: None };
+        let mut event =
+            Event::Headers { pairs, ends: body.is_none(), circumstances: Circumstances::default() };
         let conclusion = loop {
             event = match exchange.advance(&mut self.engine, event, at(now)) {
                 Step::Need(Need::Body { limit }) => {
@@ -212,7 +214,7 @@ impl World {
                 Step::Need(Need::Keys { source, .. }) => {
                     self.waited_for.push(source);
                     self.fetch(now);
-                    Event::Keys { peer: None }
+                    Event::Keys { circumstances: Circumstances::default() }
                 }
                 Step::Need(Need::Signature(_)) => {
                     self.asked_host += 1;
@@ -260,6 +262,7 @@ impl World {
             record: serde_json::from_str(&conclusion.record.to_line()).unwrap(),
             cached: conclusion.counted.token_cached,
             remembered: conclusion.counted.decision_remembered,
+            metadata: conclusion.metadata,
         }
     }
 

@@ -1,7 +1,11 @@
 //! The sole input that Rego sees: opa-envoy-plugin's, with Remit's own part under `input.remit`.
 
+mod attributes;
+mod contract;
 #[cfg(any(test, feature = "schema"))]
 pub mod schema;
+#[cfg(test)]
+mod tests;
 
 use std::cell::OnceCell;
 
@@ -10,13 +14,16 @@ use serde_json::{Map, Value};
 use crate::action::Action;
 use crate::approval::Approval;
 use crate::audit::AuditedToken;
+use crate::body::ParsedBody;
 use crate::config::Mode;
 use crate::delegation::{Delegation, Grant, Party};
 use crate::ids::{Now, UnixSeconds};
 use crate::policy::{Document, Reads};
 use crate::registry::Registration;
-use crate::request::{Peer, RequestView};
+use crate::request::{Circumstances, Property, RequestView};
 use crate::token::{Carrier, VerifiedToken};
+
+pub use contract::Contract;
 
 /// What depends on the token alone: made once for each token, and shared by every input that needs it.
 #[derive(Debug)]
@@ -134,12 +141,14 @@ fn told(identity: &Identity, claims: Option<&Map<String, Value>>, now: Option<No
 pub struct Parts<'a> {
     /// The request.
     pub request: &'a RequestView,
-    /// The other end, where the policy reads it.
-    pub peer: Option<&'a Peer>,
-    /// The body, where something reads it.
-    pub body: Option<&'a [u8]>,
-    /// The body as JSON, where it is JSON and the policy reads it.
-    pub parsed_body: Option<Value>,
+    /// What the configuration says of the input.
+    pub contract: &'a Contract,
+    /// What the proxy knows besides, as far as the policy reads it.
+    pub circumstances: &'a Circumstances,
+    /// The body; empty where nothing reads it.
+    pub body: &'a [u8],
+    /// The body as the policy reads it, where it does.
+    pub parsed_body: Option<ParsedBody>,
     /// Whether the body was over the limit.
     pub truncated: bool,
     /// The transaction token that came along with another.
@@ -212,68 +221,21 @@ impl Asked {
 pub fn compose(parts: Parts<'_>, reads: &Reads) -> Asked {
     let request = parts.request;
     let remit = remit_fields(&parts, reads);
-    let mut attributes = vec![("request", request_document(&parts, reads))];
-    if let Some(peer) = parts.peer {
-        let socket = Document::object([
-            ("address", Document::text(&peer.address)),
-            ("portValue", Document::number_u64(u64::from(peer.port))),
-        ]);
-        let address = Document::object([("socketAddress", socket)]);
-        attributes.push(("source", Document::object([("address", address)])));
-    }
+    let attributes = attributes::compose(&parts, reads);
     let texts = |items: &[String]| Document::array(items.iter().map(|item| Document::text(item)));
     let mut fields = vec![("parsed_path", texts(&request.target.segments))];
     if reads.query {
         let query = request.target.query.iter().map(|(name, values)| (name.as_str(), texts(values)));
         fields.push(("parsed_query", Document::map(query)));
     }
-    if reads.body {
-        fields.push(("truncated_body", Document::boolean(parts.truncated)));
-        fields
-            .push(("parsed_body", parts.parsed_body.map_or_else(Document::null, Document::from_json_owned)));
+    if let Some(principal) = parts.circumstances.text(Property::SourcePrincipal) {
+        fields.push(("source_principal", Document::text(principal)));
+    }
+    if let Some(parsed) = parts.parsed_body {
+        fields.push(("truncated_body", Document::boolean(parsed.truncated)));
+        fields.push(("parsed_body", Document::from_json_owned(parsed.value)));
     }
     Asked { remit, attributes, fields }
-}
-
-fn request_document(parts: &Parts<'_>, reads: &Reads) -> Document {
-    let request = parts.request;
-    let whole_path = request.header(":path").unwrap_or_default();
-    let mut http = vec![
-        ("method", Document::text(request.method())),
-        ("path", Document::text(whole_path)),
-        ("host", Document::text(request.header(":authority").unwrap_or_default())),
-        ("scheme", Document::text(request.scheme())),
-    ];
-    if reads.headers {
-        // As Envoy joins them for opa-envoy-plugin: values of one name by commas.
-        let mut joined: std::collections::BTreeMap<&str, String> = std::collections::BTreeMap::new();
-        for (name, value) in request.headers() {
-            joined
-                .entry(name)
-                .and_modify(|all| {
-                    all.push(',');
-                    all.push_str(value);
-                })
-                .or_insert_with(|| value.clone());
-        }
-        let headers = joined.iter().map(|(name, value)| (*name, Document::text(value)));
-        http.push(("headers", Document::map(headers)));
-    }
-    if reads.body
-        && let Some(body) = parts.body.and_then(|body| std::str::from_utf8(body).ok())
-        && !body.is_empty()
-    {
-        http.push(("body", Document::text(body)));
-    }
-    if !reads.moment {
-        return Document::object([("http", Document::object(http))]);
-    }
-    http.push(("id", Document::text(parts.id)));
-    let time = Document::object([
-        ("seconds", Document::number_u64(parts.now.seconds().0)),
-        ("nanos", Document::number_u64(u64::from(parts.now.subsecond_nanos()))),
-    ]);
-    Document::object([("time", time), ("http", Document::object(http))])
 }
 
 fn remit_fields(parts: &Parts<'_>, reads: &Reads) -> Vec<(&'static str, Document)> {
@@ -350,95 +312,4 @@ fn action_document(action: &Action, reads: &Reads) -> Document {
         fields.push(("resource", resource));
     }
     Document::object(fields)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::action::tests::effects;
-    use crate::action::{Catalog, Route};
-    use crate::request::tests::request;
-    use crate::token::IssuerRules;
-    use crate::token::testing::{ISSUER, NOW, Signer, at, claims, with};
-
-    const ALL: Reads = Reads {
-        body: true,
-        arguments: true,
-        named: true,
-        peer: true,
-        query: true,
-        headers: true,
-        claims: true,
-        moment: true,
-        around: false,
-    };
-
-    fn composed(reads: Reads) -> Value {
-        let signer = Signer::new(crate::keys::Algorithm::EdDsa, "k1");
-        let task = json!([{"type": "agent_task", "task_id": "t", "actions": ["a"], "expires": NOW + 9}]);
-        let token = signer.verified(&with(claims(), &json!({"authorization_details": task})));
-        let rules = IssuerRules::new(ISSUER, &[], "x");
-        let identity = Identity::new(&token, Delegation::resolve(&token, &rules).unwrap());
-        let view = request(("POST", "forum.example", "/mcp/a?x=1"), &[("a", "1"), ("a", "2")]).unwrap();
-        let catalog = Catalog::parse(Some(json!({"http": [{"authority": "forum.example", "routes": [
-            {"method": "POST", "path": "/mcp/{p}", "operation": "o", "verb": "create",
-             "resource": {"type": "thing", "id": "/path/p"}, "effects": effects(true),
-             "counterparties": [{"kind": "person", "value": "/query/x"}]}]}]})))
-        .unwrap();
-        let action = Route::find(&view, &catalog).classify(&view, Some(b"text"), 8).unwrap();
-        let approval: Option<&Approval> = None;
-        let parts = Parts {
-            request: &view,
-            peer: Some(&Peer { address: "10.0.0.1".into(), port: 9 }),
-            body: Some(b"text"),
-            parsed_body: None,
-            truncated: false,
-            transaction: None,
-            registration: Registration::Registered,
-            action: &action,
-            approval,
-            mode: Mode::Enforce,
-            id: "d",
-            now: at(NOW),
-        };
-        compose(parts, &reads)
-            .of(Some(&identity), reads.claims.then(|| token.claims()), Some(at(NOW)))
-            .to_json()
-            .unwrap()
-    }
-
-    #[test]
-    fn inputs_have_the_published_shape() {
-        let input = composed(ALL);
-        let shape: Result<schema::Input, _> = serde_json::from_value(input.clone());
-        assert!(shape.is_ok(), "{}: {input:#}", shape.unwrap_err());
-    }
-
-    #[test]
-    fn what_nobody_reads_is_not_built() {
-        let (all, none) = (composed(ALL), composed(Reads::default()));
-        assert_eq!(all["attributes"]["request"]["http"]["headers"]["a"], "1,2");
-        assert_eq!(all["parsed_query"], json!({"x": ["1"]}));
-        assert_eq!(all["parsed_body"], Value::Null);
-        for pointer in [
-            "/attributes/request/http/headers",
-            "/attributes/request/http/body",
-            "/parsed_query",
-            "/parsed_body",
-            "/truncated_body",
-            "/remit/action/arguments",
-            "/remit/action/resource",
-            "/remit/action/counterparties",
-            "/remit/action/missing",
-            "/remit/now",
-            "/remit/token/claims",
-            "/attributes/request/time",
-            "/attributes/request/http/id",
-        ] {
-            assert!(all.pointer(pointer).is_some(), "{pointer}");
-            assert!(none.pointer(pointer).is_none(), "{pointer}");
-        }
-    }
 }

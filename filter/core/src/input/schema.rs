@@ -22,12 +22,15 @@ pub struct Input {
     /// The decoded query.
     #[serde(default)]
     pub parsed_query: Option<BTreeMap<String, Vec<String>>>,
-    /// The body, where it is JSON.
+    /// The body: JSON, a form as name → list of values, or a gRPC message; else null.
     #[serde(default)]
     pub parsed_body: Option<Value>,
-    /// Whether the body was over the limit, so that the policy decides without it.
+    /// Whether the body is not all there, so that the policy decides without it.
     #[serde(default)]
     pub truncated_body: Option<bool>,
+    /// Who the client's certificate names.
+    #[serde(default)]
+    pub source_principal: Option<String>,
     /// What only Remit knows.
     pub remit: Remit,
 }
@@ -45,23 +48,65 @@ pub struct Version {
 
 /// The request and its connection.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Attributes {
-    /// The other end of the connection.
+    /// The client.
     #[serde(default)]
-    pub source: Option<Source>,
+    pub source: Option<Peer>,
+    /// Where the client connected to: the proxy.
+    #[serde(default)]
+    pub destination: Option<Peer>,
     /// The request.
     pub request: Request,
+    /// `input.context_extensions` of the configuration.
+    #[serde(default)]
+    pub context_extensions: Option<BTreeMap<String, String>>,
+    /// What filters before this one noted.
+    #[serde(default)]
+    pub metadata_context: Option<MetadataContext>,
+    /// The route's metadata.
+    #[serde(default)]
+    pub route_metadata_context: Option<MetadataContext>,
+    /// The TLS session.
+    #[serde(default)]
+    pub tls_session: Option<TlsSession>,
 }
 
-/// The other end of the connection.
+/// One end of the connection.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Source {
+pub struct Peer {
     /// Its address.
-    pub address: Address,
+    #[serde(default)]
+    pub address: Option<Address>,
+    /// Its service, as the client says itself.
+    #[serde(default)]
+    pub service: Option<String>,
+    /// Who its certificate names: URI, else DNS name, else subject.
+    #[serde(default)]
+    pub principal: Option<String>,
+}
+
+/// Metadata.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MetadataContext {
+    /// By the filter's name.
+    #[serde(default)]
+    pub filter_metadata: Option<BTreeMap<String, Value>>,
+}
+
+/// A TLS session.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TlsSession {
+    /// The server name that the client asked for.
+    #[serde(default)]
+    pub sni: Option<String>,
 }
 
 /// An address.
@@ -80,8 +125,9 @@ pub struct Address {
 pub struct SocketAddress {
     /// IP address.
     pub address: String,
-    /// Port.
-    pub port_value: u16,
+    /// Port; absent where it is 0.
+    #[serde(default)]
+    pub port_value: Option<u16>,
 }
 
 /// The request.
@@ -102,13 +148,14 @@ pub struct Request {
 pub struct Time {
     /// Seconds since the Unix epoch.
     pub seconds: u64,
-    /// Nanoseconds beyond.
-    pub nanos: u32,
+    /// Nanoseconds beyond; absent where there are none.
+    #[serde(default)]
+    pub nanos: Option<u32>,
 }
 
 /// A request as HTTP.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Http {
     /// The decision id.
@@ -119,14 +166,24 @@ pub struct Http {
     pub path: String,
     /// The authority as it came.
     pub host: String,
-    /// `http` or `https`.
-    pub scheme: String,
+    /// `http` or `https`; absent where the proxy does not know.
+    #[serde(default)]
+    pub scheme: Option<String>,
+    /// `HTTP/1.1`, `HTTP/2` or the like.
+    #[serde(default)]
+    pub protocol: Option<String>,
+    /// The body's size in bytes, where it was read.
+    #[serde(default)]
+    pub size: Option<u64>,
     /// Names in lower case, pseudo-headers included; several values are joined by commas.
     #[serde(default)]
     pub headers: Option<BTreeMap<String, String>>,
     /// The body as text.
     #[serde(default)]
     pub body: Option<String>,
+    /// The body in base64, in place of `body`, where `input.pack_as_bytes` is set.
+    #[serde(default)]
+    pub raw_body: Option<String>,
 }
 
 /// What only Remit knows.

@@ -2,6 +2,7 @@
 
 use super::functions::Called;
 use super::survey::Survey;
+use crate::request::{Properties, Property};
 
 /// Parts of the input that cost something to have. `false` is a promise: no rule of the bundle can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -13,7 +14,7 @@ pub struct Reads {
     /// What the catalog picks out of the arguments: resource, counterparties, what is missing.
     pub named: bool,
     /// Source, destination, TLS, and the metadata that the proxy adds.
-    pub peer: bool,
+    pub properties: Properties,
     /// The parsed query.
     pub query: bool,
     /// The request's headers.
@@ -31,7 +32,7 @@ const BODY: &[&[&str]] = &[
     &["truncated_body"],
     &["attributes", "request", "http", "body"],
     &["attributes", "request", "http", "rawBody"],
-    &["attributes", "request", "http", "raw_body"],
+    &["attributes", "request", "http", "size"],
 ];
 const ARGUMENTS: &[&[&str]] = &[&["remit", "action", "arguments"]];
 const NAMED: &[&[&str]] = &[
@@ -39,14 +40,16 @@ const NAMED: &[&[&str]] = &[
     &["remit", "action", "counterparties"],
     &["remit", "action", "missing"],
 ];
-const PEER: &[&[&str]] = &[
-    &["attributes", "source"],
-    &["attributes", "destination"],
-    &["attributes", "contextExtensions"],
-    &["attributes", "metadataContext"],
-    &["attributes", "routeMetadataContext"],
-    &["attributes", "tlsSession"],
-    &["source_principal"],
+const PROPERTIES: &[(Property, &[&[&str]])] = &[
+    (Property::SourceAddress, &[&["attributes", "source", "address"]]),
+    (Property::SourcePrincipal, &[&["attributes", "source", "principal"], &["source_principal"]]),
+    (Property::SourceService, &[&["attributes", "source", "service"]]),
+    (Property::DestinationAddress, &[&["attributes", "destination", "address"]]),
+    (Property::DestinationPrincipal, &[&["attributes", "destination", "principal"]]),
+    (Property::Protocol, &[&["attributes", "request", "http", "protocol"]]),
+    (Property::ServerName, &[&["attributes", "tlsSession"]]),
+    (Property::Metadata, &[&["attributes", "metadataContext"]]),
+    (Property::RouteMetadata, &[&["attributes", "routeMetadataContext"]]),
 ];
 const QUERY: &[&[&str]] = &[&["parsed_query"], &["attributes", "request", "http", "query"]];
 const HEADERS: &[&[&str]] =
@@ -63,7 +66,7 @@ impl Reads {
     /// Whether two requests can look the same to the policy, so that remembering a decision is worth its room.
     #[must_use]
     pub fn repeats(&self) -> bool {
-        !(self.moment || self.body || self.headers || self.peer || self.around)
+        !(self.moment || self.body || self.headers || self.around) && self.properties.is_empty()
     }
 
     pub(super) fn of(survey: &Survey<'_>, called: &Called) -> Self {
@@ -77,7 +80,10 @@ impl Reads {
             body: any(BODY),
             arguments: any(ARGUMENTS),
             named: any(NAMED),
-            peer: any(PEER),
+            properties: PROPERTIES
+                .iter()
+                .filter(|(_, parts)| any(parts))
+                .fold(Properties::default(), |set, (property, _)| set.with(*property)),
             query: any(QUERY),
             headers: any(HEADERS),
             claims: any(CLAIMS),

@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::bundle::BundleLimits;
+use crate::request::{Properties, Property};
 
 fn bundle(files: &[(&str, &str)]) -> Bundle {
     let files = files.iter().map(|(path, text)| (*path, text.as_bytes().to_vec()));
@@ -329,14 +330,15 @@ fn the_policy_tells_what_it_can_read() {
         body: true,
         arguments: true,
         named: true,
-        peer: true,
+        properties: Properties::ALL,
         query: true,
         headers: true,
         claims: true,
         moment: true,
         around: false,
     };
-    let http = Reads { body: true, query: true, headers: true, moment: true, ..none };
+    let peer = |property| Reads { properties: Properties::default().with(property), ..none };
+    let http = Reads { body: true, query: true, headers: true, moment: true, ..peer(Property::Protocol) };
     for (rego, expected) in [
         ("decision := 1", none),
         ("decision := input.remit.token.sub", none),
@@ -348,8 +350,8 @@ fn the_policy_tells_what_it_can_read() {
         ("decision := input.attributes.request.http", http),
         ("decision := input.attributes.request.http[input.remit.mode]", http),
         ("decision := input.attributes.request.http.headers.cookie", Reads { headers: true, ..none }),
-        ("decision := input.attributes.source.principal", Reads { peer: true, ..none }),
-        ("decision := input.source_principal", Reads { peer: true, ..none }),
+        ("decision := input.attributes.source.principal", peer(Property::SourcePrincipal)),
+        ("decision := input.source_principal", peer(Property::SourcePrincipal)),
         ("decision := input.parsed_query.q", Reads { query: true, ..none }),
         ("decision := input.remit.action", Reads { arguments: true, named: true, ..none }),
         ("decision := input.remit.action.resource.name", Reads { named: true, ..none }),
@@ -364,7 +366,10 @@ fn the_policy_tells_what_it_can_read() {
         ("decision := input[data.p.k]\nk := \"x\"", all),
         ("decision := f(input)\nf(x) := x.remit", all),
         ("decision if { 1 == 1 with input as {} }", all),
-        ("import input.attributes as a\ndecision := a.source.address", Reads { peer: true, ..none }),
+        ("import input.attributes as a\ndecision := a.source.address", peer(Property::SourceAddress)),
+        ("decision := input.attributes.metadataContext.filterMetadata.f.k", peer(Property::Metadata)),
+        ("decision := input.attributes.tlsSession.sni", peer(Property::ServerName)),
+        ("decision := input.attributes.request.http.size", Reads { body: true, ..none }),
         ("import input as i\ndecision := i.parsed_body", Reads { body: true, ..none }),
         ("decision := x if { x := input; x.remit }", all),
         ("decision := time.now_ns()", Reads { around: true, ..none }),

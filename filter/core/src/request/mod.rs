@@ -1,5 +1,6 @@
 //! The request as the policy sees it: normalised once, limits applied once, ambiguity refused.
 
+mod circumstances;
 mod path;
 
 use std::borrow::Cow;
@@ -8,7 +9,9 @@ use std::fmt;
 use crate::config::Limits;
 use crate::ids::ReasonCode;
 
+pub use circumstances::{Circumstances, Properties, Property};
 pub use path::{PathError, Target};
+pub(crate) use path::{decode, pairs};
 
 /// The header that carries an approval.
 pub const APPROVAL_HEADER: &str = "agent-approval";
@@ -108,13 +111,13 @@ impl RequestError {
     }
 }
 
-/// The other end of the connection, as the proxy saw it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peer {
-    /// IP address, without the port.
-    pub address: String,
-    /// Port.
-    pub port: u16,
+/// What is not refused although it can be read in more than one way.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reading {
+    /// `Authorization`, which is the policy's own business.
+    pub any_authorization: bool,
+    /// Paths.
+    pub any_path: bool,
 }
 
 /// A request, read once.
@@ -145,20 +148,19 @@ impl RequestView {
         ends_with_headers: bool,
         limits: &Limits,
     ) -> Result<Self, RequestError> {
-        let request = Self::parse_without_credentials(pairs, ends_with_headers, limits)?;
-        let credentials = request.headers.iter().filter(|(name, _)| name == "authorization");
-        if credentials.count() > 1 { Err(RequestError::TokenAmbiguous) } else { Ok(request) }
+        Self::parse_as(pairs, ends_with_headers, limits, Reading::default())
     }
 
-    /// The same where `Authorization` is not the filter's business.
+    /// The same with what a configuration leaves to the policy.
     ///
     /// # Errors
     ///
     /// See [`RequestError`].
-    pub fn parse_without_credentials(
+    pub fn parse_as(
         pairs: Vec<(String, Vec<u8>)>,
         ends_with_headers: bool,
         limits: &Limits,
+        reading: Reading,
     ) -> Result<Self, RequestError> {
         let bytes = pairs
             .iter()
@@ -173,6 +175,10 @@ impl RequestView {
             headers.push((name, value));
         }
         refuse_repeated(&headers)?;
+        let credentials = headers.iter().filter(|(name, _)| name == "authorization").count();
+        if credentials > 1 && !reading.any_authorization {
+            return Err(RequestError::TokenAmbiguous);
+        }
         let value = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, v)| v.as_str());
         let method = value(":method").ok_or(RequestError::PseudoHeaderMissing)?;
         // Before `:path`, which CONNECT does not have (RFC 9113 section 8.5).
@@ -187,7 +193,7 @@ impl RequestView {
         if headers.iter().any(|(name, _)| OVERRIDES.contains(&name.as_str())) {
             return Err(RequestError::Override);
         }
-        let target = Target::parse(path)?;
+        let target = if reading.any_path { Target::parse_any(path) } else { Target::parse(path) }?;
         Ok(Self { headers, target, ends_with_headers })
     }
 

@@ -27,6 +27,7 @@ pub struct Target {
     pub segments: Vec<String>,
     /// The decoded query, as opa-envoy-plugin's `parsed_query`.
     pub query: BTreeMap<String, Vec<String>>,
+    fault: Option<PathError>,
 }
 
 impl Target {
@@ -36,53 +37,72 @@ impl Target {
     ///
     /// See [`PathError`].
     pub fn parse(whole: &str) -> Result<Self, PathError> {
-        if whole.contains('#') {
-            return Err(PathError::Ambiguous);
-        }
+        let target = Self::parse_any(whole)?;
+        target.fault.map_or(Ok(target), Err)
+    }
+
+    /// The same of a path that servers may read in more than one way; [`Target::is_ambiguous`] tells.
+    ///
+    /// # Errors
+    ///
+    /// A bad percent-escape, or bytes that are not UTF-8.
+    pub fn parse_any(whole: &str) -> Result<Self, PathError> {
         let (path, raw_query) = match whole.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (whole, None),
         };
-        if !path.starts_with('/') {
-            return Err(PathError::Undecodable);
-        }
-        let segments = path
-            .trim_start_matches('/')
-            .split('/')
-            .map(|raw| {
-                let segment = decode(raw, false).ok_or(PathError::Undecodable)?;
-                // `;` begins path parameters for some servers (RFC 3986 section 3.3), so `..;x` is `..` to them.
-                let name = segment.split(';').next().unwrap_or_default();
-                if name == "." || name == ".." || segment.contains(['/', '\\']) {
-                    Err(PathError::Ambiguous)
-                } else if segment.contains(|c: char| c.is_control()) {
-                    Err(PathError::Undecodable)
-                } else {
-                    Ok(segment)
-                }
-            })
-            .collect::<Result<_, _>>()?;
+        let decoded = decode(path, false).ok_or(PathError::Undecodable)?;
+        let segments: Vec<String> = decoded.trim_start_matches('/').split('/').map(str::to_owned).collect();
+        let fault = fault_of(path, &decoded, &segments).or_else(|| {
+            // A fragment is the client's own business.
+            whole.contains('#').then_some(PathError::Ambiguous)
+        });
         let query = raw_query.map_or_else(|| Ok(BTreeMap::new()), parse_query)?;
-        Ok(Self { path: path.to_owned(), raw_query: raw_query.map(str::to_owned), segments, query })
+        Ok(Self { path: path.to_owned(), raw_query: raw_query.map(str::to_owned), segments, query, fault })
     }
+
+    /// Whether servers could take it for another path.
+    #[must_use]
+    pub fn is_ambiguous(&self) -> bool {
+        self.fault.is_some()
+    }
+}
+
+fn fault_of(path: &str, decoded: &str, segments: &[String]) -> Option<PathError> {
+    if !path.starts_with('/') || decoded.contains(|c: char| c.is_control()) {
+        return Some(PathError::Undecodable);
+    }
+    // An escaped slash makes segments for some servers and none for others.
+    let slashes = |text: &str| text.bytes().filter(|byte| *byte == b'/').count();
+    let escaped_slash = decoded.len() != path.len() && slashes(decoded) != slashes(path);
+    // `;` begins path parameters for some servers (RFC 3986 section 3.3), so `..;x` is `..` to them.
+    let is_dots = |segment: &String| matches!(segment.split(';').next().unwrap_or_default(), "." | "..");
+    (escaped_slash || decoded.contains('\\') || segments.iter().any(is_dots)).then_some(PathError::Ambiguous)
 }
 
 fn parse_query(raw: &str) -> Result<BTreeMap<String, Vec<String>>, PathError> {
     let mut query: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
-        if pair.contains(';') {
-            return Err(PathError::QueryUndecodable);
-        }
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let key = decode(key, true).ok_or(PathError::QueryUndecodable)?;
-        let value = decode(value, true).ok_or(PathError::QueryUndecodable)?;
+    for pair in pairs(raw) {
+        let (key, value) = pair.ok_or(PathError::QueryUndecodable)?;
         query.entry(key).or_default().push(value);
     }
     Ok(query)
 }
 
+/// The pairs of a query or a form, decoded; `None` in place of one that cannot be.
+pub(crate) fn pairs(raw: &str) -> impl Iterator<Item = Option<(String, String)>> {
+    raw.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        // Some servers separate pairs by it.
+        if pair.contains(';') {
+            return None;
+        }
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        Some((decode(key, true)?, decode(value, true)?))
+    })
+}
+
 /// Percent-decoding (RFC 3986 section 2.1), once; in queries `+` is a space. `None` where it is malformed.
-fn decode(raw: &str, plus_is_space: bool) -> Option<String> {
+pub(crate) fn decode(raw: &str, plus_is_space: bool) -> Option<String> {
     if !raw.contains(['%', '+']) {
         return Some(raw.to_owned());
     }
@@ -128,6 +148,26 @@ mod tests {
         assert_eq!(target.query["y"], [""]);
         assert_eq!(target.query["z"], ["a&b c"]);
         assert_eq!(target.raw_query.as_deref(), Some("x=1&x=2&y&z=a%26b+c&"));
+    }
+
+    #[test]
+    fn ambiguous_paths_have_the_segments_of_opa_envoy_plugin() {
+        for (path, expected) in [
+            ("/a%2fb", vec!["a", "b"]),
+            ("/%2Fa", vec!["a"]),
+            ("/%2fa%2F/", vec!["a", "", ""]),
+            ("/a/../b", vec!["a", "..", "b"]),
+            ("/a%2f..%2fb", vec!["a", "..", "b"]),
+            ("/a%5Cb", vec!["a\\b"]),
+            ("/a%00", vec!["a\0"]),
+            ("*", vec!["*"]),
+        ] {
+            let target = Target::parse_any(path).unwrap();
+            assert_eq!(target.segments, expected, "{path}");
+            assert!(target.is_ambiguous(), "{path}");
+            assert!(Target::parse(path).is_err(), "{path}");
+        }
+        assert!(!Target::parse_any("/a%20b").unwrap().is_ambiguous());
     }
 
     #[test]

@@ -146,7 +146,7 @@ fn few_may_wait_and_a_place_is_free_when_its_request_is_gone() {
             ("authorization", &bearer),
         ];
         let pairs = pairs.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).into();
-        let headers = Event::Headers { pairs, ends: true, peer: None };
+        let headers = Event::Headers { pairs, ends: true, circumstances: Circumstances::default() };
         let step = exchange.advance(&mut world.engine, headers, at(NOW));
         (exchange, step)
     };
@@ -173,7 +173,8 @@ fn few_may_wait_and_a_place_is_free_when_its_request_is_gone() {
     assert!(waits(&step));
     drop(third);
     // Time is over: nothing came.
-    let Step::Done(conclusion) = second.advance(&mut world.engine, Event::Keys { peer: None }, at(NOW))
+    let Step::Done(conclusion) =
+        second.advance(&mut world.engine, Event::Keys { circumstances: Circumstances::default() }, at(NOW))
     else {
         panic!()
     };
@@ -183,7 +184,8 @@ fn few_may_wait_and_a_place_is_free_when_its_request_is_gone() {
     assert!(waits(&step));
     world.publishes(JWKS, &[&key]);
     world.fetch(NOW);
-    let step = fourth.advance(&mut world.engine, Event::Keys { peer: None }, at(NOW));
+    let step =
+        fourth.advance(&mut world.engine, Event::Keys { circumstances: Circumstances::default() }, at(NOW));
     assert!(matches!(step, Step::Need(Need::Signature(_))));
     let Step::Done(conclusion) = fourth.advance(&mut world.engine, Event::Signature(None), at(NOW)) else {
         panic!()
@@ -283,8 +285,11 @@ fn all_waits_of_a_request_end_when_the_first_might_have() {
     pairs.push(("agent-approval".to_owned(), approval.into_bytes()));
     let after = |millis: u64| at(NOW).plus_millis(millis);
     let mut exchange = Exchange::new(Nonce::new(&[9; 32]));
-    let step =
-        exchange.advance(&mut world.engine, Event::Headers { pairs, ends: false, peer: None }, after(0));
+    let step = exchange.advance(
+        &mut world.engine,
+        Event::Headers { pairs, ends: false, circumstances: Circumstances::default() },
+        after(0),
+    );
     let Step::Need(Need::Keys { timeout_ms: first, .. }) = step else { panic!("{step:?}") };
     // Both are asked; only the issuer of tokens answers, and late.
     let keys = answer(&json!({"keys": [world.idp.jwk()]}));
@@ -294,7 +299,11 @@ fn all_waits_of_a_request_end_when_the_first_might_have() {
         }
     }
     let late = first - 100;
-    let mut step = exchange.advance(&mut world.engine, Event::Keys { peer: None }, after(late));
+    let mut step = exchange.advance(
+        &mut world.engine,
+        Event::Keys { circumstances: Circumstances::default() },
+        after(late),
+    );
     if matches!(step, Step::Need(Need::Signature(_))) {
         step = exchange.advance(&mut world.engine, Event::Signature(None), after(late));
     }
@@ -315,15 +324,16 @@ fn whoever_is_at_the_other_end_is_known_after_a_wait_too() {
         let mut pairs = call_headers(&bearer);
         pairs[0].1 = b"GET".to_vec();
         pairs[3].1 = b"/threads/1".to_vec();
-        let headers = Event::Headers { pairs, ends: true, peer: None };
+        let headers = Event::Headers { pairs, ends: true, circumstances: Circumstances::default() };
         let mut exchange = Exchange::new(Nonce::new(&[9; 32]));
         let step = exchange.advance(&mut world.engine, headers, at(NOW));
         assert!(matches!(step, Step::Need(Need::Keys { .. })), "{step:?}");
         let keys = answer(&json!({"keys": [world.idp.jwk()]}));
         let due = world.engine.due(at(NOW).seconds());
         world.engine.answered(&due[0].0, keys, at(NOW).seconds()).unwrap();
-        let peer = Some(Peer { address: address.to_owned(), port: 9 });
-        let mut step = exchange.advance(&mut world.engine, Event::Keys { peer }, at(NOW));
+        let circumstances =
+            Circumstances::ask(world.engine.properties(), |_| Some(format!("{address}:9").into_bytes()));
+        let mut step = exchange.advance(&mut world.engine, Event::Keys { circumstances }, at(NOW));
         if matches!(step, Step::Need(Need::Signature(_))) {
             step = exchange.advance(&mut world.engine, Event::Signature(None), at(NOW));
         }

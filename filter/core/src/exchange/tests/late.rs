@@ -7,7 +7,7 @@ fn reason_after(world: &mut World, changes: &Value, seconds: u64, body: Body) ->
     let bearer = format!("Bearer {}", world.idp.token(&with(claims(), changes)));
     let pairs = call_headers(&bearer);
     let mut exchange = Exchange::new(Nonce::new(&[9; 32]));
-    let mut event = Event::Headers { pairs, ends: false, peer: None };
+    let mut event = Event::Headers { pairs, ends: false, circumstances: Circumstances::default() };
     let mut body = Some(body);
     let mut now = NOW;
     loop {

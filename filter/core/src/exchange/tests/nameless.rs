@@ -26,7 +26,7 @@ fn changes(more: &Value) -> Value {
 
 #[test]
 fn the_policy_decides_and_nobody_is_named() {
-    let mut world = World::with(NAMELESS, &changes(&json!({"issuers": [], "approvals": null})));
+    let mut world = World::with(NAMELESS, &changes(&json!({"issuers": []})));
     for authorization in ["Basic YTpi", "Bearer garbage", "Bearer a, Bearer b", "anything"] {
         let came = world.send(("GET", "/open"), &[("authorization", authorization)], None);
         assert_eq!(came.summary(), (0, "allow", ""), "{authorization}");
@@ -76,4 +76,67 @@ fn nobody_can_be_approved_for() {
     let came = world.send(("POST", "/ask"), &[("agent-approval", "a.b.c")], Some(b"{}"));
     assert_eq!(came.summary(), (403, "deny", "approval_without_token"));
     assert!(world.shared.is_empty(), "no challenge was opened");
+}
+
+#[test]
+fn what_cannot_be_parsed_is_told_and_paths_may_be_left_to_the_policy() {
+    let policy = "package remit.authz\ndecision := {\"allowed\": false, \"body\": json.marshal([input.parsed_path, input.parsed_body, input.truncated_body, input.remit.action.classified])}\n";
+    let json = ("content-type", "application/json");
+    let strict = changes(&json!({"issuers": []}));
+    let lenient = json!({"token_missing": "decide_without", "path_ambiguous": "decide", "body_too_large": "decide_without"});
+    let lenient = with(strict.clone(), &json!({"failures": lenient, "limits": {"body_bytes": 20}}));
+    for (changes, path, headers, body, expected) in [
+        (&strict, "/a", vec![json], "{\"a\":1}", r#"[["a"],{"a":1},false,false]"#),
+        (&strict, "/a%2fb", vec![], "", "path_ambiguous"),
+        (&strict, "/a", vec![json], "{", "malformed JSON at line 1 column 1"),
+        (&strict, "/a", vec![json, ("content-length", "9")], "{\"a\":1}", "body_length_mismatch"),
+        (&strict, "/a", vec![json, ("content-length", "x")], "{\"a\":1}", "body_length_mismatch"),
+        (&lenient, "/a%2f../b", vec![], "", r#"[["a","..","b"],null,false,false]"#),
+        (
+            &lenient,
+            "/threads/../threads/1",
+            vec![],
+            "",
+            r#"[["threads","..","threads","1"],null,false,false]"#,
+        ),
+        (&lenient, "/threads/1", vec![], "", r#"[["threads","1"],null,false,true]"#),
+        (&lenient, "/threads%2f1", vec![], "", r#"[["threads","1"],null,false,false]"#),
+        (&lenient, "/a%", vec![], "", "path_undecodable"),
+        (&lenient, "/a", vec![json], "{\"a\":\"over the limit\"}", r#"[["a"],null,true,false]"#),
+    ] {
+        let mut world = World::with(policy, changes);
+        let method = if body.is_empty() { "GET" } else { "POST" };
+        let came = world.send((method, path), &headers, Some(body.as_bytes()));
+        let reply = came.reply.as_ref().unwrap();
+        assert!(reply.body.contains(expected), "{path} {body}: {reply:?}");
+        assert_eq!(reply.status == 400, !expected.starts_with('['), "{path} {body}");
+    }
+    let mut bare = with(strict, &json!({"denials": {"body": "policy"}}));
+    bare["approvals"] = Value::Null;
+    let mut world = World::with(policy, &bare);
+    let reply =
+        world.send(("POST", "/a"), &[json, ("content-length", "9")], Some(b"{\"a\":1}")).reply.unwrap();
+    assert_eq!((reply.status, reply.body.as_str()), (403, r#"[["a"],null,true,false]"#));
+    assert_eq!(reply.headers, []);
+    let reply = world.send(("POST", "/a"), &[json], Some(b"{")).reply.unwrap();
+    assert_eq!((reply.status, reply.body.as_str()), (400, "body: malformed JSON at line 1 column 1"));
+}
+
+#[test]
+fn the_decisions_id_is_in_the_metadata() {
+    let policy = "package remit.authz\ndecision := {\"allowed\": input.parsed_path == [\"open\"], \"dynamic_metadata\": {\"decision_id\": \"own\", \"k\": 1}} if input.parsed_path != [\"bare\"]\ndecision := true if input.parsed_path == [\"bare\"]\ndecision := 1 if input.parsed_path == [\"bad\"]\n";
+    let mut world = World::with(policy, &changes(&json!({"issuers": []})));
+    for (path, expected) in [
+        ("/open", Some(json!({"decision_id": "id", "k": 1}))),
+        ("/else", Some(json!({"decision_id": "id", "k": 1}))),
+        ("/bare", Some(json!({"decision_id": "id"}))),
+        ("/bad", None),
+    ] {
+        let came = world.send(("GET", path), &[], None);
+        let expected = expected.map(|mut metadata| {
+            metadata["decision_id"] = came.record["decision_id"].clone();
+            metadata
+        });
+        assert_eq!(came.metadata, expected, "{path}");
+    }
 }

@@ -121,8 +121,11 @@ fn a_reload_does_not_change_the_rules_under_a_request() {
     let mut exchange = Exchange::new(Nonce::new(&[9; 32]));
     let bearer = format!("Bearer {}", world.token());
     let pairs = call_headers(&bearer);
-    let mut step =
-        exchange.advance(&mut world.engine, Event::Headers { pairs, ends: false, peer: None }, at(NOW));
+    let mut step = exchange.advance(
+        &mut world.engine,
+        Event::Headers { pairs, ends: false, circumstances: Circumstances::default() },
+        at(NOW),
+    );
     if matches!(step, Step::Need(Need::Signature(_))) {
         step = exchange.advance(&mut world.engine, Event::Signature(None), at(NOW));
     }

@@ -1,0 +1,142 @@
+//! The input as a whole: of the published shape, and without what nobody reads.
+
+use serde_json::json;
+
+use super::*;
+use crate::action::tests::effects;
+use crate::action::{Catalog, Route};
+use crate::request::Properties;
+use crate::request::tests::request;
+use crate::token::IssuerRules;
+use crate::token::testing::{ISSUER, NOW, Signer, at, claims, with};
+
+const ALL: Reads = Reads {
+    body: true,
+    arguments: true,
+    named: true,
+    properties: Properties::ALL,
+    query: true,
+    headers: true,
+    claims: true,
+    moment: true,
+    around: false,
+};
+
+/// What a proxy answers that knows everything.
+fn circumstances(properties: Properties) -> Circumstances {
+    Circumstances::ask(properties, |path| {
+        let answer: &[u8] = match path.join(".").as_str() {
+            "source.address" => b"10.0.0.1:9",
+            "destination.address" => b"[::1]:443",
+            "connection.uri_san_peer_certificate" => b"spiffe://a/client",
+            "connection.dns_san_local_certificate" => b"server.example",
+            "connection.requested_server_name" => b"forum.example",
+            "request.protocol" => b"HTTP/2",
+            "metadata" => b"\x0a\x0f\x0a\x01f\x12\x0a\x0a\x08\x0a\x01k\x12\x03\x1a\x01v",
+            _ => return None,
+        };
+        Some(answer.to_vec())
+    })
+}
+
+fn contract() -> Contract {
+    let settings = json!({"context_extensions": {"team": "a"}, "pack_as_bytes": false});
+    Contract::new(&crate::shape::read(&settings).unwrap(), None)
+}
+
+fn composed(reads: Reads) -> Value {
+    let signer = Signer::new(crate::keys::Algorithm::EdDsa, "k1");
+    let task = json!([{"type": "agent_task", "task_id": "t", "actions": ["a"], "expires": NOW + 9}]);
+    let token = signer.verified(&with(claims(), &json!({"authorization_details": task})));
+    let rules = IssuerRules::new(ISSUER, &[], "x");
+    let identity = Identity::new(&token, Delegation::resolve(&token, &rules).unwrap());
+    let view = request(
+        ("POST", "forum.example", "/mcp/a?x=1"),
+        &[("a", "1"), ("a", "2"), ("x-envoy-auth-partial-body", "true")],
+    )
+    .unwrap();
+    let catalog = Catalog::parse(Some(json!({"http": [{"authority": "forum.example", "routes": [
+        {"method": "POST", "path": "/mcp/{p}", "operation": "o", "verb": "create",
+         "resource": {"type": "thing", "id": "/path/p"}, "effects": effects(true),
+         "counterparties": [{"kind": "person", "value": "/query/x"}]}]}]})))
+    .unwrap();
+    let action = Route::find(&view, &catalog).classify(&view, Some(b"text"), 8).unwrap();
+    let approval: Option<&Approval> = None;
+    let circumstances = circumstances(reads.properties);
+    let contract = contract();
+    let parts = Parts {
+        request: &view,
+        contract: &contract,
+        circumstances: &circumstances,
+        body: b"text",
+        parsed_body: reads.body.then(ParsedBody::default),
+        truncated: false,
+        transaction: None,
+        registration: Registration::Registered,
+        action: &action,
+        approval,
+        mode: Mode::Enforce,
+        id: "d",
+        now: at(NOW),
+    };
+    compose(parts, &reads)
+        .of(Some(&identity), reads.claims.then(|| token.claims()), Some(at(NOW)))
+        .to_json()
+        .unwrap()
+}
+
+#[test]
+fn inputs_have_the_published_shape() {
+    let input = composed(ALL);
+    let shape: Result<schema::Input, _> = serde_json::from_value(input.clone());
+    assert!(shape.is_ok(), "{}: {input:#}", shape.unwrap_err());
+}
+
+#[test]
+fn what_nobody_reads_is_not_built() {
+    let (all, none) = (composed(ALL), composed(Reads::default()));
+    assert_eq!(all["attributes"]["request"]["http"]["headers"]["a"], "1,2");
+    assert_eq!(all["attributes"]["request"]["http"]["headers"]["x-envoy-auth-partial-body"], "false");
+    let (sources, http) = (&all["attributes"]["source"], &all["attributes"]["request"]["http"]);
+    let address = json!({"socketAddress": {"address": "10.0.0.1", "portValue": 9}});
+    assert_eq!(*sources, json!({"address": address, "principal": "spiffe://a/client"}));
+    let address = json!({"socketAddress": {"address": "::1", "portValue": 443}});
+    assert_eq!(all["attributes"]["destination"], json!({"address": address, "principal": "server.example"}));
+    assert_eq!(all["source_principal"], "spiffe://a/client");
+    assert_eq!(all["attributes"]["tlsSession"], json!({"sni": "forum.example"}));
+    assert_eq!(all["attributes"]["metadataContext"], json!({"filterMetadata": {"f": {"k": "v"}}}));
+    assert_eq!(all["attributes"]["routeMetadataContext"], json!({}));
+    assert_eq!(all["attributes"]["contextExtensions"], json!({"team": "a"}));
+    assert_eq!(
+        (&http["protocol"], &http["size"], &http["body"]),
+        (&json!("HTTP/2"), &json!(4), &json!("text"))
+    );
+    assert_eq!(all["parsed_query"], json!({"x": ["1"]}));
+    assert_eq!(all["parsed_body"], Value::Null);
+    for pointer in [
+        "/attributes/request/http/headers",
+        "/attributes/request/http/body",
+        "/attributes/request/http/size",
+        "/attributes/request/http/protocol",
+        "/attributes/source",
+        "/attributes/destination",
+        "/attributes/tlsSession",
+        "/attributes/metadataContext",
+        "/attributes/routeMetadataContext",
+        "/source_principal",
+        "/parsed_query",
+        "/parsed_body",
+        "/truncated_body",
+        "/remit/action/arguments",
+        "/remit/action/resource",
+        "/remit/action/counterparties",
+        "/remit/action/missing",
+        "/remit/now",
+        "/remit/token/claims",
+        "/attributes/request/time",
+        "/attributes/request/http/id",
+    ] {
+        assert!(all.pointer(pointer).is_some(), "{pointer}");
+        assert!(none.pointer(pointer).is_none(), "{pointer}");
+    }
+}
