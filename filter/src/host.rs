@@ -6,6 +6,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, Status};
 use remit_core::exchange::{SignatureQuestion, Stored};
 use remit_core::ids::Now;
+use remit_core::policy::{HttpCall, HttpReply};
 use remit_core::source::{Answer, Fetch, freshness};
 
 /// The present.
@@ -153,6 +154,34 @@ pub(crate) fn dispatch(fetch: &Fetch) -> Option<u32> {
     }
     let timeout = Duration::from_millis(fetch.timeout_ms);
     hostcalls::dispatch_http_call(&fetch.place.cluster, headers, None, Vec::new(), timeout).ok()
+}
+
+/// Sends a call of the policy's on its way, for the stream whose turn it is; the token comes back with the answer.
+pub(crate) fn call(call: &HttpCall) -> Option<u32> {
+    let headers = call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let body = (!call.body.is_empty()).then_some(call.body.as_slice());
+    let timeout = Duration::from_millis(call.timeout_ms);
+    hostcalls::dispatch_http_call(&call.cluster, headers, body, Vec::new(), timeout).ok()
+}
+
+/// The reply to a call of the policy's.
+pub(crate) fn reply_to_call(num_headers: usize, body_size: usize, limit: usize) -> HttpReply {
+    let headers = hostcalls::get_map_bytes(MapType::HttpCallResponseHeaders).unwrap_or_default();
+    let status = headers.iter().find(|(name, _)| name == ":status");
+    let status = status.and_then(|(_, value)| std::str::from_utf8(value).ok()?.parse().ok());
+    let Some(status) = status.filter(|_| num_headers > 0) else { return HttpReply::Nothing };
+    // See `answer`: what the proxy says of its own is no answer.
+    let is_own = !headers.iter().any(|(name, _)| name == "date" || name == "server");
+    match status {
+        504 if is_own => return HttpReply::Late,
+        503 if is_own => return HttpReply::Nothing,
+        _ if body_size > limit => return HttpReply::TooLarge,
+        _ => {}
+    }
+    let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, body_size).ok().flatten();
+    let body = body.unwrap_or_default();
+    // A part of a body in place of all of it could be read as something else.
+    if body.len() == body_size { HttpReply::Response { status, headers, body } } else { HttpReply::Nothing }
 }
 
 /// The answer to a fetch. A body over the limit is not copied out of the host.

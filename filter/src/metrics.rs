@@ -61,6 +61,11 @@ impl Metrics {
         self.count(if by_host { "remit.signatures.by.host" } else { "remit.signatures.by.module" });
     }
 
+    /// Counts a call of the policy's by what came of it.
+    pub(crate) fn called(&self, result: &str) {
+        self.count(&["remit.http_send.result.", result].concat());
+    }
+
     /// Counts a request that nothing could decide.
     pub(crate) fn unconfigured(&self) {
         self.count("remit.errors.kind.no_configuration");

@@ -9,7 +9,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, LogLevel};
 use remit_core::engine::{Engine, Installed, SourceId};
 use remit_core::ids::{Now, UnixSeconds};
-use remit_core::policy::EngineKind;
+use remit_core::policy::{EngineKind, HttpReply};
 use remit_core::source::Answer;
 
 use crate::host;
@@ -46,14 +46,31 @@ pub(crate) enum Awaited {
     Body,
     /// The next answer of a source of keys.
     Keys { source: SourceId, timeout_ms: u64 },
+    /// The reply to a call of the policy's.
+    Reply { token: u32, timeout_ms: u64 },
+}
+
+/// A host that has not answered a call this long after its time limit never will, in milliseconds.
+const LOST_MS: u64 = 2000;
+
+impl Shared {
+    /// Looks after a stream while it waits.
+    pub(crate) fn look_after(&self, stream: u32, wait: Option<Wait>) {
+        let mut waiting = self.waiting.borrow_mut();
+        match wait {
+            Some(wait) => drop(waiting.insert(stream, wait)),
+            None => drop(waiting.remove(&stream)),
+        }
+    }
 }
 
 impl Wait {
     fn is_over(&self, now: Now, body_seconds: u64) -> bool {
         match &self.what {
             Awaited::Body => now.seconds().since(self.since.seconds()) >= body_seconds,
-            Awaited::Keys { timeout_ms, .. } => {
-                now.0.saturating_sub(self.since.0) >= timeout_ms.saturating_mul(1_000_000)
+            Awaited::Keys { timeout_ms, .. } => now.millis_since(self.since) >= *timeout_ms,
+            Awaited::Reply { timeout_ms, .. } => {
+                now.millis_since(self.since) >= timeout_ms.saturating_add(LOST_MS)
             }
         }
     }
@@ -152,6 +169,23 @@ impl Root {
         }
     }
 
+    /// The reply to a call that a stream made while it was the root's turn, after a wait for keys.
+    fn reply_to_stream(&self, token: u32, num_headers: usize, body_size: usize) {
+        let waiting = self.shared.waiting.borrow();
+        let mut of = waiting.iter().filter(
+            |(_, wait)| matches!(wait.what, Awaited::Reply { token: awaited, .. } if awaited == token),
+        );
+        let Some((id, stream)) = of.next().map(|(id, wait)| (*id, wait.stream.clone())) else { return };
+        drop(of);
+        drop(waiting);
+        let Some(stream) = stream.upgrade() else { return };
+        host::turn_to(id);
+        let reply = |limit| host::reply_to_call(num_headers, body_size, limit);
+        let further = Stream::replied(&self.shared, &stream, Some(token), reply);
+        self.shared.look_after(id, further);
+        host::turn_to(self.id);
+    }
+
     /// What does not come would hold its request for ever.
     fn end_long_waits(&self, now: Now) {
         let patience =
@@ -173,10 +207,9 @@ impl Root {
                     None
                 }
                 Awaited::Keys { .. } => Stream::keys_answered(&self.shared, &stream),
+                Awaited::Reply { .. } => Stream::replied(&self.shared, &stream, None, |_| HttpReply::Late),
             };
-            if let Some(wait) = further {
-                self.shared.waiting.borrow_mut().insert(id, wait);
-            }
+            self.shared.look_after(id, further);
             host::turn_to(self.id);
         }
     }
@@ -215,7 +248,10 @@ impl Context for Root {
         body_size: usize,
         _num_trailers: usize,
     ) {
-        let Some(source) = self.fetches.remove(&token) else { return };
+        let Some(source) = self.fetches.remove(&token) else {
+            self.reply_to_stream(token, num_headers, body_size);
+            return;
+        };
         let limit = self.shared.engine.borrow().as_ref().map_or(0, |engine| match source {
             SourceId::Bundle(_) => engine.config.limits.bundle_bytes,
             SourceId::Keys(_) | SourceId::ApprovalKeys(_) => engine.config.limits.key_set_bytes,

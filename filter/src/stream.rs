@@ -11,6 +11,7 @@ use remit_core::decision::Decision;
 use remit_core::effect::{Effect, Forward};
 use remit_core::engine::SourceId;
 use remit_core::exchange::{Body, Conclusion, Event, Exchange, Need, Nonce, Step};
+use remit_core::policy::HttpReply;
 use remit_core::reason;
 use remit_core::request::Circumstances;
 
@@ -24,6 +25,8 @@ enum Stage {
     Headers,
     /// Its issuer's keys.
     Keys,
+    /// The reply to a call of the policy's, with at most this much body.
+    Reply { token: u32, limit: usize },
     /// Its body, up to this many bytes.
     Body { limit: usize },
     /// Nothing: it was forwarded.
@@ -41,6 +44,8 @@ pub(crate) struct Waiting {
     body_whole: bool,
     /// Whose keys it waits for, and for how many milliseconds at most.
     keys: Option<(SourceId, u64)>,
+    /// How long the reply to a call may take, in milliseconds.
+    reply_ms: u64,
     response_headers: Vec<(String, String)>,
 }
 
@@ -58,6 +63,7 @@ impl Stream {
             body_size: 0,
             body_whole: false,
             keys: None,
+            reply_ms: 0,
             response_headers: Vec::new(),
         };
         Self { id, shared, waiting: Rc::new(RefCell::new(waiting)) }
@@ -88,6 +94,34 @@ impl Stream {
         waiting.wait(stream)
     }
 
+    /// The reply to a call has come, or none will; says what the stream waits for now. `token` is of the call, unless
+    /// time is over.
+    pub(crate) fn replied(
+        shared: &Shared,
+        stream: &Rc<RefCell<Waiting>>,
+        token: Option<u32>,
+        reply: impl FnOnce(usize) -> HttpReply,
+    ) -> Option<Wait> {
+        let mut waiting = stream.borrow_mut();
+        match waiting.stage {
+            Stage::Reply { token: of, limit } if token.is_none_or(|token| token == of) => {
+                let reply = reply(limit);
+                shared.metrics.called(match &reply {
+                    HttpReply::Response { .. } => "response",
+                    HttpReply::TooLarge => "too_large",
+                    HttpReply::Late => "late",
+                    HttpReply::Nothing => "nothing",
+                });
+                waiting.run(shared, Event::HttpReply(reply));
+                waiting.take_body(shared);
+                waiting.let_go();
+                waiting.wait(stream)
+            }
+            // Of a call that was given up on.
+            _ => waiting.wait(stream),
+        }
+    }
+
     fn body_arrived(&self, size: usize, whole: bool) -> Action {
         let mut waiting = self.waiting.borrow_mut();
         (waiting.body_size, waiting.body_whole) = (size, whole);
@@ -101,18 +135,13 @@ impl Stream {
 
     /// Has the root look after this stream while it waits.
     fn await_what_is_needed(&self, waiting: &Waiting) {
-        let mut list = self.shared.waiting.borrow_mut();
-        match waiting.wait(&self.waiting) {
-            Some(wait) => {
-                if matches!(wait.what, Awaited::Keys { .. }) {
-                    // Fetches are the root's: a stream's own would end with it.
-                    host::tick_every(SOON);
-                    self.shared.called.set(true);
-                }
-                list.insert(self.id, wait);
-            }
-            None => drop(list.remove(&self.id)),
+        let further = waiting.wait(&self.waiting);
+        if further.as_ref().is_some_and(|wait| matches!(wait.what, Awaited::Keys { .. })) {
+            // Fetches are the root's: a stream's own would end with it.
+            host::tick_every(SOON);
+            self.shared.called.set(true);
         }
+        self.shared.look_after(self.id, further);
     }
 }
 
@@ -137,6 +166,7 @@ impl Waiting {
                 Awaited::Keys { source: source.clone(), timeout_ms: *timeout_ms }
             }
             (Stage::Body { .. }, _) => Awaited::Body,
+            (Stage::Reply { token, .. }, _) => Awaited::Reply { token, timeout_ms: self.reply_ms },
             _ => return None,
         };
         Some(Wait { since: host::now(), what, stream: Rc::downgrade(stream) })
@@ -178,6 +208,17 @@ impl Waiting {
                     self.stage = Stage::Keys;
                     return;
                 }
+                Step::Need(Need::HttpCall(call)) => match host::call(&call) {
+                    Some(token) => {
+                        self.reply_ms = call.timeout_ms;
+                        self.stage = Stage::Reply { token, limit: call.max_response_bytes };
+                        return;
+                    }
+                    None => {
+                        shared.metrics.called("no_cluster");
+                        Event::HttpReply(HttpReply::Nothing)
+                    }
+                },
                 Step::Need(Need::Signature(question)) => {
                     let answer = host::verify_signature(&question);
                     shared.metrics.signature(answer.is_some());
@@ -199,6 +240,9 @@ impl Waiting {
 
     fn carry_out(&mut self, conclusion: Conclusion) {
         self.exchange = None;
+        for line in &conclusion.lines {
+            host::log(LogLevel::Debug, &format!("remit: policy: {line}"));
+        }
         let line = conclusion.record.to_line();
         host::log(LogLevel::Info, &line);
         host::set_filter_state("remit_audit", &line);
@@ -247,7 +291,13 @@ fn circumstances(shared: &Shared) -> Circumstances {
     Circumstances::ask(properties, host::attribute)
 }
 
-impl Context for Stream {}
+impl Context for Stream {
+    fn on_http_call_response(&mut self, token: u32, num_headers: usize, body_size: usize, _: usize) {
+        let reply = |limit| host::reply_to_call(num_headers, body_size, limit);
+        let further = Self::replied(&self.shared, &self.waiting, Some(token), reply);
+        self.shared.look_after(self.id, further);
+    }
+}
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _num_headers: usize, end_of_stream: bool) -> Action {
@@ -255,7 +305,7 @@ impl HttpContext for Stream {
         let event = Event::Headers { pairs: host::request_headers(), ends: end_of_stream, circumstances };
         let mut waiting = self.waiting.borrow_mut();
         waiting.run(&self.shared, event);
-        if matches!(waiting.stage, Stage::Keys | Stage::Body { .. }) {
+        if matches!(waiting.stage, Stage::Keys | Stage::Reply { .. } | Stage::Body { .. }) {
             self.await_what_is_needed(&waiting);
         }
         waiting.action()

@@ -18,6 +18,7 @@ use remit_core::exchange::{Body, Event, Exchange, Need, Nonce, Step};
 use remit_core::ids::Now;
 use remit_core::input::{Contract, Identity, Parts, compose};
 use remit_core::keys::{Algorithm, KeyLimits, KeySet};
+use remit_core::policy::HttpReply;
 use remit_core::request::{Circumstances, RequestView};
 use remit_core::token::{Compact, IssuerRules, TokenLimits, Unverified, VerifiedToken};
 use serde_json::{Value, json};
@@ -147,6 +148,7 @@ impl Fixture {
                 Step::Need(Need::Keys { .. }) => Event::Keys { circumstances: Circumstances::default() },
                 Step::Need(Need::Signature(_)) => Event::Signature(None),
                 Step::Need(Need::Certificate) => Event::Certificate(None),
+                Step::Need(Need::HttpCall(_)) => Event::HttpReply(HttpReply::Nothing),
                 Step::Need(Need::State { .. } | Need::Store { .. }) => Event::State(None),
                 Step::Done(conclusion) => {
                     black_box(conclusion.record.to_line());

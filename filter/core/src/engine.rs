@@ -3,6 +3,7 @@
 mod bundles;
 mod fetches;
 mod issuer;
+mod outside;
 mod status_lists;
 
 use std::cell::RefCell;
@@ -15,7 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::action::{Catalog, CatalogError};
 use crate::approval::{APPROVAL_TYPE, MAX_LIFETIME_SECONDS};
 use crate::bundle::{Bundle, BundleError, BundleLimits, CombineError, SigningError};
-use crate::config::{Config, ConfigError, Limits};
+use crate::config::{Builtins, Config, ConfigError, Limits};
 use crate::decision::Decision;
 use crate::facts::FactsError;
 use crate::ids::UnixSeconds;
@@ -36,6 +37,7 @@ pub use bundles::{BundleFault, BundleStatus};
 use fetches::source_name;
 pub use fetches::{FetchError, Installed, SourceId};
 pub use issuer::Issuer;
+use outside::Outside;
 
 /// Why a configuration cannot be put in force.
 #[derive(Debug, thiserror::Error)]
@@ -129,8 +131,27 @@ impl ActiveBundle {
     ///
     /// See [`LoadError`].
     pub fn load(bundle: &Bundle, decision: &str, limits: &Limits) -> Result<Self, LoadError> {
+        Self::load_with(bundle, decision, limits, &Builtins::default())
+    }
+
+    /// Compiles a bundle for a decision path, with builtins that look outside.
+    ///
+    /// # Errors
+    ///
+    /// See [`LoadError`].
+    pub fn load_with(
+        bundle: &Bundle,
+        decision: &str,
+        limits: &Limits,
+        builtins: &Builtins,
+    ) -> Result<Self, LoadError> {
         let (entries, bytes) = (limits.decision_cache_entries, limits.decision_cache_bytes);
-        let bounds = PolicyLimits { source_bytes: limits.bundle_unpacked_bytes, ..PolicyLimits::default() };
+        let bounds = PolicyLimits {
+            source_bytes: limits.bundle_unpacked_bytes,
+            print: builtins.print,
+            http_send: builtins.http_send.clone(),
+            ..PolicyLimits::default()
+        };
         let policy = Policy::compile(bundle, decision, &bounds)?;
         let catalog = Catalog::parse(policy.data_at(&["remit", "catalog"]))?;
         let registry = policy.data_at(&["remit", "registry"]);
@@ -169,6 +190,7 @@ pub struct Engine {
     txn_issuer_without_iss: Option<String>,
     approvers: BTreeMap<String, Issuer>,
     bundles: Bundles,
+    outside: Outside,
 }
 
 impl Engine {
@@ -257,7 +279,8 @@ impl Engine {
             max_entries: limits.token_cache_entries,
             max_bytes: limits.token_cache_bytes,
         });
-        Ok(Self { config, tokens, contract, issuers, txn_issuer_without_iss, approvers, bundles })
+        let outside = Outside::new(&config);
+        Ok(Self { config, tokens, contract, issuers, txn_issuer_without_iss, approvers, bundles, outside })
     }
 
     /// Puts a bundle in force that was loaded apart from any source, as a replay does.

@@ -18,6 +18,12 @@ pub const EVALUATION_FAILED: ReasonCode = ReasonCode::of("evaluation_failed");
 pub const INSTRUCTIONS_EXHAUSTED: ReasonCode = ReasonCode::of("instructions_exhausted");
 /// The policy ran over its time.
 pub const TIME_EXHAUSTED: ReasonCode = ReasonCode::of("time_exhausted");
+/// A call of `http.send` went wrong, and the policy does not take errors.
+pub const HTTP_SEND_FAILED: ReasonCode = ReasonCode::of("http_send_failed");
+/// The policy makes more calls of `http.send` than allowed.
+pub const HTTP_SEND_CALLS: ReasonCode = ReasonCode::of("http_send_calls");
+/// Too many requests wait for answers to `http.send`.
+pub const HTTP_SEND_BUSY: ReasonCode = ReasonCode::of("http_send_busy");
 /// The body is over the limit.
 pub const BODY_TOO_LARGE: ReasonCode = ReasonCode::of("body_too_large");
 /// The body did not arrive in time.

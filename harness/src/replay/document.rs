@@ -1,5 +1,6 @@
 //! What a server that the filter fetches from answers at some time of a replay.
 
+use remit_core::policy::{HttpCall, HttpReply};
 use remit_core::source::{Answer, Fetch, freshness};
 
 use crate::host::{Callout, HeaderMap, HttpResponse};
@@ -35,6 +36,23 @@ impl Document {
             etag: header("etag").map(str::to_owned),
             fresh_seconds: freshness(header("cache-control"), header("age")),
             content_type: header("content-type").map(str::to_owned),
+            body: document.body.clone(),
+        }
+    }
+
+    /// As the policy's `http.send` gets it.
+    pub(super) fn reply(documents: &[Self], call: &HttpCall) -> HttpReply {
+        let path = call.headers.iter().find(|(name, _)| name == ":path").map(|(_, path)| path);
+        let asked = |document: &&Self| document.cluster == call.cluster && Some(&document.path) == path;
+        let Some(document) = documents.iter().find(asked) else { return HttpReply::Nothing };
+        if document.body.len() > call.max_response_bytes {
+            return HttpReply::TooLarge;
+        }
+        let headers = document.headers.iter();
+        let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.as_bytes().to_vec()));
+        HttpReply::Response {
+            status: document.status,
+            headers: headers.collect(),
             body: document.body.clone(),
         }
     }

@@ -106,6 +106,7 @@ impl Native {
             }
             Need::Body { limit } if request.body.len() > limit => Event::Body(Body::TooLarge),
             Need::Body { .. } => Event::Body(Body::Whole(request.body.clone())),
+            Need::HttpCall(call) => Event::HttpReply(Document::reply(&self.documents, &call)),
             Need::Signature(_) => Event::Signature(None),
             // As over a connection without TLS.
             Need::Certificate => Event::Certificate(None),

@@ -1,6 +1,7 @@
 //! The one configuration document: parsed strictly, checked once, never read again on the request path.
 
 mod bound;
+mod builtins;
 mod bundles;
 mod failures;
 mod input;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use bound::{Dpop, StatusListSource};
+pub use builtins::{Builtins, HttpHost, HttpSend};
 pub use bundles::{BundleEntry, BundleFetch, BundleSource, SOLE_BUNDLE};
 pub use failures::{
     BodyTooLarge, DenialBody, Denials, FailureMode, Failures, PathAmbiguous, Signatures, TokenMissing,
@@ -119,6 +121,12 @@ pub struct Config {
     /// What the policy's input holds.
     #[serde(default)]
     pub input: InputSettings,
+    /// What builtins may do that look outside.
+    #[serde(default)]
+    pub builtins: Builtins,
+    /// What this proxy is called, as OPA's `labels`: `opa.runtime().config.labels`.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
     /// Bounds on everything that grows.
     #[serde(default)]
     pub limits: Limits,
@@ -395,6 +403,7 @@ impl Config {
             }
         }
         bundles::check(self, &mut checks);
+        self.builtins.check(&mut checks);
         self.limits.check(&mut checks);
         checks.failed.map_or(Ok(()), Err)
     }

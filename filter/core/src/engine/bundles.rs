@@ -238,7 +238,9 @@ impl Bundles {
         let chosen =
             self.parts.iter().map(|(name, part)| Some((name.as_str(), part.mode, choose(name, part)?)));
         let Some(chosen) = chosen.collect::<Option<Vec<_>>>() else { return Ok(None) };
-        let load = |bundle: &Bundle| ActiveBundle::load(bundle, &config.decision, &config.limits);
+        let load = |bundle: &Bundle| {
+            ActiveBundle::load_with(bundle, &config.decision, &config.limits, &config.builtins)
+        };
         if let [(_, mode, version)] = chosen.as_slice() {
             let observes = *mode == Mode::Observe;
             return Ok(Some(ActiveBundle { observes, ..load(&version.bundle)? }));

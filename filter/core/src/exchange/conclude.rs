@@ -35,6 +35,8 @@ pub struct Conclusion {
     pub reasons: Vec<ReasonCode>,
     /// What the policy gave for the access log.
     pub metadata: Option<Value>,
+    /// What the policy printed, for the proxy's log.
+    pub lines: Vec<String>,
 }
 
 /// What is counted apart from the decision.
@@ -260,6 +262,7 @@ impl Exchange {
             outcome: decision.outcome,
             reasons: std::mem::take(&mut decision.reasons),
             metadata: decision.metadata.take().map(Value::Object),
+            lines: std::mem::take(&mut self.lines),
         }))
     }
 }

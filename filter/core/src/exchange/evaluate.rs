@@ -1,17 +1,37 @@
-//! `PolicyInput` → `Decision`: what the policy sees, what it says, and what a failure of it becomes.
+//! `PolicyInput` → `Decision`: what the policy sees, what it asks for, what it says, and what a failure of it becomes.
 
-use super::{Exchange, Refusal};
+use std::rc::Rc;
+
+use super::event::{Need, Step};
+use super::{Exchange, Refusal, Stage};
 use crate::body;
 use crate::config::{FailureMode, Failures};
 use crate::decision::Decision;
 use crate::engine::Engine;
 use crate::ids::{Now, ReasonCode};
-use crate::input::{self, Parts};
-use crate::policy::{EvaluationError, Surroundings};
+use crate::input::{self, Asked, Parts};
+use crate::policy::{Document, EvaluationError, HttpReply, Surroundings};
 use crate::reason;
 
+/// What an evaluation comes to.
+#[expect(clippy::large_enum_variant, reason = "taken apart where it is returned")]
+pub(super) enum Evaluation {
+    Decided(Decision),
+    /// An answer is missing that the policy asks for.
+    Asks(Box<Asking>),
+}
+
+/// An evaluation that has to wait for an answer.
+#[derive(Debug)]
+pub(super) struct Asking {
+    around: Surroundings,
+    input: Document,
+    /// Held until the answer is there: others count it.
+    place: Option<Rc<()>>,
+}
+
 impl Exchange {
-    pub(super) fn evaluate(&mut self, engine: &Engine, now: Now) -> Result<Decision, Refusal> {
+    pub(super) fn evaluate(&mut self, engine: &Engine, now: Now) -> Result<Evaluation, Refusal> {
         let bundle = self.bundle.as_ref().ok_or_else(Refusal::internal)?;
         let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
         let identity = self.identity.as_ref();
@@ -48,29 +68,46 @@ impl Exchange {
             let known = bundle.decisions.borrow_mut().find(key);
             self.counted.decision_remembered = Some(known.is_some());
             if let Some(decision) = known {
-                return Ok(decision);
+                return Ok(Evaluation::Decided(decision));
             }
         }
-        let failures = &engine.config.failures;
         self.counted.evaluated = true;
+        let input = asked.of(
+            identity.map(|identity| &identity.derived),
+            identity.filter(|_| reads.claims).map(|identity| identity.token.claims()),
+            reads.moment.then_some(now),
+        );
+        let around =
+            if bundle.policy.looks_around() { engine.surroundings(now) } else { Surroundings::default() };
+        self.run(engine, around, input, remembers)
+    }
+
+    /// Evaluates the policy; once, or again with an answer.
+    fn run(
+        &mut self,
+        engine: &Engine,
+        mut around: Surroundings,
+        input: Document,
+        remembers: Option<(u64, Asked)>,
+    ) -> Result<Evaluation, Refusal> {
+        let bundle = self.bundle.as_ref().ok_or_else(Refusal::internal)?;
+        // Kept for a second evaluation, where there may be one; a clone shares.
+        let again = bundle.policy.looks_around().then(|| input.clone());
         let budget = engine.config.limits.evaluation();
-        let mut around = Surroundings::at(now);
-        let (reason, mode) = match bundle.policy.evaluate_in(
-            &mut around,
-            asked.of(
-                identity.map(|identity| &identity.derived),
-                identity.filter(|_| reads.claims).map(|identity| identity.token.claims()),
-                reads.moment.then_some(now),
-            ),
-            &budget,
-        ) {
+        let evaluated = bundle.policy.evaluate_in(&mut around, input, &budget);
+        if let (Err(EvaluationError::Waiting), Some(input)) = (&evaluated, again) {
+            return Ok(Evaluation::Asks(Box::new(Asking { around, input, place: None })));
+        }
+        self.lines = around.take_lines();
+        let failures = &engine.config.failures;
+        let (reason, mode) = match evaluated {
             Ok(evaluated) => match evaluated.value.to_json().map(Decision::from_policy) {
                 Some(Ok(decision)) => {
                     if let Some(key) = remembers {
                         let bytes = key.1.bytes().saturating_add(evaluated.value.bytes());
                         bundle.decisions.borrow_mut().keep(key, decision.clone(), bytes);
                     }
-                    return Ok(decision);
+                    return Ok(Evaluation::Decided(decision));
                 }
                 _ => (reason::DECISION_MALFORMED, failures.evaluation),
             },
@@ -80,7 +117,45 @@ impl Exchange {
                 (reason, mode)
             }
         };
-        Ok(Decision::of_failure(reason, mode, 500))
+        Ok(Evaluation::Decided(Decision::of_failure(reason, mode, 500)))
+    }
+
+    /// Has a call made that the policy wants, if there is room for one more request that waits.
+    pub(super) fn ask(
+        &mut self,
+        engine: &mut Engine,
+        mut asking: Box<Asking>,
+        now: Now,
+    ) -> Result<Step, Refusal> {
+        asking.place = asking.place.or_else(|| engine.http_wait());
+        let Some(call) = asking.around.wanted().filter(|_| asking.place.is_some()).cloned() else {
+            let decision =
+                Decision::of_failure(reason::HTTP_SEND_BUSY, engine.config.failures.evaluation, 503);
+            return self.decided(engine, decision, now);
+        };
+        self.stage = Stage::Answer(asking);
+        Ok(Step::Need(Need::HttpCall(call)))
+    }
+
+    /// Takes the answer to the policy.
+    pub(super) fn answered(
+        &mut self,
+        engine: &mut Engine,
+        mut asking: Asking,
+        reply: HttpReply,
+        now: Now,
+    ) -> Result<Step, Refusal> {
+        // An answer may be long in coming.
+        self.still_good(engine, now)?;
+        asking.around.take_reply(reply, now);
+        if asking.around.wanted().is_some() {
+            return self.ask(engine, Box::new(asking), now);
+        }
+        let Asking { around, input, place } = asking;
+        match self.run(engine, around, input, None)? {
+            Evaluation::Decided(decision) => self.decided(engine, decision, now),
+            Evaluation::Asks(asking) => self.ask(engine, Box::new(Asking { place, ..*asking }), now),
+        }
     }
 }
 
@@ -92,8 +167,11 @@ fn failure(error: &EvaluationError, failures: &Failures) -> (ReasonCode, Failure
             (reason::INSTRUCTIONS_EXHAUSTED, failures.budget_exhausted)
         }
         EvaluationError::TimeExhausted { .. } => (reason::TIME_EXHAUSTED, failures.budget_exhausted),
-        EvaluationError::Overflow | EvaluationError::Disagreement | EvaluationError::Failed { .. } => {
-            (reason::EVALUATION_FAILED, failures.evaluation)
-        }
+        EvaluationError::HttpSend { .. } => (reason::HTTP_SEND_FAILED, failures.evaluation),
+        EvaluationError::HttpCalls { .. } => (reason::HTTP_SEND_CALLS, failures.evaluation),
+        EvaluationError::Overflow
+        | EvaluationError::Disagreement
+        | EvaluationError::Waiting
+        | EvaluationError::Failed { .. } => (reason::EVALUATION_FAILED, failures.evaluation),
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::Conclusion;
 use crate::engine::SourceId;
+use crate::policy::{HttpCall, HttpReply};
 use crate::request::Circumstances;
 use crate::token::{SignatureCheck, Unverified};
 
@@ -85,6 +86,8 @@ pub enum Event {
         /// What the proxy knows besides, as far as the policy reads it by now.
         circumstances: Circumstances,
     },
+    /// The answer to [`Need::HttpCall`].
+    HttpReply(HttpReply),
     /// The answer to [`Need::Signature`]: `None` when the host cannot say, and the module checks.
     Signature(Option<bool>),
     /// The answer to [`Need::Certificate`]: SHA-256 in hexadecimal digits, from the proxy's own TLS and nowhere else.
@@ -110,6 +113,8 @@ pub enum Need {
         /// How long the wait may take, in milliseconds.
         timeout_ms: u64,
     },
+    /// An answer that the policy asks for with `http.send`.
+    HttpCall(HttpCall),
     /// Whether a signature is good, if the host can tell.
     Signature(SignatureQuestion),
     /// The digest of the client's certificate on this connection.

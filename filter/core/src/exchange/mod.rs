@@ -33,6 +33,7 @@ pub use event::{Body, Event, Need, Nonce, SignatureQuestion, Step, Stored};
 pub use key_wait::KeyWait;
 
 use conclude::Refusal;
+use evaluate::{Asking, Evaluation};
 use key_wait::Awaiting;
 use transaction::TXN_TOKEN_HEADER;
 
@@ -67,6 +68,8 @@ pub struct Exchange {
     has_waited: bool,
     /// All waits of a request together are no longer than the first may be.
     keys_until: Option<Now>,
+    /// What the policy printed, where that is wanted.
+    lines: Vec<String>,
     counted: Counted,
 }
 
@@ -89,6 +92,8 @@ enum Stage {
     ProofSlot(Mark, u32),
     ProofSpent(Mark, u32),
     Body,
+    /// An answer that the policy asked for.
+    Answer(Box<Asking>),
     ApprovalSignature(Box<Unverified>, String),
     /// The slot with the challenge that the approval answers, before the policy decides.
     ApprovedChallenge,
@@ -126,6 +131,7 @@ impl Exchange {
             approval: None,
             has_waited: false,
             keys_until: None,
+            lines: Vec::new(),
             counted: Counted::default(),
         }
     }
@@ -158,6 +164,7 @@ impl Exchange {
             (Stage::ProofSpent(mark, tries), Event::Stored(stored)) => {
                 self.after_proof(engine, mark, stored, tries, now)
             }
+            (Stage::Answer(asking), Event::HttpReply(reply)) => self.answered(engine, *asking, reply, now),
             (Stage::Body, Event::Body(body)) => self.read_body(engine, body, now),
             (Stage::ApprovalSignature(unverified, text), Event::Signature(answer)) => {
                 self.verify_approval(engine, *unverified, &text, answer, now)
@@ -321,7 +328,13 @@ impl Exchange {
     /// `PolicyInput` → [`Decision`], and what it asks for besides.
     fn decide(&mut self, engine: &mut Engine, now: Now) -> Result<Step, Refusal> {
         self.still_good(engine, now)?;
-        let decision = self.evaluate(engine, now)?;
+        match self.evaluate(engine, now)? {
+            Evaluation::Decided(decision) => self.decided(engine, decision, now),
+            Evaluation::Asks(asking) => self.ask(engine, asking, now),
+        }
+    }
+
+    fn decided(&mut self, engine: &mut Engine, decision: Decision, now: Now) -> Result<Step, Refusal> {
         if self.approval.is_some() && decision.outcome.allows() {
             return self.begin_spending(engine, decision, 0);
         }

@@ -2,6 +2,7 @@
 #![expect(clippy::arithmetic_side_effects, reason = "counters of a test")]
 
 mod approvals;
+mod asking;
 mod bundles;
 mod facts;
 mod keys;
@@ -94,6 +95,7 @@ struct World {
     /// Paths of the fetches.
     fetched: Vec<String>,
     waited_for: Vec<SourceId>,
+    upstream: asking::Upstream,
 }
 
 /// What came of a request.
@@ -155,6 +157,7 @@ impl World {
             served: None,
             fetched: Vec::new(),
             waited_for: Vec::new(),
+            upstream: asking::Upstream::default(),
         }
     }
 
@@ -216,6 +219,7 @@ impl World {
                     self.fetch(now);
                     Event::Keys { circumstances: Circumstances::default() }
                 }
+                Step::Need(Need::HttpCall(call)) => Event::HttpReply(self.upstream.reply(call)),
                 Step::Need(Need::Signature(_)) => {
                     self.asked_host += 1;
                     Event::Signature(self.host)

@@ -124,16 +124,8 @@ pub(super) const SERVED: &[&str] = &[
 
 /// Builtins of OPA that look outside or draw lots and are not in [`super::functions`]; named to say so, whatever
 /// regorus does with them.
-const IMPURE: &[&str] = &[
-    "http.send",
-    "net.lookup_ip_addr",
-    "opa.runtime",
-    "rand.intn",
-    "rego.metadata.chain",
-    "rego.metadata.rule",
-    "trace",
-    "uuid.rfc4122",
-];
+const IMPURE: &[&str] =
+    &["net.lookup_ip_addr", "rand.intn", "rego.metadata.chain", "rego.metadata.rule", "uuid.rfc4122"];
 
 const LARGEST_CONSTANT: i64 = 1_024;
 

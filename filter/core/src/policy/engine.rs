@@ -138,7 +138,11 @@ pub(super) fn interpret(
     let mut engine = engine.clone();
     engine.set_execution_timer_config(budget.timer());
     engine.set_input(input);
-    match engine.eval_rule(rule.to_owned()) {
+    let outcome = engine.eval_rule(rule.to_owned());
+    if let Some(lines) = engine.take_prints().ok().filter(|lines| !lines.is_empty()) {
+        functions::printed(lines);
+    }
+    match outcome {
         Ok(Value::Undefined) => Ok(None),
         Ok(value) => Ok(Some(value)),
         Err(error) => Err(interpreter_failure(&error, budget)),

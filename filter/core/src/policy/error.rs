@@ -52,6 +52,14 @@ pub enum PolicyError {
         /// Why it is not served.
         refusal: super::builtins::Refusal,
     },
+    /// A call of `http.send` that cannot be made.
+    #[error("{at}: http.send: {problem}")]
+    HttpSend {
+        /// The call, or the field of its argument.
+        at: Place,
+        /// What is wrong.
+        problem: String,
+    },
     /// A call with the wrong number of arguments.
     #[error("{at}: {name} takes {expected} arguments and is given {given}")]
     Arity {
@@ -149,6 +157,21 @@ pub enum EvaluationError {
     /// regorus' two evaluators do not agree; neither is believed.
     #[error("the bytecode finds the decision undefined and the interpreter does not")]
     Disagreement,
+    /// A call of `http.send` went wrong, and the policy does not take errors (`raise_error`).
+    #[error("http.send: {message}")]
+    HttpSend {
+        /// What went wrong, without the URL's query.
+        message: String,
+    },
+    /// More calls of `http.send` than allowed.
+    #[error("the policy makes more than {limit} calls of http.send")]
+    HttpCalls {
+        /// The limit in force.
+        limit: usize,
+    },
+    /// No failure: a call has to be made first, see [`super::Surroundings::wanted`].
+    #[error("an answer to http.send is missing")]
+    Waiting,
     /// Anything else that the evaluator gives up on.
     #[error("the policy failed: {message}")]
     Failed {

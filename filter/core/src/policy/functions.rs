@@ -7,6 +7,7 @@
 mod crypto;
 mod glob;
 mod net;
+mod outside;
 mod time;
 
 use std::cell::RefCell;
@@ -28,26 +29,35 @@ pub(super) struct Function {
     /// How many arguments it takes. None of them is ever undefined.
     pub(super) arity: usize,
     pub(super) body: Body,
+    /// Whether equal inputs get equal answers, as long as the configuration stays.
+    pub(super) repeats: bool,
 }
 
 /// What a function goes by.
 pub(super) enum Body {
     /// Its arguments alone. `None` is OPA's builtin error: the call is undefined.
     Pure(fn(&[Value]) -> Option<Value>),
-    /// What is around the evaluation besides; decisions that it takes part in are not remembered.
-    Impure(fn(&[Value], &mut Surroundings) -> Result<Option<Value>, Stop>),
+    /// What is around the evaluation besides.
+    Around(fn(&[Value], &mut Surroundings) -> Result<Option<Value>, Stop>),
 }
 
 /// The evaluation ends here, whatever the rule around the call makes of it.
 pub(super) struct Stop(pub(super) EvaluationError);
 
+const fn pure(name: &'static str, arity: usize, call: fn(&[Value]) -> Option<Value>) -> Function {
+    Function { name, arity, body: Body::Pure(call), repeats: true }
+}
+
 /// Sorted by name.
 const FUNCTIONS: &[Function] = &[
-    Function { name: "crypto.sha256", arity: 1, body: Body::Pure(crypto::sha256) },
-    Function { name: "glob.match", arity: 3, body: Body::Pure(glob::matches) },
-    Function { name: "glob.quote_meta", arity: 1, body: Body::Pure(glob::quote_meta) },
-    Function { name: "net.cidr_contains", arity: 2, body: Body::Pure(net::cidr_contains) },
-    Function { name: "time.now_ns", arity: 0, body: Body::Impure(time::now_ns) },
+    pure("crypto.sha256", 1, crypto::sha256),
+    pure("glob.match", 3, glob::matches),
+    pure("glob.quote_meta", 1, glob::quote_meta),
+    Function { name: "http.send", arity: 1, body: Body::Around(outside::http_send), repeats: false },
+    pure("net.cidr_contains", 2, net::cidr_contains),
+    Function { name: "opa.runtime", arity: 0, body: Body::Around(outside::runtime), repeats: true },
+    Function { name: "time.now_ns", arity: 0, body: Body::Around(time::now_ns), repeats: false },
+    Function { name: "trace", arity: 1, body: Body::Around(outside::trace), repeats: true },
 ];
 
 /// The function of a name.
@@ -65,9 +75,14 @@ impl Called {
         Self(names.into_iter().filter_map(find).collect())
     }
 
-    /// Whether an answer can change from one evaluation to the next.
-    pub(super) fn any_impure(&self) -> bool {
-        self.0.iter().any(|function| matches!(function.body, Body::Impure(_)))
+    /// Whether any looks at what is around the evaluation.
+    pub(super) fn look_around(&self) -> bool {
+        self.0.iter().any(|function| matches!(function.body, Body::Around(_)))
+    }
+
+    /// Whether equal inputs get equal answers from all of them.
+    pub(super) fn repeat(&self) -> bool {
+        self.0.iter().all(|function| function.repeats)
     }
 
     /// What the bytecode compiler is told.
@@ -135,16 +150,25 @@ pub(super) fn surrounded<T>(around: &mut Surroundings, evaluation: impl FnOnce()
     let swap = |around: &mut Surroundings| {
         SURROUNDINGS.with(|current| std::mem::swap(&mut *current.borrow_mut(), around));
     };
+    around.forget_lines();
     swap(around);
     let outcome = evaluation();
     swap(around);
     outcome
 }
 
+/// Hands on what the interpreter printed.
+pub(super) fn printed(lines: Vec<String>) {
+    SURROUNDINGS.with(|current| {
+        let mut around = current.borrow_mut();
+        lines.iter().for_each(|line| around.print(line));
+    });
+}
+
 fn answer<E: From<LimitError>>(function: &Function, arguments: &[Value]) -> Result<Value, E> {
     let call = match function.body {
         Body::Pure(call) => return Ok(call(arguments).unwrap_or(Value::Undefined)),
-        Body::Impure(call) => call,
+        Body::Around(call) => call,
     };
     SURROUNDINGS.with(|current| {
         let mut around = current.borrow_mut();

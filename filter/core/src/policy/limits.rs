@@ -5,18 +5,24 @@ use std::time::Duration;
 
 use regorus::utils::limits::ExecutionTimerConfig;
 
-/// The bounds of a policy's source.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use crate::config::HttpSend;
+
+/// The bounds of a policy's source, and what it may call.
+#[derive(Debug, Clone)]
 pub struct PolicyLimits {
     /// Bytes of all modules together.
     pub source_bytes: usize,
     /// How deep rules may call each other; each level takes some of the module's stack.
     pub rule_depth: usize,
+    /// Whether what the policy prints is wanted; else `print` is taken out of it.
+    pub print: bool,
+    /// Where `http.send` may go; `None`: a policy that calls it is refused.
+    pub http_send: Option<HttpSend>,
 }
 
 impl Default for PolicyLimits {
     fn default() -> Self {
-        Self { source_bytes: 4 << 20, rule_depth: 64 }
+        Self { source_bytes: 4 << 20, rule_depth: 64, print: false, http_send: None }
     }
 }
 

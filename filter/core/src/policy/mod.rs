@@ -7,8 +7,10 @@ mod engine;
 mod error;
 mod functions;
 mod graph;
+mod http_send;
 mod limits;
 mod place;
+mod prints;
 mod reads;
 mod rewrite;
 mod risks;
@@ -18,7 +20,7 @@ mod survey;
 mod tests;
 mod walk;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use regorus::unstable::{Module, Ref};
@@ -34,6 +36,7 @@ use survey::Survey;
 pub use builtins::Refusal;
 pub use document::{Document, Key};
 pub use error::{EvaluationError, PolicyError};
+pub use http_send::{HttpCache, HttpCall, HttpReply};
 pub use limits::{EvaluationBudget, PolicyLimits};
 pub use place::Place;
 pub use reads::Reads;
@@ -47,6 +50,8 @@ pub struct Policy {
     /// Prepared; cloned for an evaluation by the interpreter.
     interpreter: Engine,
     evaluator: Evaluator,
+    /// Whether it needs to know what is around an evaluation.
+    looks_around: bool,
     data: Value,
     reads: Reads,
     reason_codes: BTreeSet<ReasonCode>,
@@ -114,7 +119,14 @@ impl Policy {
     pub fn compile(bundle: &Bundle, decision: &str, limits: &PolicyLimits) -> Result<Self, PolicyError> {
         let path = decision_path(decision)?;
         let rule = format!("data.{}", path.join("."));
-        let mut interpreter = parse(bundle, limits)?;
+        let mut interpreter = parse(bundle, limits, &BTreeMap::new())?;
+        if !limits.print {
+            let modules = interpreter.get_modules().clone();
+            let erased = prints::erased(&survey::survey(&modules), &modules);
+            if !erased.is_empty() {
+                interpreter = parse(bundle, limits, &erased)?;
+            }
+        }
         let reason_codes = reason_codes(bundle)?;
         let modules = interpreter.get_modules().clone();
         check_roots(bundle, &modules)?;
@@ -122,7 +134,7 @@ impl Policy {
         if !survey.rules.contains_key(&path) {
             return Err(PolicyError::NoDecision { path: decision.to_owned() });
         }
-        check_calls(&survey)?;
+        check_calls(&survey, limits)?;
         graph::check(&survey, limits.rule_depth)?;
         let called = Called::of(&survey);
         called.extend(&mut interpreter);
@@ -130,7 +142,6 @@ impl Policy {
         interpreter.add_data(data.clone()).map_err(|error| PolicyError::RuleDataConflict {
             message: place::located(&error.to_string()).1,
         })?;
-        // Prints are for `opa eval`; gathered, they go away with the evaluation.
         interpreter.set_gather_prints(true);
         // As OPA does: a builtin that fails is undefined.
         interpreter.set_strict_builtin_errors(false);
@@ -146,7 +157,8 @@ impl Policy {
             }
         };
         let reads = Reads::of(&survey, &called);
-        Ok(Self { rule, interpreter, evaluator, data, reads, reason_codes })
+        let looks_around = called.look_around() || prints::first(&survey).is_some();
+        Ok(Self { rule, interpreter, evaluator, looks_around, data, reads, reason_codes })
     }
 
     /// Evaluates the decision on an input, with nothing around it. No evaluation leaves anything behind for the next one.
@@ -169,7 +181,7 @@ impl Policy {
         input: Document,
         budget: &EvaluationBudget,
     ) -> Result<Evaluated, EvaluationError> {
-        if !self.reads.around {
+        if !self.looks_around {
             return self.run(input, budget);
         }
         let outcome = functions::surrounded(around, || self.run(input, budget));
@@ -214,6 +226,12 @@ impl Policy {
         document::json_of(at)
     }
 
+    /// Whether an evaluation has to know what is around it.
+    #[must_use]
+    pub fn looks_around(&self) -> bool {
+        self.looks_around
+    }
+
     /// Which parts of the input the policy can read.
     #[must_use]
     pub fn reads(&self) -> Reads {
@@ -254,6 +272,10 @@ fn bytecode(
         return Err(NoBytecode::Interpreted(Fallback::Unseen { at, what }));
     }
     let unsupported = |message: String| NoBytecode::Interpreted(Fallback::Unsupported { at: None, message });
+    if let Some(at) = prints::first(survey) {
+        let message = "print is for the interpreter, where it is wanted at all".to_owned();
+        return Err(NoBytecode::Interpreted(Fallback::Unsupported { at: Some(at), message }));
+    }
     if let Some(name) = called.redefined(survey) {
         return Err(unsupported(format!(
             "the bundle has a function {name} of its own and calls the builtin too"
@@ -286,7 +308,12 @@ fn decision_path(decision: &str) -> Result<survey::Path, PolicyError> {
     Ok(path)
 }
 
-fn parse(bundle: &Bundle, limits: &PolicyLimits) -> Result<Engine, PolicyError> {
+/// `instead` has other texts for some of the modules.
+fn parse(
+    bundle: &Bundle,
+    limits: &PolicyLimits,
+    instead: &BTreeMap<String, String>,
+) -> Result<Engine, PolicyError> {
     let mut engine = Engine::new();
     let mut bytes = 0_usize;
     for module in bundle.modules() {
@@ -295,7 +322,8 @@ fn parse(bundle: &Bundle, limits: &PolicyLimits) -> Result<Engine, PolicyError> 
             return Err(PolicyError::TooLarge { file: module.path.clone(), limit: limits.source_bytes });
         }
         engine.set_rego_v0(module.rego_version == RegoVersion::V0);
-        engine.add_policy(module.path.clone(), module.text.clone()).map_err(|error| {
+        let text = instead.get(&module.path).unwrap_or(&module.text);
+        engine.add_policy(module.path.clone(), text.clone()).map_err(|error| {
             let (at, message) = place::located(&error.to_string());
             let at = at.unwrap_or_else(|| Place { file: module.path.clone(), line: 0, column: 0 });
             PolicyError::Syntax { at, message }
@@ -323,10 +351,13 @@ fn check_roots(bundle: &Bundle, modules: &[Ref<Module>]) -> Result<(), PolicyErr
     Ok(())
 }
 
-fn check_calls(survey: &Survey<'_>) -> Result<(), PolicyError> {
+fn check_calls(survey: &Survey<'_>, limits: &PolicyLimits) -> Result<(), PolicyError> {
     for call in &survey.builtin_calls {
         if let Some(function) = functions::find(&call.name) {
             check_function(call, function)?;
+            if function.name == "http.send" {
+                http_send::check_literal(&call.at, call.arguments, limits.http_send.as_ref())?;
+            }
             continue;
         }
         builtins::check(&call.name, call.arguments).map_err(|refusal| PolicyError::Builtin {

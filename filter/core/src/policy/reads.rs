@@ -23,7 +23,7 @@ pub struct Reads {
     pub claims: bool,
     /// The id or the time of the request, or the present: what no second request has.
     pub moment: bool,
-    /// What is around the evaluation besides the input: a clock.
+    /// What is around the evaluation besides the input, and changes: the clock, answers to `http.send`.
     pub around: bool,
 }
 
@@ -88,7 +88,7 @@ impl Reads {
             headers: any(HEADERS),
             claims: any(CLAIMS),
             moment: any(MOMENT),
-            around: called.any_impure(),
+            around: !called.repeat(),
         }
     }
 }

@@ -1,13 +1,31 @@
 //! What is around an evaluation besides its input: what builtins that look outside go by, and what they leave.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use regorus::Value;
+
+use super::document::Document;
 use super::error::EvaluationError;
+use super::functions::Stop;
+use super::http_send::{Answers, Failure, HttpCache, HttpCall, HttpReply, Outside, Request};
+use crate::config::HttpSend;
 use crate::ids::Now;
+
+/// The most lines that one decision writes to the log, and the longest of them in bytes.
+const MAX_LINES: usize = 32;
+const MAX_LINE_BYTES: usize = 512;
 
 /// What an evaluation may go by besides input and data. One is made for each decision.
 #[derive(Debug, Default)]
 pub struct Surroundings {
     /// The one instant of the evaluation.
     now: Option<Now>,
+    runtime: Option<Document>,
+    outside: Option<Outside>,
+    answers: Answers,
+    /// What `print` and `trace` said, where that is wanted.
+    lines: Option<Vec<String>>,
     /// Why the evaluation was stopped, if a builtin stopped it.
     stopped: Option<EvaluationError>,
 }
@@ -19,9 +37,43 @@ impl Surroundings {
         Self { now: Some(now), ..Self::default() }
     }
 
-    /// The present, where there is one.
-    pub(super) fn now(&self) -> Option<Now> {
-        self.now
+    /// With what `opa.runtime` gives.
+    #[must_use]
+    pub fn in_runtime(mut self, runtime: Document) -> Self {
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// With where `http.send` may go, and the responses that are kept.
+    #[must_use]
+    pub fn with_http(mut self, settings: Rc<HttpSend>, cache: Rc<RefCell<HttpCache>>) -> Self {
+        self.outside = Some(Outside { settings, cache });
+        self
+    }
+
+    /// With room for what `print` and `trace` say.
+    #[must_use]
+    pub fn with_prints(mut self) -> Self {
+        self.lines = Some(Vec::new());
+        self
+    }
+
+    /// The call that has to be made before the decision can be had: after [`EvaluationError::Waiting`], and again after
+    /// [`Surroundings::take_reply`] where a call is to be repeated.
+    #[must_use]
+    pub fn wanted(&self) -> Option<&HttpCall> {
+        self.answers.wanted()
+    }
+
+    /// Takes what came of the call that was wanted.
+    pub fn take_reply(&mut self, reply: HttpReply, now: Now) {
+        self.answers.take(reply, self.outside.as_ref(), now);
+    }
+
+    /// What `print` and `trace` said, bounded.
+    #[must_use]
+    pub fn take_lines(&mut self) -> Vec<String> {
+        self.lines.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Ends the evaluation. The first reason stays.
@@ -32,5 +84,33 @@ impl Surroundings {
     /// Why the evaluation was stopped. A value that it has all the same is not to be believed.
     pub(super) fn take_stop(&mut self) -> Option<EvaluationError> {
         self.stopped.take()
+    }
+
+    /// Before an evaluation starts again: what it said so far it will say once more.
+    pub(super) fn forget_lines(&mut self) {
+        self.lines.iter_mut().for_each(Vec::clear);
+    }
+
+    /// The present, where there is one.
+    pub(super) fn now(&self) -> Option<Now> {
+        self.now
+    }
+
+    pub(super) fn runtime(&self) -> Value {
+        self.runtime.as_ref().map_or_else(Value::new_object, |runtime| runtime.0.clone())
+    }
+
+    pub(super) fn answer_to(&mut self, request: Request) -> Result<Result<Value, Failure>, Stop> {
+        let now = self.now.unwrap_or(Now(0));
+        self.answers.to(request, self.outside.as_ref(), now)
+    }
+
+    pub(super) fn print(&mut self, line: &str) {
+        let Some(lines) = self.lines.as_mut().filter(|lines| lines.len() < MAX_LINES) else { return };
+        let end = line.char_indices().map(|(at, _)| at).take_while(|at| *at <= MAX_LINE_BYTES).last();
+        let short =
+            if line.len() <= MAX_LINE_BYTES { line } else { line.get(..end.unwrap_or(0)).unwrap_or("") };
+        // One line each: a policy must not be able to forge another one.
+        lines.push(short.chars().map(|c| if c.is_control() { ' ' } else { c }).collect());
     }
 }

@@ -8,7 +8,7 @@ use super::*;
 use crate::bundle::BundleLimits;
 use crate::request::{Properties, Property};
 
-fn bundle(files: &[(&str, &str)]) -> Bundle {
+pub(super) fn bundle(files: &[(&str, &str)]) -> Bundle {
     let files = files.iter().map(|(path, text)| (*path, text.as_bytes().to_vec()));
     Bundle::from_files(files, &BundleLimits::default()).unwrap()
 }
@@ -198,14 +198,12 @@ fn every_refusal_names_file_line_and_column() {
     for (rego, expected) in [
         ("decision := ", "p.rego:3:1: expecting expression"),
         ("decision := x", "p.rego:2:13: "),
-        ("decision if http.send({})", "p.rego:2:22: http.send is not served"),
-        ("decision if not http.send({}).body", "p.rego:2:26: http.send is not served"),
+        ("decision if http.send({})", "p.rego:2:22: http.send: is not configured"),
+        ("decision if not http.send({}).body", "p.rego:2:26: http.send: is not configured"),
         ("decision := rand.intn(\"a\", 2)", "p.rego:2:22: rand.intn is not served"),
-        ("decision := opa.runtime()", "p.rego:2:24: opa.runtime is not served"),
         ("decision := rand.intn(\"x\", 2)", "p.rego:2:22: rand.intn is not served"),
         ("decision := uuid.rfc4122(\"x\")", "p.rego:2:25: uuid.rfc4122 is not served"),
         ("decision := net.lookup_ip_addr(\"x\")", "p.rego:2:31: net.lookup_ip_addr is not served"),
-        ("decision := trace(\"x\")", "p.rego:2:18: trace is not served"),
         ("decision := io.jwt.decode(input.x)", "p.rego:2:26: io.jwt.decode is neither"),
         ("decision := walk(input.x)", "p.rego:2:17: walk is neither"),
         ("decision := __builtin_host_await(1, 2)", "p.rego:2:33: __builtin_host_await is neither"),
