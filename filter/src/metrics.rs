@@ -4,16 +4,22 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use proxy_wasm::types::MetricType;
+use remit_core::engine::BundleStatus;
 use remit_core::exchange::Conclusion;
+use remit_core::ids::UnixSeconds;
 
 use crate::host;
 
 /// The most names that one worker defines: policies bring their own reason codes, and statistics are never freed.
 const MAX_NAMES: usize = 256;
+/// The most revisions of bundles among them.
+const MAX_REVISIONS: usize = 32;
 
 #[derive(Default)]
 pub(crate) struct Metrics {
     ids: RefCell<BTreeMap<String, Option<u32>>>,
+    /// Bundle and revision, the latest last.
+    revisions: RefCell<Vec<(String, String)>>,
 }
 
 impl Metrics {
@@ -49,6 +55,15 @@ impl Metrics {
             Some(false) => self.count("remit.agents.registered.false"),
             None => {}
         }
+        if let Some(candidate) = &conclusion.counted.candidate {
+            self.count(&["remit.shadow.evaluations.result.", candidate.result()].concat());
+            for what in &candidate.differs {
+                self.count(&["remit.shadow.differences.kind.", what].concat());
+            }
+            if let Some(would) = candidate.outcome.filter(|would| *would != conclusion.outcome) {
+                self.count(&["remit.shadow.outcomes.outcome.", outcome, ".would.", would.as_str()].concat());
+            }
+        }
         if conclusion.counted.evaluated
             && let Some(id) = self.id(MetricType::Histogram, "remit.evaluation_us")
         {
@@ -76,6 +91,38 @@ impl Metrics {
         self.count(&format!("remit.fetches.source.{source}.result.{result}"));
     }
 
+    /// Counts what became of a fetch of one bundle.
+    pub(crate) fn bundle_fetched(&self, name: &str, result: &str) {
+        self.count(&format!("remit.bundles.fetches.result.{result}.named.{}", label(name)));
+    }
+
+    /// Shows the state of one bundle.
+    pub(crate) fn bundle(&self, name: &str, status: &BundleStatus, now: UnixSeconds) {
+        let named = label(name);
+        if let Some(then) = status.last_successful_request {
+            self.gauge(&format!("remit.bundles.age_seconds.named.{named}"), now.since(then));
+        }
+        if let Some(then) = status.last_successful_activation {
+            self.gauge(&format!("remit.bundles.last_activation_seconds.named.{named}"), then.0);
+        }
+        self.gauge(&format!("remit.bundles.faulty.named.{named}"), u64::from(status.fault.is_some()));
+        let Some(revision) = &status.active_revision else { return };
+        let mut shown = self.revisions.borrow_mut();
+        let known = shown.iter().filter(|(of, _)| *of == named).map(|(_, revision)| revision);
+        if known.clone().next_back() == Some(revision) {
+            return;
+        }
+        // Each revision is a name that is never freed.
+        let at =
+            |revision: &str| format!("remit.bundles.revision.named.{named}.revision.{}", label(revision));
+        known.for_each(|old| self.gauge(&at(old), 0));
+        if shown.len() < MAX_REVISIONS {
+            self.gauge(&at(revision), 1);
+            shown.retain(|(of, known)| (of, known) != (&named, revision));
+            shown.push((named, revision.clone()));
+        }
+    }
+
     /// Shows a number that goes up and down.
     pub(crate) fn gauge(&self, name: &str, value: u64) {
         if let Some(id) = self.id(MetricType::Gauge, name) {
@@ -97,4 +144,10 @@ impl Metrics {
         let name = if ids.len() < MAX_NAMES { name } else { "remit.names.beyond.limit" };
         *ids.entry(name.to_owned()).or_insert_with(|| host::define_metric(kind, name))
     }
+}
+
+/// As the value of a label, which is a part of a name between dots.
+fn label(text: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    text.chars().take(64).map(safe).collect()
 }

@@ -128,6 +128,7 @@ impl Root {
         let Some(engine) = engine.as_mut() else { return true };
         let (what, name) = match source {
             SourceId::Bundle(name) => ("bundle", format!(" {name:?}")),
+            SourceId::Candidate(name) => ("candidate", format!(" {name:?}")),
             SourceId::Keys(iss) => ("keys", format!(" of {iss}")),
             SourceId::ApprovalKeys(iss) => ("approval_keys", format!(" of {iss}")),
             SourceId::StatusList { uri, .. } => ("status_list", format!(" {uri}")),
@@ -137,6 +138,14 @@ impl Root {
         let result = match installed {
             Ok(Installed::Bundle(active)) => {
                 announce(&active);
+                "ok"
+            }
+            Ok(Installed::Candidate(active)) => {
+                let revision = &active.revision;
+                host::log(
+                    LogLevel::Info,
+                    &format!("remit: candidate {revision:?} is evaluated beside the policy in force"),
+                );
                 "ok"
             }
             Ok(Installed::Keys | Installed::StatusList) => "ok",
@@ -153,6 +162,9 @@ impl Root {
             }
         };
         self.shared.metrics.fetched(what, result);
+        if let SourceId::Bundle(name) = source {
+            self.shared.metrics.bundle_fetched(name, result);
+        }
         is_all
     }
 
@@ -163,6 +175,9 @@ impl Root {
         metrics.gauge("remit.bundle.in_force", u64::from(engine.bundle(now).is_some()));
         if let Some(age) = engine.bundle_age(now) {
             metrics.gauge("remit.bundle.age_seconds", age);
+        }
+        for (name, status) in engine.bundle_statuses() {
+            metrics.bundle(name, status, now);
         }
         if let Some(age) = engine.key_set_age(now) {
             metrics.gauge("remit.key_sets.age_seconds", age);
@@ -253,7 +268,7 @@ impl Context for Root {
             return;
         };
         let limit = self.shared.engine.borrow().as_ref().map_or(0, |engine| match source {
-            SourceId::Bundle(_) => engine.config.limits.bundle_bytes,
+            SourceId::Bundle(_) | SourceId::Candidate(_) => engine.config.limits.bundle_bytes,
             SourceId::Keys(_) | SourceId::ApprovalKeys(_) => engine.config.limits.key_set_bytes,
             SourceId::StatusList { .. } => engine.config.limits.status_list_bytes,
         });

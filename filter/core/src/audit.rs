@@ -14,6 +14,7 @@ use crate::approval::canonical;
 use crate::config::Mode;
 use crate::decision::{Decision, Outcome};
 use crate::delegation::{Delegation, Party};
+use crate::exchange::Shadow;
 use crate::ids::{Now, ReasonCode};
 use crate::token::VerifiedToken;
 
@@ -77,6 +78,9 @@ pub struct AuditRecord {
     /// Revisions of all bundles by name, where there are several.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     bundles: BTreeMap<String, String>,
+    /// What the candidate would have decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    candidate: Option<Shadow>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -179,6 +183,7 @@ impl AuditRecord {
             approval: None,
             bundle: None,
             bundles: BTreeMap::new(),
+            candidate: None,
         }
     }
 
@@ -262,6 +267,12 @@ impl AuditRecord {
     pub fn decided_by(&mut self, revision: &str, revisions: &[(String, String)]) {
         self.bundle = Some(shortened(revision));
         self.bundles = revisions.iter().map(|(name, revision)| (name.clone(), shortened(revision))).collect();
+    }
+
+    /// With what the candidate would have decided.
+    pub fn shadowed(&mut self, mut candidate: Shadow) {
+        candidate.revision = shortened(&candidate.revision);
+        self.candidate = Some(candidate);
     }
 
     /// The record as one line of JSON.

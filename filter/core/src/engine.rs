@@ -1,6 +1,7 @@
 //! Everything that is worked out at configure time: issuers, keys, the policy in force. Requests only look things up.
 
 mod bundles;
+mod candidate;
 mod fetches;
 mod issuer;
 mod outside;
@@ -34,6 +35,7 @@ use crate::token::{Attenuation, CacheLimits, Carrier, Demands, IssuerRules, Subj
 
 use bundles::Bundles;
 pub use bundles::{BundleFault, BundleStatus};
+pub use candidate::Candidate;
 use fetches::source_name;
 pub use fetches::{FetchError, Installed, SourceId};
 pub use issuer::Issuer;
@@ -191,6 +193,7 @@ pub struct Engine {
     approvers: BTreeMap<String, Issuer>,
     bundles: Bundles,
     outside: Outside,
+    candidate: Option<Candidate>,
 }
 
 impl Engine {
@@ -275,12 +278,23 @@ impl Engine {
             None => None,
         };
         let contract = Contract::new(&config.input, descriptors);
+        let candidate = Candidate::configure(&config, &bundles)?;
         let tokens = TokenCache::new(CacheLimits {
             max_entries: limits.token_cache_entries,
             max_bytes: limits.token_cache_bytes,
         });
         let outside = Outside::new(&config);
-        Ok(Self { config, tokens, contract, issuers, txn_issuer_without_iss, approvers, bundles, outside })
+        Ok(Self {
+            config,
+            tokens,
+            contract,
+            issuers,
+            txn_issuer_without_iss,
+            approvers,
+            bundles,
+            candidate,
+            outside,
+        })
     }
 
     /// Puts a bundle in force that was loaded apart from any source, as a replay does.
@@ -292,6 +306,12 @@ impl Engine {
     #[must_use]
     pub fn bundle(&self, now: UnixSeconds) -> Option<&Rc<ActiveBundle>> {
         self.bundles.active(now)
+    }
+
+    /// What is evaluated beside the policy in force, if anything is configured to be.
+    #[must_use]
+    pub fn candidate(&self) -> Option<&Candidate> {
+        self.candidate.as_ref()
     }
 
     /// The bundles that the policy is made of, by name, with what became of each.
@@ -353,7 +373,8 @@ impl Engine {
     /// What the policy in force reads of what only the proxy knows.
     #[must_use]
     pub fn properties(&self) -> Properties {
-        self.bundles.properties()
+        let candidates = self.candidate.as_ref().map(Candidate::properties).unwrap_or_default();
+        candidates.iter().fold(self.bundles.properties(), Properties::with)
     }
 
     /// Seconds since the bundle, of several the oldest, was fetched or confirmed; `None` for inline ones, and before the

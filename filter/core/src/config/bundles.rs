@@ -1,5 +1,7 @@
 //! Where the policy comes from: one bundle, or several with disjoint roots.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Checks, Config, Mode, Signing, default_max_age, default_refresh, default_timeout};
@@ -116,17 +118,25 @@ pub(super) fn check(config: &Config, checks: &mut Checks) {
         "/bundle",
         "exactly one of `bundle` and `bundles` says where the policy comes from",
     );
-    if let Some(BundleSource::Http(http)) = &config.bundle {
-        http.check("/bundle/http", checks);
+    if let Some(source) = &config.bundle {
+        check_source(source, "/bundle", checks);
     }
     let few = config.bundles.len() <= config.limits.bundles;
     checks.that(few, "/bundles", "more bundles than limits.bundles");
-    for (name, entry) in &config.bundles {
-        let at = format!("/bundles/{}", name.replace('~', "~0").replace('/', "~1"));
+    check_entries(&config.bundles, "/bundles", checks);
+}
+
+pub(super) fn check_entries(bundles: &BTreeMap<String, BundleEntry>, at: &str, checks: &mut Checks) {
+    for (name, entry) in bundles {
+        let at = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
         checks.that(is_name(name), &at, "a name has 1 to 64 of the characters A-Z a-z 0-9 . _ - /");
-        if let BundleSource::Http(http) = &entry.source {
-            http.check(&format!("{at}/source/http"), checks);
-        }
+        check_source(&entry.source, &format!("{at}/source"), checks);
+    }
+}
+
+pub(super) fn check_source(source: &BundleSource, at: &str, checks: &mut Checks) {
+    if let BundleSource::Http(http) = source {
+        http.check(&format!("{at}/http"), checks);
     }
 }
 

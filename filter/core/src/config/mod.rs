@@ -3,6 +3,7 @@
 mod bound;
 mod builtins;
 mod bundles;
+mod candidate;
 mod failures;
 mod input;
 mod issuer;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use bound::{Dpop, StatusListSource};
 pub use builtins::{Builtins, HttpHost, HttpSend};
 pub use bundles::{BundleEntry, BundleFetch, BundleSource, SOLE_BUNDLE};
+pub use candidate::CandidateConfig;
 pub use failures::{
     BodyTooLarge, DenialBody, Denials, FailureMode, Failures, PathAmbiguous, Signatures, TokenMissing,
 };
@@ -112,6 +114,9 @@ pub struct Config {
     /// Where the policy comes from, if it is several bundles, by name. Their roots must be disjoint.
     #[serde(default)]
     pub bundles: BTreeMap<String, BundleEntry>,
+    /// A policy that is evaluated beside the one in force and changes nothing.
+    #[serde(default)]
+    pub candidate: Option<CandidateConfig>,
     /// Keys that bundles may be signed with, by id, as in OPA's configuration.
     #[serde(default)]
     pub keys: BundleKeys,
@@ -404,6 +409,7 @@ impl Config {
         }
         bundles::check(self, &mut checks);
         self.builtins.check(&mut checks);
+        candidate::check(self, &mut checks);
         self.limits.check(&mut checks);
         checks.failed.map_or(Ok(()), Err)
     }

@@ -127,6 +127,17 @@ fn a_mistake_is_named_by_pointer() {
         (with("/bundle/http/timeout_ms", json!(0)), "/bundle/http"),
         (with("/bundle/http/max_age_seconds", json!(1)), "/bundle/http"),
         (with("/decision", json!("/a/b")), "/decision"),
+        (with("/candidate", json!({})), "/candidate: exactly one"),
+        (with("/candidate", json!({"bundle": {"inline": ""}, "fraction": 1.5})), "/candidate/fraction"),
+        (with("/candidate", json!({"bundle": {"inline": ""}, "instructions": 1})), "/candidate/instructions"),
+        (
+            with("/candidate", json!({"bundle": {"inline": ""}, "evaluation_ms": 0})),
+            "/candidate/evaluation_ms",
+        ),
+        (
+            with("/candidate", json!({"bundles": {" ": {"source": {"inline": ""}}}})),
+            "/candidate/bundles/ : a name",
+        ),
         (with("/denials", json!({"mcp_status": 500})), "/denials/mcp_status"),
         (with("/limits", json!({"json_depth": 4000})), "/limits/json_depth"),
         (with("/limits", json!({"body_bytes": "1"})), "/limits/body_bytes"),

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::bundles::Part;
 use super::issuer::key_limits;
 use super::{ActiveBundle, Engine, LoadError};
 use crate::ids::UnixSeconds;
@@ -15,6 +16,8 @@ use crate::token::Carrier;
 pub enum SourceId {
     /// The bundle of this name; [`crate::config::SOLE_BUNDLE`] where there is one.
     Bundle(String),
+    /// The bundle of this name of the candidate.
+    Candidate(String),
     /// The key set of an issuer of tokens, see [`SourceId::keys`].
     Keys(String),
     /// The key set of an issuer of approvals.
@@ -48,6 +51,8 @@ pub(super) fn source_name(iss: &str, carrier: Carrier) -> String {
 pub enum Installed {
     /// A new bundle is in force.
     Bundle(Rc<ActiveBundle>),
+    /// A new candidate is evaluated beside what is in force.
+    Candidate(Rc<ActiveBundle>),
     /// A good bundle is here. It comes into force with the others, not all of which are here yet.
     Incomplete,
     /// A new key set is in force.
@@ -115,7 +120,11 @@ impl Engine {
     /// Spreads fetches of bundles over the time that they may take, by 8 random bytes of the shell's: workers and proxies
     /// that began together do not come together.
     pub fn spread(&mut self, seed: [u8; 8]) {
-        self.bundles.spread(u64::from_le_bytes(seed));
+        let seed = u64::from_le_bytes(seed);
+        self.bundles.spread(seed);
+        if let Some(candidate) = &mut self.candidate {
+            candidate.spread(seed.swap_bytes());
+        }
     }
 
     /// The fetches that are due. Each has to be answered with [`Engine::answered`].
@@ -123,6 +132,10 @@ impl Engine {
         let mut due = Vec::new();
         let bundles = self.bundles.due(now);
         due.extend(bundles.map(|(name, fetch)| (SourceId::Bundle(name), fetch)));
+        if let Some(candidate) = &mut self.candidate {
+            let bundles = candidate.due(now);
+            due.extend(bundles.map(|(name, fetch)| (SourceId::Candidate(name), fetch)));
+        }
         for (iss, issuer) in &mut self.issuers {
             if let Some(fetch) = issuer.source.as_mut().and_then(|source| source.due(now)) {
                 due.push((SourceId::Keys(iss.clone()), fetch));
@@ -162,8 +175,8 @@ impl Engine {
             Some(discovery) => locate(discovery, &answer, self.config.limits.key_set_bytes),
             None => self.install(id, answer, now),
         };
-        if let SourceId::Bundle(name) = id {
-            self.bundles.note(name, installed.as_ref().err(), now);
+        if let Some(part) = self.part_mut(id) {
+            part.note(installed.as_ref().err(), now);
         }
         let Some(source) = self.source_mut(id) else { return Err(FetchError::Unknown) };
         match installed {
@@ -203,7 +216,17 @@ impl Engine {
         };
         let limits = key_limits(&self.config.limits);
         let installed = match id {
-            SourceId::Bundle(name) => self.bundles.install(name, &body, &self.config, now)?,
+            SourceId::Bundle(name) => {
+                let installed = self.bundles.install(name, &body, &self.config, now)?;
+                if let (Installed::Bundle(_), Some(candidate)) = (&installed, &mut self.candidate) {
+                    candidate.rebase(&self.bundles, &self.config);
+                }
+                installed
+            }
+            SourceId::Candidate(name) => {
+                let candidate = self.candidate.as_mut().ok_or(FetchError::Unknown)?;
+                candidate.install(name, &body, &self.bundles, &self.config, now)?
+            }
             SourceId::Keys(iss) => {
                 let issuer = self.issuers.get_mut(iss).ok_or(FetchError::Unknown)?;
                 issuer.install(&body, &limits)?
@@ -220,9 +243,27 @@ impl Engine {
         Ok(Good::Whole(installed, etag))
     }
 
+    fn part(&self, id: &SourceId) -> Option<&Part> {
+        match id {
+            SourceId::Bundle(name) => self.bundles.part(name),
+            SourceId::Candidate(name) => self.candidate.as_ref()?.part(name),
+            _ => None,
+        }
+    }
+
+    fn part_mut(&mut self, id: &SourceId) -> Option<&mut Part> {
+        match id {
+            SourceId::Bundle(name) => self.bundles.part_mut(name),
+            SourceId::Candidate(name) => self.candidate.as_mut()?.part_mut(name),
+            _ => None,
+        }
+    }
+
     fn holds(&self, id: &SourceId) -> bool {
         match id {
-            SourceId::Bundle(name) => self.bundles.holds(name),
+            SourceId::Bundle(_) | SourceId::Candidate(_) => {
+                self.part(id).is_some_and(|part| part.version(true).is_some())
+            }
             SourceId::Keys(iss) => self.issuers.get(iss).is_some_and(|issuer| issuer.keys.is_some()),
             SourceId::ApprovalKeys(iss) => {
                 self.approvers.get(iss).is_some_and(|issuer| issuer.keys.is_some())
@@ -235,7 +276,7 @@ impl Engine {
 
     fn source(&self, id: &SourceId) -> Option<&Source> {
         match id {
-            SourceId::Bundle(name) => self.bundles.source(name),
+            SourceId::Bundle(_) | SourceId::Candidate(_) => self.part(id)?.source.as_ref(),
             SourceId::Keys(iss) => self.issuers.get(iss)?.source.as_ref(),
             SourceId::ApprovalKeys(iss) => self.approvers.get(iss)?.source.as_ref(),
             // Where a list is fetched is configured, so nobody asks what is being discovered.
@@ -245,7 +286,7 @@ impl Engine {
 
     pub(super) fn source_mut(&mut self, id: &SourceId) -> Option<&mut Source> {
         match id {
-            SourceId::Bundle(name) => self.bundles.source_mut(name),
+            SourceId::Bundle(_) | SourceId::Candidate(_) => self.part_mut(id)?.source.as_mut(),
             SourceId::Keys(iss) => self.issuers.get_mut(iss)?.source.as_mut(),
             SourceId::ApprovalKeys(iss) => self.approvers.get_mut(iss)?.source.as_mut(),
             SourceId::StatusList { iss, uri } => self.issuers.get_mut(iss)?.status_lists.source_mut(uri),

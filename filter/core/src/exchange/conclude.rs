@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Exchange, KeyWait, Step};
+use super::{Exchange, KeyWait, Shadow, Step};
 use crate::action::ActionError;
 use crate::approval::ApprovalError;
 use crate::audit::AuditRecord;
@@ -56,6 +56,8 @@ pub struct Counted {
     pub truncated: bool,
     /// Whether the pipeline came to no decision of the policy's.
     pub failed: bool,
+    /// What the candidate would have decided, where it was asked.
+    pub candidate: Option<Shadow>,
     pub(super) detail: Option<String>,
 }
 
@@ -88,6 +90,11 @@ impl Refusal {
     /// A denial that tells the client what to come back with.
     pub(super) fn challenging(reason: ReasonCode, status: u16, parameters: String) -> Self {
         Self { challenge: Some(Challenge { parameters, status }), ..Self::of(reason, status) }
+    }
+
+    /// The decision that it amounts to.
+    pub(super) fn decision(self) -> Decision {
+        Decision::deny(self.reason, self.status)
     }
 
     pub(super) fn bad_request(reason: ReasonCode) -> Self {
@@ -228,6 +235,10 @@ impl Exchange {
         }
         if let Some(bundle) = &self.bundle {
             record.decided_by(&bundle.revision, &bundle.revisions);
+        }
+        if let Some(candidate) = self.candidate.take() {
+            record.shadowed(candidate.clone());
+            self.counted.candidate = Some(candidate);
         }
         if let Some(detail) = self.counted.detail.take() {
             record.failed(&detail);

@@ -4,14 +4,16 @@ use std::rc::Rc;
 
 use super::event::{Need, Step};
 use super::{Exchange, Refusal, Stage};
+use crate::action::Action;
 use crate::body;
 use crate::config::{FailureMode, Failures};
 use crate::decision::Decision;
-use crate::engine::Engine;
+use crate::engine::{ActiveBundle, Engine};
 use crate::ids::{Now, ReasonCode};
 use crate::input::{self, Asked, Parts};
 use crate::policy::{Document, EvaluationError, HttpReply, Surroundings};
 use crate::reason;
+use crate::registry::Registration;
 
 /// What an evaluation comes to.
 #[expect(clippy::large_enum_variant, reason = "taken apart where it is returned")]
@@ -33,33 +35,10 @@ pub(super) struct Asking {
 impl Exchange {
     pub(super) fn evaluate(&mut self, engine: &Engine, now: Now) -> Result<Evaluation, Refusal> {
         let bundle = self.bundle.as_ref().ok_or_else(Refusal::internal)?;
-        let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
         let identity = self.identity.as_ref();
         let action = self.action.as_ref().ok_or_else(Refusal::internal)?;
+        let asked = self.asked(engine, bundle, action, self.registration, now)?;
         let reads = bundle.policy.reads();
-        let contract = &engine.contract;
-        let parsed_body = if reads.body && !contract.skips_body {
-            let rules = contract.body_rules(&engine.config.limits);
-            Some(body::parse(request, &self.body, self.counted.truncated, &rules)?)
-        } else {
-            None
-        };
-        let parts = Parts {
-            request,
-            contract,
-            circumstances: &self.circumstances,
-            body: &self.body,
-            parsed_body,
-            truncated: self.counted.truncated,
-            transaction: self.transaction.as_ref().map(|transaction| &transaction.derived),
-            registration: self.registration,
-            action,
-            approval: self.approval.as_ref(),
-            mode: self.mode(engine),
-            id: self.nonce.decision_id(),
-            now,
-        };
-        let asked = input::compose(parts, &reads);
         // Not for a token that is seen for the first time: many are never seen again.
         let seen = self.counted.token_cached == Some(true);
         let remembers =
@@ -157,6 +136,47 @@ impl Exchange {
             Evaluation::Asks(asking) => self.ask(engine, Box::new(Asking { place, ..*asking }), now),
         }
     }
+
+    /// What this policy is asked about the request.
+    pub(super) fn asked(
+        &self,
+        engine: &Engine,
+        bundle: &ActiveBundle,
+        action: &Action,
+        registration: Registration,
+        now: Now,
+    ) -> Result<Asked, Refusal> {
+        let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
+        let reads = bundle.policy.reads();
+        let contract = &engine.contract;
+        let parsed_body = if reads.body && !contract.skips_body {
+            let rules = contract.body_rules(&engine.config.limits);
+            Some(body::parse(request, &self.body, self.counted.truncated, &rules)?)
+        } else {
+            None
+        };
+        let parts = Parts {
+            request,
+            contract,
+            circumstances: &self.circumstances,
+            body: &self.body,
+            parsed_body,
+            truncated: self.counted.truncated,
+            transaction: self.transaction.as_ref().map(|transaction| &transaction.derived),
+            registration,
+            action,
+            approval: self.approval.as_ref(),
+            mode: self.mode(engine),
+            id: self.nonce.decision_id(),
+            now,
+        };
+        Ok(input::compose(parts, &reads))
+    }
+}
+
+/// The denial that a failure is where no setting says otherwise.
+pub(super) fn failed(error: &EvaluationError) -> Decision {
+    Decision::deny(failure(error, &Failures::default()).0, 500)
 }
 
 fn failure(error: &EvaluationError, failures: &Failures) -> (ReasonCode, FailureMode) {

@@ -13,6 +13,7 @@ use crate::token::{SignatureCheck, Unverified};
 pub struct Nonce {
     decision_id: String,
     challenge: [u8; 16],
+    sample: u32,
 }
 
 impl Nonce {
@@ -22,13 +23,20 @@ impl Nonce {
         let (decision, rest) = random.split_at(16);
         let mut challenge = [0; 16];
         challenge.copy_from_slice(rest);
-        Self { decision_id: hex(decision), challenge }
+        let sample = decision.iter().take(4).fold(0, |number, byte| number << 8 | u32::from(*byte));
+        Self { decision_id: hex(decision), challenge, sample }
     }
 
     /// The decision id: 32 hexadecimal digits.
     #[must_use]
     pub fn decision_id(&self) -> &str {
         &self.decision_id
+    }
+
+    /// A number of which samples are taken: that of the decision id's first eight digits.
+    #[must_use]
+    pub fn sample(&self) -> u32 {
+        self.sample
     }
 
     /// The id of a challenge, if one is opened: 32 hexadecimal digits.

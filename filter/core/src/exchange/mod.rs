@@ -6,6 +6,7 @@ mod evaluate;
 mod event;
 mod key_wait;
 mod possession;
+mod shadow;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -31,6 +32,7 @@ use crate::token::{CachedToken, Scheme, TokenError, Unverified};
 pub use conclude::{Conclusion, Counted};
 pub use event::{Body, Event, Need, Nonce, SignatureQuestion, Step, Stored};
 pub use key_wait::KeyWait;
+pub use shadow::Shadow;
 
 use conclude::Refusal;
 use evaluate::{Asking, Evaluation};
@@ -70,6 +72,8 @@ pub struct Exchange {
     keys_until: Option<Now>,
     /// What the policy printed, where that is wanted.
     lines: Vec<String>,
+    /// What the candidate would have decided.
+    candidate: Option<Shadow>,
     counted: Counted,
 }
 
@@ -132,6 +136,7 @@ impl Exchange {
             has_waited: false,
             keys_until: None,
             lines: Vec::new(),
+            candidate: None,
             counted: Counted::default(),
         }
     }
@@ -335,6 +340,7 @@ impl Exchange {
     }
 
     fn decided(&mut self, engine: &mut Engine, decision: Decision, now: Now) -> Result<Step, Refusal> {
+        self.shadow(engine, &decision, now);
         if self.approval.is_some() && decision.outcome.allows() {
             return self.begin_spending(engine, decision, 0);
         }

@@ -11,6 +11,7 @@ mod nameless;
 mod possession;
 mod reloads;
 mod remembered;
+mod shadow;
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,174 @@
+//! The candidate: a policy that is evaluated beside the one in force, and changes nothing.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::bundles::{Bundles, Part, Taken, below, together};
+use super::{ActiveBundle, EngineError, FetchError, Installed, LoadError};
+use crate::config::{Config, SOLE_BUNDLE};
+use crate::ids::UnixSeconds;
+use crate::policy::EvaluationBudget;
+use crate::request::Properties;
+use crate::source::Fetch;
+
+/// A policy on trial.
+#[derive(Debug)]
+pub struct Candidate {
+    parts: BTreeMap<String, Part>,
+    /// It is made of its own bundles alone; else they stand in for those in force.
+    alone: bool,
+    active: Option<Rc<ActiveBundle>>,
+    /// Its catalog is the one in force, so that requests mean the same under both.
+    same_catalog: bool,
+    /// A request is in the sample if its number is below this.
+    below: u64,
+    /// What one evaluation of it may cost.
+    pub budget: EvaluationBudget,
+}
+
+impl Candidate {
+    /// The candidate of a configuration, if it has one. An inline one that does not go with what is in force is an error.
+    pub(super) fn configure(config: &Config, in_force: &Bundles) -> Result<Option<Self>, EngineError> {
+        let Some(wanted) = &config.candidate else { return Ok(None) };
+        let mut parts = BTreeMap::new();
+        if let Some(source) = &wanted.bundle {
+            let part = Part::configure(source, None, "/candidate/bundle", config)?;
+            parts.insert(SOLE_BUNDLE.to_owned(), part);
+        }
+        for (name, entry) in &wanted.bundles {
+            let pointer = below("/candidate/bundles", name);
+            parts.insert(name.clone(), Part::configure(&entry.source, Some(entry), &pointer, config)?);
+        }
+        let mut budget = config.limits.evaluation();
+        budget.instructions = wanted.instructions.unwrap_or(budget.instructions);
+        budget.time = wanted.evaluation_ms.map_or(budget.time, Duration::from_millis);
+        #[expect(
+            clippy::as_conversions,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "0 to 2^32, as the configuration was checked"
+        )]
+        let below = (wanted.fraction * 4_294_967_296.0) as u64;
+        let alone = wanted.bundle.is_some();
+        let mut candidate = Self { parts, alone, active: None, same_catalog: false, below, budget };
+        candidate.compile(in_force, config).map_err(|source| {
+            let pointer = if alone { "/candidate/bundle" } else { "/candidate/bundles" };
+            EngineError::Bundle { pointer: pointer.to_owned(), source }
+        })?;
+        candidate.accept(None);
+        Ok(Some(candidate))
+    }
+
+    /// The candidate policy, once all of its bundles are there.
+    #[must_use]
+    pub fn policy(&self) -> Option<&Rc<ActiveBundle>> {
+        self.active.as_ref()
+    }
+
+    /// Whether a request means the same under both policies.
+    #[must_use]
+    pub fn has_same_catalog(&self) -> bool {
+        self.same_catalog
+    }
+
+    /// Whether the request with this random number is in the sample.
+    #[must_use]
+    pub fn samples(&self, number: u32) -> bool {
+        u64::from(number) < self.below
+    }
+
+    /// What became of its bundles, by name.
+    pub fn statuses(&self) -> impl Iterator<Item = (&str, &super::BundleStatus)> {
+        self.parts.iter().map(|(name, part)| (name.as_str(), &part.status))
+    }
+
+    pub(super) fn properties(&self) -> Properties {
+        self.active.as_ref().map(|active| active.policy.reads().properties).unwrap_or_default()
+    }
+
+    pub(super) fn part(&self, name: &str) -> Option<&Part> {
+        self.parts.get(name)
+    }
+
+    pub(super) fn part_mut(&mut self, name: &str) -> Option<&mut Part> {
+        self.parts.get_mut(name)
+    }
+
+    pub(super) fn due(&mut self, now: UnixSeconds) -> impl Iterator<Item = (String, Fetch)> {
+        self.parts.iter_mut().filter_map(move |(name, part)| Some((name.clone(), part.due(now)?)))
+    }
+
+    pub(super) fn spread(&mut self, seed: u64) {
+        for (number, source) in (1..).zip(self.parts.values_mut().filter_map(|part| part.source.as_mut())) {
+            source.spread(seed.rotate_left(number));
+        }
+    }
+
+    /// Takes a new version of one of its bundles.
+    pub(super) fn install(
+        &mut self,
+        name: &str,
+        body: &[u8],
+        in_force: &Bundles,
+        config: &Config,
+        now: UnixSeconds,
+    ) -> Result<Installed, FetchError> {
+        let part = self.parts.get_mut(name).ok_or(FetchError::Unknown)?;
+        if let Taken::Unchanged = part.take(body, config, now)? {
+            return Ok(Installed::Unchanged);
+        }
+        if !self.compile(in_force, config)? {
+            return Ok(Installed::Incomplete);
+        }
+        self.accept(Some(now));
+        Ok(self
+            .active
+            .as_ref()
+            .map_or(Installed::Incomplete, |active| Installed::Candidate(Rc::clone(active))))
+    }
+
+    /// Other bundles are in force. A candidate that does not go with them is none.
+    pub(super) fn rebase(&mut self, in_force: &Bundles, config: &Config) {
+        self.active = None;
+        match self.compile(in_force, config) {
+            Ok(true) => self.accept(None),
+            Ok(false) => {}
+            Err(error) => {
+                let error = FetchError::Bundle(error);
+                self.parts.values_mut().for_each(|part| part.blame(&error));
+            }
+        }
+    }
+
+    /// Whether it could be compiled: all bundles are there.
+    fn compile(&mut self, in_force: &Bundles, config: &Config) -> Result<bool, LoadError> {
+        let own: Option<Vec<_>> = self
+            .parts
+            .iter()
+            .map(|(name, part)| Some((name.as_str(), part.mode, part.version(true)?)))
+            .collect();
+        let Some(mut chosen) = own else { return Ok(false) };
+        if !self.alone {
+            if in_force.active_any().is_none() {
+                return Ok(false);
+            }
+            let mode = crate::config::Mode::Enforce;
+            let others = in_force.in_force().filter(|(name, _)| !self.parts.contains_key(*name));
+            chosen.extend(others.map(|(name, version)| (name, mode, version)));
+            chosen.sort_by_key(|(name, ..)| *name);
+        }
+        let active = together(&chosen, config)?;
+        let catalog = |active: &ActiveBundle| active.policy.data_at(&["remit", "catalog"]);
+        self.same_catalog =
+            in_force.active_any().is_some_and(|in_force| catalog(in_force) == catalog(&active));
+        self.active = Some(Rc::new(active));
+        Ok(true)
+    }
+
+    fn accept(&mut self, now: Option<UnixSeconds>) {
+        if self.active.is_some() {
+            self.parts.values_mut().for_each(|part| part.accept(now));
+        }
+    }
+}
