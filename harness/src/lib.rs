@@ -1,5 +1,6 @@
 //! A proxy-wasm host on wasmtime, and what the `remit` command is made of.
 
+pub mod bundles;
 pub mod capture;
 pub mod challenge;
 pub mod check;

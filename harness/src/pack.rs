@@ -20,6 +20,8 @@ const DATA: &str = "data.json";
 pub struct PackOptions {
     /// Pack `_test.rego` files, too.
     pub tests: bool,
+    /// Pack what has no meaning in a bundle as well, as a signature has to cover it.
+    pub everything: bool,
     /// Files in all.
     pub files: usize,
     /// Bytes in all.
@@ -30,7 +32,7 @@ pub struct PackOptions {
 
 impl Default for PackOptions {
     fn default() -> Self {
-        Self { tests: false, files: 10_000, bytes: 256 << 20, depth: 32 }
+        Self { tests: false, everything: false, files: 10_000, bytes: 256 << 20, depth: 32 }
     }
 }
 
@@ -161,6 +163,22 @@ impl Files {
         other.files.into_iter().try_for_each(|(path, content)| self.add(&path, content))
     }
 
+    /// What a file holds.
+    #[must_use]
+    pub fn content(&self, path: &str) -> Option<&[u8]> {
+        self.files.get(path).map(Vec::as_slice)
+    }
+
+    /// Puts a file in the place of the one that may be there.
+    pub fn put(&mut self, path: &str, content: Vec<u8>) {
+        self.files.insert(path.to_owned(), content);
+    }
+
+    /// Leaves out the files whose paths do not fit.
+    pub fn retain(&mut self, fits: impl Fn(&str) -> bool) {
+        self.files.retain(|path, _| fits(path));
+    }
+
     /// Adds a data document at the top.
     ///
     /// # Errors
@@ -270,8 +288,11 @@ impl Walk<'_> {
     }
 }
 
-/// What has a meaning in a bundle. What the filter does not serve is packed as well, so that it is refused by name.
+/// What has a meaning in a bundle, unless everything is asked for. What the filter does not serve is packed as well, so that it is refused by name.
 fn wanted(name: &str, options: &PackOptions) -> bool {
+    if options.everything && (options.tests || !name.ends_with("_test.rego")) {
+        return true;
+    }
     match name {
         ".manifest" | ".signatures.json" | DATA | "data.yaml" | "data.yml" | "patch.json" | "plan.json" => {
             true

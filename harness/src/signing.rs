@@ -147,6 +147,19 @@ impl SigningKey {
         Ok(Self::named(Material::from_jwk(jwk, algorithm)?, algorithm, kid))
     }
 
+    /// A secret for HS256 that is this text itself, as OPA takes it.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::SecretTooShort`].
+    pub fn from_secret(text: &str) -> Result<Self, KeyError> {
+        if text.len() < MIN_SECRET_BYTES {
+            return Err(KeyError::SecretTooShort);
+        }
+        let material = Material::Hs256(HS256Key::from_bytes(text.as_bytes()));
+        Ok(Self::named(material, Algorithm::Hs256, None))
+    }
+
     /// The key with another `kid`.
     #[must_use]
     pub fn with_kid(mut self, kid: &str) -> Self {

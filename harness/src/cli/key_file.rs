@@ -14,11 +14,21 @@ const MAX_BYTES: u64 = 64 * 1024;
 /// Reads a private key.
 pub(super) fn read(path: &Path, algorithm: Option<Algorithm>) -> Result<SigningKey> {
     let name = || path.display().to_string();
+    SigningKey::parse(&private(path)?, algorithm).with_context(name)
+}
+
+/// Reads a secret for HS256, which is the file as it stands.
+pub(super) fn read_secret(path: &Path) -> Result<SigningKey> {
+    SigningKey::from_secret(&private(path)?).with_context(|| path.display().to_string())
+}
+
+fn private(path: &Path) -> Result<String> {
+    let name = || path.display().to_string();
     let file = std::fs::File::open(path).with_context(name)?;
     check_mode(&file).with_context(name)?;
     let mut text = String::new();
     file.take(MAX_BYTES).read_to_string(&mut text).with_context(name)?;
-    SigningKey::parse(&text, algorithm).with_context(name)
+    Ok(text)
 }
 
 /// Makes a private key and writes it to a file that is not there yet.

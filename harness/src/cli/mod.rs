@@ -1,5 +1,6 @@
 //! What the command line says, and how the command ends.
 
+mod bundle;
 mod check;
 mod inventory;
 mod key_file;
@@ -8,7 +9,7 @@ mod scenario;
 mod test;
 mod token;
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -29,6 +30,8 @@ enum Command {
     Test(test::Arguments),
     /// Check a configuration and a bundle, and say what would be in force
     Check(check::Arguments),
+    /// Build, sign, verify, inspect and compare bundles, and carry them to a registry and back
+    Bundle(Box<bundle::Arguments>),
     /// List the agents, principals, operations and credentials of logs and captures, and what should not be
     Inventory(inventory::Arguments),
     /// Print what it takes to play a scenario against a running filter: configuration, requests and tokens
@@ -52,6 +55,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Bundle(arguments) => bundle::run(&arguments),
         Command::Inventory(arguments) => inventory::run(&arguments),
         Command::Scenario(arguments) => scenario::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
@@ -87,6 +91,12 @@ fn print(text: &str) -> anyhow::Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// Whether what is printed may have colours.
+fn colours() -> bool {
+    let is_off = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !is_off && std::io::stdout().is_terminal()
 }
 
 /// In which form results are printed.
@@ -149,6 +159,24 @@ mod tests {
             ("token vectors", true),
             ("token vectors --seed 7", true),
             ("token vectors --seed x", false),
+            (
+                "bundle build a b -o c -r 1 --ignore *.md,x --signing-key k --signing-alg ES256 --scope write",
+                true,
+            ),
+            ("bundle build", false),
+            ("bundle sign a --signing-key k --claims-file c -o .", true),
+            (
+                "bundle verify a --verification-key k --verification-key-id i --scope s --exclude-files-verify x",
+                true,
+            ),
+            ("bundle verify a", false),
+            ("bundle verify a --verification-key k --signing-alg none", false),
+            ("bundle inspect a -f json", true),
+            ("bundle diff a b --format json", true),
+            ("bundle diff a", false),
+            ("bundle push localhost:5000/a/b:1 c --plain-http --format json", true),
+            ("bundle push b", false),
+            ("bundle pull r.example/a:1 -o c --max-bytes 5", true),
         ] {
             let parsed = Cli::try_parse_from(std::iter::once("remit").chain(line.split(' ')));
             assert_eq!(parsed.is_ok(), is_good, "{line}");

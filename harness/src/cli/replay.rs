@@ -1,6 +1,5 @@
 //! `remit replay`.
 
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
@@ -10,7 +9,7 @@ use remit_harness::replay::report::Style;
 use remit_harness::replay::{Native, Replay, Wasm, WasmOptions, replay};
 use remit_harness::scenario::{Overrides, Scenario};
 
-use super::{Ending, Format, print};
+use super::{Ending, Format, colours, print};
 
 /// The file that the filter is built into.
 const FILTER: &str = "remit_filter.wasm";
@@ -97,9 +96,4 @@ fn cache() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
     cache.map(|cache| cache.join("remit"))
-}
-
-fn colours() -> bool {
-    let is_off = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    !is_off && std::io::stdout().is_terminal()
 }

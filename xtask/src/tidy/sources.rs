@@ -21,8 +21,8 @@ const HOMES: [(&str, Home, &str); 3] = [
     ("proxy_wasm", Home::Not("filter/core"), "the core has no host"),
     (
         "regorus",
-        Home::Only(&["filter/core/src/policy", "harness/src/rego_test"]),
-        "only the core's `policy` knows the engine, and the runner of Rego tests",
+        Home::Only(&["filter/core/src/policy", "harness/src/rego_test", "harness/src/bundles/rego"]),
+        "only the core's `policy` knows the engine, the runner of Rego tests, and the reader of rules' texts",
     ),
     ("hostcalls", Home::Only(&["filter/src/host"]), "only the filter's `host` calls the host"),
 ];

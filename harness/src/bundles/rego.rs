@@ -1,0 +1,85 @@
+//! Rego as its author sees it: packages, imports, and the text of each rule.
+
+use regorus::Engine;
+use regorus::unstable::{Expr, Module as Ast, Rule, RuleHead};
+use remit_core::bundle::{Module, RegoVersion};
+
+use super::BuildError;
+
+/// A module that parses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Parsed {
+    /// Its package, without `data.`.
+    pub(super) package: String,
+    /// Its imports, a line each.
+    pub(super) imports: String,
+    /// Name and text of each definition, in their order.
+    pub(super) definitions: Vec<(String, String)>,
+}
+
+/// Parses a module by itself.
+///
+/// # Errors
+///
+/// [`BuildError::Rego`] with what the parser says, and where.
+pub(super) fn parse(module: &Module) -> Result<Parsed, BuildError> {
+    let failed = |message: &str| BuildError::Rego { message: one_line(message) };
+    let mut engine = Engine::new();
+    engine.set_rego_v0(module.rego_version == RegoVersion::V0);
+    engine
+        .add_policy(module.path.clone(), module.text.clone())
+        .map_err(|error| failed(&error.to_string()))?;
+    let ast = engine.get_modules().first().ok_or_else(|| failed("no module"))?;
+    Ok(taken_apart(ast, &module.text))
+}
+
+fn taken_apart(ast: &Ast, text: &str) -> Parsed {
+    let starts: Vec<_> = ast.policy.iter().map(|rule| start_of(rule)).chain([text.len()]).collect();
+    let before = plain(text.get(..starts.iter().min().copied().unwrap_or(0)).unwrap_or_default());
+    let imports = before.lines().filter(|line| line.starts_with("import "));
+    let definition = |(at, rule): (usize, &Rule)| {
+        let name = match rule {
+            Rule::Spec { head, .. } => {
+                let (RuleHead::Compr { refr, .. } | RuleHead::Set { refr, .. } | RuleHead::Func { refr, .. }) =
+                    head;
+                path_of(refr)
+            }
+            Rule::Default { refr, .. } => path_of(refr),
+        };
+        let from = starts.get(at).copied().unwrap_or(0);
+        let to = starts.get(at.saturating_add(1)).copied().unwrap_or(text.len());
+        (name, plain(text.get(from..to).unwrap_or_default()))
+    };
+    Parsed {
+        package: path_of(&ast.package.refr),
+        imports: imports.map(|line| format!("{line}\n")).collect(),
+        definitions: ast.policy.iter().map(AsRef::as_ref).enumerate().map(definition).collect(),
+    }
+}
+
+fn start_of(rule: &Rule) -> usize {
+    let (Rule::Spec { span, .. } | Rule::Default { span, .. }) = rule;
+    usize::try_from(span.start).unwrap_or(usize::MAX)
+}
+
+/// The lines without comments of their own, empty ones, and blanks at the ends.
+fn plain(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// `a.b` or `a["b"].c`, as written.
+fn path_of(reference: &Expr) -> String {
+    reference.span().text().split_whitespace().collect()
+}
+
+/// The parser's message without its picture: `file:line:column: what`.
+fn one_line(message: &str) -> String {
+    let lines = || message.lines().map(str::trim);
+    let place = lines().find_map(|line| line.strip_prefix("--> "));
+    let what = lines().find_map(|line| line.strip_prefix("error: "));
+    match (place, what) {
+        (Some(place), Some(what)) => format!("{place}: {what}"),
+        _ => message.split_whitespace().collect::<Vec<_>>().join(" "),
+    }
+}

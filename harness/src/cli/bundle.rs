@@ -1,0 +1,285 @@
+//! `remit bundle`: build, sign, verify, inspect, diff, push and pull.
+
+mod registry;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use clap::{Args, Subcommand};
+use remit_core::bundle::{Bundle, BundleLimits, Verification};
+use remit_core::config::{BundleKey, BundleKeys, Signing};
+use remit_core::json;
+use remit_core::keys::Algorithm;
+use remit_harness::bundles::{self, BuildOptions, Changes, Inspection};
+use remit_harness::check::packed;
+use remit_harness::pack::{Files, PackOptions};
+use remit_harness::signing::SigningKey;
+use serde_json::{Map, Value, json};
+
+use super::{Ending, Format, colours, key_file, print};
+
+/// The largest key that is read to verify with, in bytes.
+const MAX_KEY: u64 = 64 * 1024;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build a bundle out of folders and archives; the same input gives the same bytes
+    Build(Build),
+    /// Write the .signatures.json of a folder or an archive, as `opa sign` does
+    Sign(Sign),
+    /// Hold a bundle against its signature
+    Verify(Verify),
+    /// Show what is in a bundle
+    Inspect(Inspect),
+    /// Show what differs between two bundles: manifest, rules, data
+    Diff(Diff),
+    /// Put a bundle into an OCI registry, where OPA can pull it, too
+    Push(registry::Push),
+    /// Get a bundle out of an OCI registry
+    Pull(registry::Pull),
+}
+
+/// The key that a bundle is signed with.
+#[derive(Debug, Args)]
+struct Signer {
+    /// File with the private key: PEM, a JWK, or for HS256 the secret as it is (mode 0600)
+    #[arg(long, value_name = "FILE")]
+    signing_key: Option<PathBuf>,
+    /// Algorithm: ES256, ES384, EdDSA, RS256 to RS512, PS256 to PS512 or HS256
+    #[arg(long, value_name = "ALG", default_value = "RS256", value_parser = algorithm)]
+    signing_alg: Algorithm,
+    /// Name of the key in the signature
+    #[arg(long, value_name = "ID", default_value = "default")]
+    signing_key_id: String,
+    /// Scope of the signature
+    #[arg(long)]
+    scope: Option<String>,
+    /// File with further claims, a JSON object
+    #[arg(long, value_name = "FILE")]
+    claims_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct Build {
+    /// Folders and archives; several are merged
+    #[arg(required = true, value_name = "DIR|FILE")]
+    sources: Vec<PathBuf>,
+    /// Where the bundle goes
+    #[arg(short, long, value_name = "FILE", default_value = "bundle.tar.gz")]
+    output: PathBuf,
+    /// Revision, in place of the manifest's
+    #[arg(short, long)]
+    revision: Option<String>,
+    /// Names or paths of files and folders to leave out; `*` and `?` stand for characters
+    #[arg(long, value_name = "PATTERNS", value_delimiter = ',')]
+    ignore: Vec<String>,
+    #[command(flatten)]
+    signer: Signer,
+}
+
+#[derive(Debug, Args)]
+struct Sign {
+    /// Folder or archive
+    #[arg(value_name = "DIR|FILE")]
+    source: PathBuf,
+    /// The folder that .signatures.json is written to
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    output_file_path: PathBuf,
+    #[command(flatten)]
+    signer: Signer,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 if the signature is good; 1 if it is not, or there is none; 2 if something cannot be read."
+)]
+struct Verify {
+    /// Folder or archive
+    #[arg(value_name = "DIR|FILE")]
+    bundle: PathBuf,
+    /// File with the public key: PEM, a certificate, a JWK, or for HS256 the secret as it is
+    #[arg(long, value_name = "FILE")]
+    verification_key: PathBuf,
+    /// Name of the key
+    #[arg(long, value_name = "ID", default_value = "default")]
+    verification_key_id: String,
+    /// Algorithm of the key
+    #[arg(long, value_name = "ALG", default_value = "RS256", value_parser = algorithm)]
+    signing_alg: Algorithm,
+    /// Scope that the signature must have; by default none
+    #[arg(long, default_value = "")]
+    scope: String,
+    /// Files that need no signature, by path; `*` and `?` stand for characters but `/`
+    #[arg(long, value_name = "PATTERNS", value_delimiter = ',')]
+    exclude_files_verify: Vec<String>,
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Debug, Args)]
+struct Inspect {
+    /// Folder or archive
+    #[arg(value_name = "DIR|FILE")]
+    bundle: PathBuf,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 if nothing differs; 1 if something does; 2 if something cannot be read."
+)]
+struct Diff {
+    /// Folder or archive
+    #[arg(value_name = "OLD")]
+    old: PathBuf,
+    /// Folder or archive
+    #[arg(value_name = "NEW")]
+    new: PathBuf,
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<Ending> {
+    match &arguments.command {
+        Command::Build(arguments) => build(arguments),
+        Command::Sign(arguments) => sign(arguments),
+        Command::Verify(arguments) => verify(arguments),
+        Command::Inspect(arguments) => inspect(arguments),
+        Command::Diff(arguments) => diff(arguments),
+        Command::Push(arguments) => registry::push(arguments),
+        Command::Pull(arguments) => registry::pull(arguments),
+    }
+}
+
+fn build(arguments: &Build) -> Result<Ending> {
+    let options = BuildOptions { revision: arguments.revision.clone(), ignore: arguments.ignore.clone() };
+    let mut files = bundles::build(&arguments.sources, &options)?;
+    if let Some(key) = arguments.signer.key()? {
+        files = bundles::signed(files, &key, &arguments.signer.claims()?)?;
+    }
+    let name = || arguments.output.display().to_string();
+    std::fs::write(&arguments.output, files.to_targz()?).with_context(name)?;
+    Ok(Ending::Good)
+}
+
+fn sign(arguments: &Sign) -> Result<Ending> {
+    let key = arguments.signer.key()?.ok_or_else(|| anyhow!("--signing-key: the key to sign with"))?;
+    let files = everything(&arguments.source)?;
+    let signatures = bundles::sign(&files, &key, &arguments.signer.claims()?)?;
+    let path = arguments.output_file_path.join(bundles::SIGNATURES);
+    std::fs::write(&path, signatures).with_context(|| path.display().to_string())?;
+    Ok(Ending::Good)
+}
+
+fn verify(arguments: &Verify) -> Result<Ending> {
+    let key = BundleKey {
+        key: text(&arguments.verification_key)?,
+        algorithm: arguments.signing_alg,
+        scope: String::new(),
+    };
+    let keys = BundleKeys::from([(arguments.verification_key_id.clone(), key)]);
+    let signing = Signing {
+        keyid: Some(arguments.verification_key_id.clone()),
+        scope: Some(arguments.scope.clone()),
+        exclude_files: arguments.exclude_files_verify.clone(),
+        ..Signing::default()
+    };
+    let verification = Verification::new(&keys, Some(&signing))?;
+    let archive = if arguments.bundle.is_dir() {
+        everything(&arguments.bundle)?.to_targz()?
+    } else {
+        packed(std::slice::from_ref(&arguments.bundle))?
+    };
+    let limits = BundleLimits {
+        compressed_bytes: PackOptions::default().bytes,
+        inflated_bytes: PackOptions::default().bytes,
+        files: PackOptions::default().files,
+        ..BundleLimits::default()
+    };
+    let outcome = Bundle::verified_from_targz(&archive, &limits, &verification);
+    let error = outcome.err().map(|error| error.to_string());
+    match (arguments.format, &error) {
+        (Format::Json, _) => print(&format!("{:#}\n", json!({"verified": error.is_none(), "error": error})))?,
+        (Format::Table, None) => print("verified\n")?,
+        (Format::Table, Some(error)) => super::report(&anyhow!("{error}")),
+    }
+    Ok(if error.is_none() { Ending::Good } else { Ending::Bad })
+}
+
+fn inspect(arguments: &Inspect) -> Result<Ending> {
+    let inspection = Inspection::of(everything(&arguments.bundle)?)?;
+    match arguments.format {
+        Format::Table => print(&inspection.table())?,
+        Format::Json => print(&format!("{:#}\n", inspection.to_json()))?,
+    }
+    Ok(Ending::Good)
+}
+
+fn diff(arguments: &Diff) -> Result<Ending> {
+    let read = |path: &PathBuf| Files::read(path, &PackOptions::default());
+    let changes = Changes::between(read(&arguments.old)?, read(&arguments.new)?)?;
+    match arguments.format {
+        Format::Table => print(&changes.table(colours()))?,
+        Format::Json => print(&format!("{:#}\n", changes.to_json()))?,
+    }
+    Ok(if changes.is_empty() { Ending::Good } else { Ending::Bad })
+}
+
+impl Signer {
+    fn key(&self) -> Result<Option<SigningKey>> {
+        let Some(path) = &self.signing_key else { return Ok(None) };
+        let key = match self.signing_alg {
+            Algorithm::Hs256 => key_file::read_secret(path)?,
+            algorithm => key_file::read(path, Some(algorithm))?,
+        };
+        Ok(Some(key.with_kid(&self.signing_key_id)))
+    }
+
+    fn claims(&self) -> Result<Map<String, Value>> {
+        let mut claims = match &self.claims_file {
+            None => Map::new(),
+            Some(path) => {
+                let document = json::parse(text(path)?.as_bytes(), 16);
+                let document = document.with_context(|| path.display().to_string())?;
+                let claims = document.as_object().cloned();
+                claims.ok_or_else(|| anyhow!("{}: not an object", path.display()))?
+            }
+        };
+        if let Some(scope) = &self.scope {
+            claims.insert("scope".to_owned(), json!(scope));
+        }
+        Ok(claims)
+    }
+}
+
+/// All files, as a signature has to cover them.
+fn everything(path: &Path) -> Result<Files> {
+    Ok(Files::read(path, &PackOptions { tests: true, everything: true, ..PackOptions::default() })?)
+}
+
+fn text(path: &Path) -> Result<String> {
+    use std::io::Read as _;
+    let name = || path.display().to_string();
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .with_context(name)?
+        .take(MAX_KEY)
+        .read_to_string(&mut text)
+        .with_context(name)?;
+    Ok(text)
+}
+
+fn algorithm(name: &str) -> Result<Algorithm, String> {
+    Algorithm::parse(name)
+        .ok_or_else(|| "one of ES256, ES384, EdDSA, RS256 to RS512, PS256 to PS512, HS256".to_owned())
+}
