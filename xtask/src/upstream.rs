@@ -12,6 +12,9 @@ pub const RESET_PATH: &str = "/reset";
 /// The same for a request with this header, on any path: a filter forwards only what its catalog knows.
 pub const RESET_HEADER: &str = "x-upstream-reset";
 
+/// How its answers begin, and nobody else's.
+pub(crate) const ECHO: &[u8] = b"{\"method\":";
+
 /// Starts the echoing upstream on a free port.
 ///
 /// # Errors

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use crate::upstream;
+
 /// Requests that are sent one after the other, from the first again when all were sent.
 pub(super) struct Requests {
     bytes: Vec<Vec<u8>>,
@@ -29,7 +31,8 @@ impl Requests {
 /// Sends `count` requests over `connections` connections; returns how long it took.
 ///
 /// # Errors
-/// When a connection breaks, or an answer has another status than 200.
+/// When a connection breaks, or an answer has another status than 200 or is not the upstream's: a denial may have that status
+/// too.
 pub(super) fn run(port: u16, requests: &Requests, count: usize, connections: usize) -> Result<Duration> {
     let left = AtomicUsize::new(count);
     let begun = Instant::now();
@@ -78,7 +81,7 @@ fn read_answer(reader: &mut impl BufRead, line: &mut String, body: &mut Vec<u8>)
     }
     body.clear();
     reader.take(length).read_to_end(body)?;
-    if status.split(' ').nth(1) != Some("200") {
+    if status.split(' ').nth(1) != Some("200") || !body.starts_with(upstream::ECHO) {
         bail!("answered `{status}`: {}", String::from_utf8_lossy(body));
     }
     Ok(())
@@ -99,9 +102,10 @@ mod tests {
     }
 
     #[test]
-    fn only_complete_answers_of_status_200_count() {
+    fn only_complete_answers_of_the_upstream_count() {
         for (answer, message) in [
-            ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi", None),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n{\"method\":", None),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n{\"jsonrpc\"", Some("{\"jsonrpc\"")),
             ("HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno", Some("`HTTP/1.1 403 Forbidden`: no")),
             ("HTTP/1.1 200 OK\r\n", Some("closed")),
             ("", Some("closed")),

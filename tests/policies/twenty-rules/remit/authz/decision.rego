@@ -24,6 +24,8 @@ denials contains "operation_outside_task" if not operation_in_task
 
 denials contains "resource_outside_task" if not resource_in_task
 
+denials contains "resource_frozen" if data.remit.settings.frozen[input.remit.action.resource.name]
+
 denials contains "action_unclassified" if not classified
 
 denials contains "publishes" if verb_held
@@ -37,8 +39,8 @@ denials contains "pays" if input.remit.action.effects.money
 lifetime_within_cap if input.remit.token.lifetime_seconds <= data.remit.settings.max_lifetime_seconds
 
 agent := entry if {
-	entry := data.remit.registry.agents[input.remit.delegation.actor.sub]
-	entry.iss == input.remit.delegation.actor.iss
+	actor := input.remit.delegation.actor
+	entry := data.remit.registry.agents[actor.iss][actor.sub]
 }
 
 capability_held if input.remit.action.operation in agent.capabilities
