@@ -165,6 +165,11 @@ impl ActiveBundle {
         let (revisions, observes) = (Vec::new(), false);
         Ok(Self { revision, revisions, observes, policy, catalog, registry, revoked, decisions })
     }
+
+    /// Whether what the policy decides is worth remembering, and there is room to.
+    pub(crate) fn remembers(&self) -> bool {
+        self.policy.reads().repeats() && self.decisions.borrow().has_room()
+    }
 }
 
 /// The limits on bundles that a configuration sets.

@@ -49,6 +49,8 @@ const DEEP: &str = "remit: too deep";
 /// bytes, numbers beyond an IEEE 754 double.
 pub fn parse(bytes: &[u8], max_depth: usize) -> Result<Value, JsonError> {
     let text = std::str::from_utf8(bytes).map_err(|e| JsonError::NotUtf8 { offset: e.valid_up_to() })?;
+    // Cheaper than to have the parser look at each.
+    let text = text.trim_end_matches([' ', '\t', '\n', '\r']);
     let mut deserializer = serde_json::Deserializer::from_str(text);
     // Depth is counted by `Strict`, whose limit is configurable; serde_json's own is fixed at 128.
     let max_depth = max_depth.min(120);

@@ -40,6 +40,11 @@ impl<K: Ord, V: Clone> Remembered<K, V> {
         Self { max_entries, max_bytes, young, old, going, dropped: 0 }
     }
 
+    /// Whether it keeps anything at all.
+    pub(crate) fn has_room(&self) -> bool {
+        self.max_entries / 3 > 0 && self.max_bytes / 3 > 0
+    }
+
     /// The value of a key, which counts as used.
     pub(crate) fn find<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
     where

@@ -70,7 +70,8 @@ pub(super) fn verify(
     limits: &TokenLimits,
 ) -> Result<Grant, DelegationError> {
     let missing = |member| DelegationError::HopsMissing { member };
-    let mut leaf = Grant::read(token.claims(), *token.digest(), rules, false).map_err(missing)?;
+    let digest = token.digest().ok_or(missing("jws"))?;
+    let mut leaf = Grant::read(token.claims(), digest, rules, false).map_err(missing)?;
     if leaf.depth != 0 || token.claims().contains_key("par_hash") {
         return Err(missing("del_depth"));
     }

@@ -42,7 +42,7 @@ impl Exchange {
         // Not for a token that is seen for the first time: many are never seen again.
         let seen = self.counted.token_cached == Some(true);
         let remembers =
-            identity.filter(|_| seen && reads.repeats()).map(|identity| (identity.serial, asked.clone()));
+            identity.filter(|_| seen && bundle.remembers()).map(|identity| (identity.serial, asked.clone()));
         if let Some(key) = &remembers {
             let known = bundle.decisions.borrow_mut().find(key);
             self.counted.decision_remembered = Some(known.is_some());

@@ -45,7 +45,7 @@ pub struct VerifiedToken {
     lifetime_seconds: u64,
     claims: Map<String, Value>,
     #[serde(skip)]
-    digest: [u8; 32],
+    digest: Option<[u8; 32]>,
     #[serde(skip)]
     confirmation: Option<Confirmation>,
     #[serde(skip)]
@@ -91,7 +91,9 @@ impl VerifiedToken {
             kid,
             alg,
             lifetime_seconds: exp.since(iat),
-            digest: Sha256::digest(signed.as_bytes()).into(),
+            // Of some kilobyte: only for those who name a token by it.
+            digest: (rules.attenuation == Attenuation::HopList)
+                .then(|| Sha256::digest(signed.as_bytes()).into()),
             confirmation,
             status,
             rules: Arc::clone(rules),
@@ -275,10 +277,10 @@ impl VerifiedToken {
         &self.claims
     }
 
-    /// SHA-256 of the JWS signing input: names the token in the audit without making it usable.
+    /// SHA-256 of the JWS signing input, which hops name their parent by; `None` where the issuer's rules know no hops.
     #[must_use]
-    pub fn digest(&self) -> &[u8; 32] {
-        &self.digest
+    pub fn digest(&self) -> Option<[u8; 32]> {
+        self.digest
     }
 }
 

@@ -108,7 +108,7 @@ fn an_approval_is_part_of_the_input() {
 #[test]
 fn the_memory_is_bounded_and_can_be_turned_off() {
     for (limits, expected) in [
-        (json!({"decision_cache_entries": 0}), [None, Some(false), Some(false)]),
+        (json!({"decision_cache_entries": 0}), [None, None, None]),
         (json!({"decision_cache_bytes": 64}), [None, Some(false), Some(false)]),
         (json!({}), [None, Some(false), Some(true)]),
     ] {
