@@ -222,7 +222,7 @@ impl Decision {
     /// Whether the policy came to no decision, as opposed to deciding against.
     #[must_use]
     pub fn is_failure(&self) -> bool {
-        const FAILURES: [ReasonCode; 12] = [
+        const FAILURES: [ReasonCode; 13] = [
             reason::NO_BUNDLE,
             reason::DECISION_UNDEFINED,
             reason::DECISION_CONFLICT,
@@ -230,6 +230,7 @@ impl Decision {
             reason::EVALUATION_FAILED,
             reason::INSTRUCTIONS_EXHAUSTED,
             reason::TIME_EXHAUSTED,
+            reason::MEMORY_EXHAUSTED,
             reason::HTTP_SEND_FAILED,
             reason::HTTP_SEND_CALLS,
             reason::HTTP_SEND_BUSY,

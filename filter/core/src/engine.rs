@@ -150,9 +150,9 @@ impl ActiveBundle {
         let (entries, bytes) = (limits.decision_cache_entries, limits.decision_cache_bytes);
         let bounds = PolicyLimits {
             source_bytes: limits.bundle_unpacked_bytes,
+            rule_depth: limits.rule_depth,
             print: builtins.print,
             http_send: builtins.http_send.clone(),
-            ..PolicyLimits::default()
         };
         let policy = Policy::compile(bundle, decision, &bounds)?;
         let catalog = Catalog::parse(policy.data_at(&["remit", "catalog"]))?;

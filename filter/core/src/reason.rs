@@ -18,6 +18,8 @@ pub const EVALUATION_FAILED: ReasonCode = ReasonCode::of("evaluation_failed");
 pub const INSTRUCTIONS_EXHAUSTED: ReasonCode = ReasonCode::of("instructions_exhausted");
 /// The policy ran over its time.
 pub const TIME_EXHAUSTED: ReasonCode = ReasonCode::of("time_exhausted");
+/// The policy would make more than fits.
+pub const MEMORY_EXHAUSTED: ReasonCode = ReasonCode::of("memory_exhausted");
 /// A call of `http.send` went wrong, and the policy does not take errors.
 pub const HTTP_SEND_FAILED: ReasonCode = ReasonCode::of("http_send_failed");
 /// The policy makes more calls of `http.send` than allowed.

@@ -32,6 +32,10 @@ pub struct Limits {
     pub instructions: usize,
     /// Time of the policy engine for one decision, in milliseconds.
     pub evaluation_ms: u64,
+    /// Bytes of the values that builtins make for one decision, whether they are kept or not.
+    pub evaluation_bytes: usize,
+    /// How deep rules may call each other; a bundle that goes deeper is refused, and so is recursion.
+    pub rule_depth: usize,
     /// Verified tokens that are remembered, for each worker.
     pub token_cache_entries: usize,
     /// Size of the verified tokens that are remembered, in bytes, for each worker.
@@ -86,6 +90,8 @@ impl Default for Limits {
             body_values: 10_000,
             instructions: 100_000,
             evaluation_ms: 10,
+            evaluation_bytes: 16 * 1024 * 1024,
+            rule_depth: 64,
             token_cache_entries: 4096,
             token_cache_bytes: 16 * 1024 * 1024,
             decision_cache_entries: 1024,
@@ -115,7 +121,7 @@ impl Limits {
     #[must_use]
     pub fn evaluation(&self) -> EvaluationBudget {
         let time = Duration::from_millis(self.evaluation_ms);
-        EvaluationBudget { instructions: self.instructions, time }
+        EvaluationBudget { instructions: self.instructions, time, bytes: self.evaluation_bytes }
     }
 
     /// How much of a proof of possession is read.
@@ -144,6 +150,8 @@ impl Limits {
         within("instructions", self.instructions, 100, 100_000_000, "100 to 100000000");
         let ms = usize::try_from(self.evaluation_ms).unwrap_or(usize::MAX);
         within("evaluation_ms", ms, 1, 1000, "1 to 1000");
+        within("rule_depth", self.rule_depth, 1, 64, "1 to 64");
+        within("evaluation_bytes", self.evaluation_bytes, 1024, 1 << 30, "1024 to 1073741824");
         within("token_cache_entries", self.token_cache_entries, 0, 1 << 20, "at most 1048576");
         within("token_cache_bytes", self.token_cache_bytes, 0, 256 << 20, "at most 268435456");
         within("decision_cache_entries", self.decision_cache_entries, 0, 1 << 20, "at most 1048576");

@@ -187,6 +187,7 @@ fn failure(error: &EvaluationError, failures: &Failures) -> (ReasonCode, Failure
             (reason::INSTRUCTIONS_EXHAUSTED, failures.budget_exhausted)
         }
         EvaluationError::TimeExhausted { .. } => (reason::TIME_EXHAUSTED, failures.budget_exhausted),
+        EvaluationError::MemoryExhausted { .. } => (reason::MEMORY_EXHAUSTED, failures.budget_exhausted),
         EvaluationError::HttpSend { .. } => (reason::HTTP_SEND_FAILED, failures.evaluation),
         EvaluationError::HttpCalls { .. } => (reason::HTTP_SEND_CALLS, failures.evaluation),
         EvaluationError::Overflow

@@ -464,6 +464,8 @@ fn the_hosts_answer_counts_where_it_may_be_asked() {
 fn policies_that_give_no_decision_deny_by_their_own_reason() {
     let head = "package remit.authz\n";
     let long = "decision if { every a in numbers_list { every b in numbers_list { every c in numbers_list { a + b + c >= 0 } } } }\nnumbers_list := [x | some x in [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31,32,33,34,35,36,37,38,39,40]]\n";
+    let rules: String = (0..30).map(|n| format!("a{} := concat(\"\", [a{n}, a{n}])\n", n + 1)).collect();
+    let doubled = format!("a0 := \"text\"\n{rules}decision if count(a30) > 0\n");
     for (policy, expected) in [
         ("decision if input.nothing\n".to_owned(), "decision_undefined"),
         ("decision := \"allow\"\n".to_owned(), "decision_malformed"),
@@ -473,6 +475,7 @@ fn policies_that_give_no_decision_deny_by_their_own_reason() {
             "decision_conflict",
         ),
         (long.to_owned(), "instructions_exhausted"),
+        (doubled, "memory_exhausted"),
     ] {
         let mut world = World::with(&format!("{head}{policy}"), &json!({}));
         let came = world.read();

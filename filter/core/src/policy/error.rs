@@ -151,6 +151,12 @@ pub enum EvaluationError {
         /// The limit in force.
         milliseconds: u128,
     },
+    /// Builtins would make more than allowed.
+    #[error("the policy makes values of more than {bytes} bytes")]
+    MemoryExhausted {
+        /// The limit in force.
+        bytes: usize,
+    },
     /// A number larger than any double.
     #[error("a number overflows")]
     Overflow,

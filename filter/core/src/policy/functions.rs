@@ -6,16 +6,17 @@
 
 mod crypto;
 mod glob;
+mod metered;
 mod net;
 mod outside;
 mod time;
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::rvm::instructions::{BuiltinCallParams, Instruction};
 use regorus::rvm::program::{BuiltinInfo, Program};
-use regorus::unstable::{Expr, Ref, Span};
+use regorus::unstable::{BUILTINS, Expr, Ref, Source, Span};
 use regorus::{Engine, LimitError, Value};
 
 use super::error::EvaluationError;
@@ -75,9 +76,10 @@ impl Called {
         Self(names.into_iter().filter_map(find).collect())
     }
 
-    /// Whether any looks at what is around the evaluation.
-    pub(super) fn look_around(&self) -> bool {
-        self.0.iter().any(|function| matches!(function.body, Body::Around(_)))
+    /// Whether an evaluation has to know what is around it, and how much it may make.
+    pub(super) fn look_around(&self, survey: &Survey<'_>) -> bool {
+        !self.0.is_empty()
+            || survey.builtin_calls.iter().any(|call| metered::of::<LimitError>(&call.name).is_some())
     }
 
     /// Whether equal inputs get equal answers from all of them.
@@ -99,7 +101,15 @@ impl Called {
     }
 
     /// Makes the functions known to an interpreter.
-    pub(super) fn extend(&self, engine: &mut Engine) {
+    pub(super) fn extend(&self, engine: &mut Engine, survey: &Survey<'_>) {
+        let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+        for call in survey.builtin_calls.iter().filter(|call| find(&call.name).is_none()) {
+            let given = names.entry(&call.name).or_default();
+            *given = call.arguments.len().max(*given);
+        }
+        for (name, given) in names {
+            meter(engine, name, given);
+        }
         for function in self.0.iter().copied() {
             let arity = u8::try_from(function.arity).unwrap_or(u8::MAX);
             let call = move |arguments: Vec<Value>| answer(function, &arguments);
@@ -109,8 +119,29 @@ impl Called {
     }
 }
 
+/// Has the interpreter call a builtin of regorus' through the meter, but for one that is called with a name for its
+/// result: extensions know no such form.
+fn meter(engine: &mut Engine, name: &str, given: usize) {
+    let Some((name, (_, arity))) = BUILTINS.get_key_value(name) else { return };
+    if given > usize::from(*arity) || metered::of::<LimitError>(name).is_none() {
+        return;
+    }
+    let Ok(source) = Source::from_contents("builtin".to_owned(), String::new()) else { return };
+    let span = Span { source, line: 1, col: 1, start: 0, end: 0 };
+    let expr = Ref::new(Expr::Null { span: span.clone(), value: Value::Null, eidx: 0 });
+    let exprs = vec![expr; usize::from(*arity)];
+    let name: &'static str = name;
+    let call = move |arguments: Vec<Value>| metered::call(name, &span, &exprs, &arguments);
+    let _ = engine.add_extension(name.to_owned(), *arity, Box::new(call));
+}
+
 /// Turns the calls of host functions into calls of [`dispatch`], which both get the arguments and the name.
 pub(super) fn install(program: &mut Program) {
+    for (info, (builtin, _)) in program.builtin_info_table.iter().zip(&mut program.resolved_builtins) {
+        if let Some(metered) = metered::of(&info.name) {
+            *builtin = metered;
+        }
+    }
     // The compiler allows 512.
     let builtin_index = u16::try_from(program.builtin_info_table.len()).unwrap_or(u16::MAX);
     let mut found = false;
@@ -150,7 +181,6 @@ pub(super) fn surrounded<T>(around: &mut Surroundings, evaluation: impl FnOnce()
     let swap = |around: &mut Surroundings| {
         SURROUNDINGS.with(|current| std::mem::swap(&mut *current.borrow_mut(), around));
     };
-    around.forget_lines();
     swap(around);
     let outcome = evaluation();
     swap(around);
@@ -166,21 +196,31 @@ pub(super) fn printed(lines: Vec<String>) {
 }
 
 fn answer<E: From<LimitError>>(function: &Function, arguments: &[Value]) -> Result<Value, E> {
-    let call = match function.body {
-        Body::Pure(call) => return Ok(call(arguments).unwrap_or(Value::Undefined)),
-        Body::Around(call) => call,
-    };
     SURROUNDINGS.with(|current| {
         let mut around = current.borrow_mut();
-        match call(arguments, &mut around) {
-            Ok(value) => Ok(value.unwrap_or(Value::Undefined)),
-            Err(Stop(error)) => {
-                around.stop(error);
-                // The one kind of error that no rule swallows. What it says is not read.
-                Err(LimitError::MemoryLimitExceeded { usage: 0, limit: 0 }.into())
-            }
-        }
+        let value = match function.body {
+            Body::Pure(call) => call(arguments),
+            Body::Around(call) => match call(arguments, &mut around) {
+                Ok(value) => value,
+                Err(Stop(error)) => return stopped(&mut around, error),
+            },
+        };
+        let value = value.unwrap_or(Value::Undefined);
+        if around.makes(metered::own_size(&value)) { Ok(value) } else { full(&mut around) }
     })
+}
+
+/// Ends the evaluation: what builtins made, or would make, is more than there may be.
+fn full<E: From<LimitError>>(around: &mut Surroundings) -> Result<Value, E> {
+    let bytes = around.bytes();
+    stopped(around, EvaluationError::MemoryExhausted { bytes })
+}
+
+/// Ends the evaluation.
+fn stopped<E: From<LimitError>>(around: &mut Surroundings, error: EvaluationError) -> Result<Value, E> {
+    around.stop(error);
+    // The one kind of error that no rule swallows. What it says is not read.
+    Err(LimitError::MemoryLimitExceeded { usage: 0, limit: 0 }.into())
 }
 
 #[cfg(test)]

@@ -31,19 +31,21 @@ impl Default for PolicyLimits {
 pub struct EvaluationBudget {
     /// Instructions of the bytecode; the interpreter counts none.
     pub instructions: usize,
-    /// Time on the evaluator's own clock, which it looks at once in 1024 steps.
+    /// Time on the evaluator's own clock, which it looks at once in 128 steps.
     pub time: Duration,
+    /// Bytes of the values that builtins make, kept or not.
+    pub bytes: usize,
 }
 
 impl Default for EvaluationBudget {
     fn default() -> Self {
-        Self { instructions: 100_000, time: Duration::from_millis(50) }
+        Self { instructions: 100_000, time: Duration::from_millis(50), bytes: 16 << 20 }
     }
 }
 
 impl EvaluationBudget {
     pub(super) fn timer(&self) -> ExecutionTimerConfig {
-        let check_interval = NonZeroU32::MIN.saturating_add(1_023);
+        let check_interval = NonZeroU32::MIN.saturating_add(127);
         ExecutionTimerConfig { limit: self.time, check_interval }
     }
 }

@@ -137,7 +137,7 @@ impl Policy {
         check_calls(&survey, limits)?;
         graph::check(&survey, limits.rule_depth)?;
         let called = Called::of(&survey);
-        called.extend(&mut interpreter);
+        called.extend(&mut interpreter, &survey);
         let data = data_of(bundle);
         interpreter.add_data(data.clone()).map_err(|error| PolicyError::RuleDataConflict {
             message: place::located(&error.to_string()).1,
@@ -157,7 +157,7 @@ impl Policy {
             }
         };
         let reads = Reads::of(&survey, &called);
-        let looks_around = called.look_around() || prints::first(&survey).is_some();
+        let looks_around = called.look_around(&survey) || prints::first(&survey).is_some();
         Ok(Self { rule, interpreter, evaluator, looks_around, data, reads, reason_codes })
     }
 
@@ -184,6 +184,7 @@ impl Policy {
         if !self.looks_around {
             return self.run(input, budget);
         }
+        around.begin(budget.bytes);
         let outcome = functions::surrounded(around, || self.run(input, budget));
         match around.take_stop() {
             Some(stop) => Err(stop),

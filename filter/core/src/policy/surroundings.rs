@@ -26,6 +26,8 @@ pub struct Surroundings {
     answers: Answers,
     /// What `print` and `trace` said, where that is wanted.
     lines: Option<Vec<String>>,
+    /// Bytes that builtins may make, and those that are left.
+    bytes: (usize, usize),
     /// Why the evaluation was stopped, if a builtin stopped it.
     stopped: Option<EvaluationError>,
 }
@@ -86,9 +88,26 @@ impl Surroundings {
         self.stopped.take()
     }
 
-    /// Before an evaluation starts again: what it said so far it will say once more.
-    pub(super) fn forget_lines(&mut self) {
+    /// Before an evaluation, which may not be the first: what the last one said this one will say once more.
+    pub(super) fn begin(&mut self, bytes: usize) {
         self.lines.iter_mut().for_each(Vec::clear);
+        self.bytes = (bytes, bytes);
+    }
+
+    /// How many bytes builtins may make in one evaluation.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.0
+    }
+
+    pub(super) fn bytes_left(&self) -> usize {
+        self.bytes.1
+    }
+
+    /// Counts what a builtin has made; `false` when it is more than there may be.
+    pub(super) fn makes(&mut self, bytes: usize) -> bool {
+        let left = self.bytes.1.checked_sub(bytes);
+        self.bytes.1 = left.unwrap_or(0);
+        left.is_some()
     }
 
     /// The present, where there is one.

@@ -311,7 +311,7 @@ fn loops_end_and_the_next_evaluation_is_right() {
     ] {
         let policy = policy(rego);
         assert_eq!(is_bytecode(&policy), rego == BYTECODE_LOOPS);
-        let budget = EvaluationBudget { instructions, time };
+        let budget = EvaluationBudget { instructions, time, ..EvaluationBudget::default() };
         for _ in 0..2 {
             let error = policy.evaluate(heavy.clone(), &budget).unwrap_err();
             assert_eq!(error.to_string(), expected);

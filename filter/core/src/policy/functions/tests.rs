@@ -1,5 +1,7 @@
 //! Functions as policies call them, on both evaluators.
 
+use std::time::Duration;
+
 use serde_json::{Value as Json, json};
 
 use super::super::tests::{decide, interpreted, is_bytecode, policy, try_policy};
@@ -115,6 +117,48 @@ fn the_clock_stands_still_during_an_evaluation() {
         for (at, expected) in [(7, json!([7, 7, true])), (8, json!([8, 8, false]))] {
             assert_eq!(evaluate(&policy, at).unwrap().value.to_json(), Some(expected));
         }
+    }
+}
+
+#[test]
+fn what_builtins_make_is_bounded() {
+    let double = |one: &str, call: &str| {
+        let rules: String =
+            (0..40).map(|n| format!("a{} := {}\n", n + 1, call.replace('X', &format!("a{n}")))).collect();
+        format!("a0 := {one}\n{rules}decision if count(a40) > 0")
+    };
+    let shared = |call: &str| {
+        let rules: String = (0..40).map(|n| format!("a{} := [a{n}, a{n}]\n", n + 1)).collect();
+        format!("a0 := input.text\n{rules}decision if {call}")
+    };
+    for rego in [
+        double("input.text", "concat(\",\", [X, X])"),
+        double("input.text", "sprintf(\"%s%s\", [X, X])"),
+        double("input.text", "replace(X, \"t\", \"tt\")"),
+        double("input.text", "strings.replace_n({\"t\": \"tt\"}, X)"),
+        double("input.text", "regex.replace(X, \"t\", \"tt\")"),
+        double("[input.text]", "array.concat(X, X)"),
+        shared("json.marshal(a40) != \"\""),
+        shared("sprintf(\"%v\", [a40]) != \"\""),
+        "decision := count([upper(x) | some _ in numbers.range(1, 1000); x := input.long])".to_owned(),
+        "decision := [1 | not concat(\"\", [x | some _ in numbers.range(1, 1000); x := input.long])]"
+            .to_owned(),
+        "decision := json.unmarshal(input.list)".to_owned(),
+    ] {
+        let policy = policy(&rego);
+        assert!(is_bytecode(&policy), "{rego}: {:?}", policy.engine());
+        let input = json!({"text": "text", "long": "x".repeat(10_000), "list": format!("[{}1]", "1,".repeat(100_000))});
+        let budget =
+            EvaluationBudget { bytes: 1 << 20, time: Duration::from_secs(60), ..EvaluationBudget::default() };
+        let evaluate = |policy: &Policy| {
+            policy.evaluate(Document::from_json(&input), &budget).map(|evaluated| evaluated.value.to_json())
+        };
+        assert_eq!(evaluate(&policy), Err(EvaluationError::MemoryExhausted { bytes: 1 << 20 }), "{rego}");
+        assert_eq!(
+            evaluate(&interpreted(policy)),
+            Err(EvaluationError::MemoryExhausted { bytes: 1 << 20 }),
+            "{rego}"
+        );
     }
 }
 

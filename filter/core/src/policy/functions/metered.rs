@@ -1,0 +1,193 @@
+//! How much the values may take that builtins make: regorus' own are called through here, and the evaluation ends before
+//! a result that does not fit is made. What is made is counted, kept or not, so the sum bounds what an evaluation holds.
+
+use regorus::unstable::{BUILTINS, Expr, Ref, Span};
+use regorus::{LimitError, Value};
+
+use super::{SURROUNDINGS, full};
+
+/// Builtins of regorus that make values, sorted.
+const METERED: [&str; COUNT] = [
+    "array.concat",
+    "array.reverse",
+    "array.slice",
+    "base64.decode",
+    "base64.encode",
+    "base64url.decode",
+    "base64url.encode",
+    "base64url.encode_no_pad",
+    "concat",
+    "hex.decode",
+    "hex.encode",
+    "intersection",
+    "json.filter",
+    "json.marshal",
+    "json.marshal_with_options",
+    "json.remove",
+    "json.unmarshal",
+    "lower",
+    "numbers.range",
+    "numbers.range_step",
+    "object.filter",
+    "object.keys",
+    "object.remove",
+    "object.union",
+    "object.union_n",
+    "regex.find_all_string_submatch_n",
+    "regex.find_n",
+    "regex.replace",
+    "regex.split",
+    "replace",
+    "sort",
+    "split",
+    "sprintf",
+    "strings.replace_n",
+    "strings.reverse",
+    "substring",
+    "union",
+    "upper",
+];
+const COUNT: usize = 38;
+
+/// A builtin as regorus' bytecode calls it. `E` is regorus' own error type.
+pub(super) type Builtin<E> = fn(&Span, &[Ref<Expr>], &[Value], bool) -> Result<Value, E>;
+
+/// What stands in for a builtin of regorus, if it makes values.
+pub(super) fn of<E: From<LimitError>>(name: &str) -> Option<Builtin<E>> {
+    let at = METERED.binary_search(&name).ok()?;
+    thunks::<E>().get(at).copied()
+}
+
+/// Calls a builtin of regorus, if it makes values.
+pub(super) fn call<E: From<LimitError>>(
+    name: &str,
+    span: &Span,
+    exprs: &[Ref<Expr>],
+    arguments: &[Value],
+) -> Result<Value, E> {
+    SURROUNDINGS.with(|current| {
+        let mut around = current.borrow_mut();
+        let left = around.bytes_left();
+        if foreseen(name, arguments, left) > left {
+            return full(&mut around);
+        }
+        let Some((builtin, _)) = BUILTINS.get(name) else { return Ok(Value::Undefined) };
+        // As OPA does: a builtin that fails is undefined; but not one that a limit of regorus' stops.
+        let value = match builtin(span, exprs, arguments, false) {
+            Ok(value) => value,
+            Err(error) => match error.downcast_ref::<LimitError>() {
+                Some(limit) => return Err((*limit).into()),
+                None => return Ok(Value::Undefined),
+            },
+        };
+        if around.makes(own_size(&value)) { Ok(value) } else { full(&mut around) }
+    })
+}
+
+fn thunk<const AT: usize, E: From<LimitError>>(
+    span: &Span,
+    exprs: &[Ref<Expr>],
+    arguments: &[Value],
+    _: bool,
+) -> Result<Value, E> {
+    call(METERED.get(AT).copied().unwrap_or_default(), span, exprs, arguments)
+}
+
+fn thunks<E: From<LimitError>>() -> [Builtin<E>; COUNT] {
+    macro_rules! all {
+        ($($at:literal)*) => { [$(thunk::<$at, E>),*] };
+    }
+    all!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37)
+}
+
+/// What a value holds itself, in bytes, without what it shares.
+pub(super) fn own_size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.len().saturating_mul(size_of::<Value>()),
+        Value::Set(items) => items.len().saturating_mul(size_of::<Value>()),
+        Value::Object(fields) => fields.len().saturating_mul(size_of::<(Value, Value)>()),
+        _ => 0,
+    }
+}
+
+/// At least what the result takes, of builtins whose results can be much larger than their arguments.
+fn foreseen(name: &str, arguments: &[Value], limit: usize) -> usize {
+    match (name, arguments) {
+        ("array.concat", [Value::Array(one), Value::Array(two)]) => {
+            one.len().saturating_add(two.len()).saturating_mul(size_of::<Value>())
+        }
+        ("concat", [delimiter, list]) => {
+            let delimiter = own_size(delimiter);
+            let all = |sizes: &mut dyn Iterator<Item = usize>| {
+                sizes.fold(0, |sum: usize, size| sum.saturating_add(size).saturating_add(delimiter))
+            };
+            match list {
+                Value::Array(items) => all(&mut items.iter().map(own_size)),
+                Value::Set(items) => all(&mut items.iter().map(own_size)),
+                _ => 0,
+            }
+        }
+        ("replace", [Value::String(text), Value::String(old), Value::String(new)]) => {
+            text.len().saturating_add(text.matches(old.as_ref()).count().saturating_mul(new.len()))
+        }
+        ("strings.replace_n", [Value::Object(patterns), Value::String(text)]) => {
+            patterns.iter().fold(text.len(), |sum, (old, new)| {
+                let times = old.as_string().map_or(0, |old| text.matches(old.as_ref()).count());
+                sum.saturating_add(times.saturating_mul(own_size(new)))
+            })
+        }
+        ("regex.replace", [Value::String(text), _, Value::String(new)]) => {
+            let groups = new.bytes().filter(|b| *b == b'$').count();
+            let matches = text.len().saturating_add(1).saturating_mul(new.len());
+            matches.saturating_add(text.len().saturating_mul(groups.saturating_add(1)))
+        }
+        ("sprintf", [Value::String(format), values]) => {
+            let widths = format.matches('%').count().saturating_mul(1000);
+            format.len().saturating_add(widths).saturating_add(text_size(values, limit))
+        }
+        ("json.marshal" | "json.marshal_with_options", [value, ..]) => text_size(value, limit),
+        // A number of two bytes with its comma is a value.
+        ("json.unmarshal", [Value::String(text)]) => text.len().saturating_mul(size_of::<Value>() / 2),
+        _ => 0,
+    }
+}
+
+/// What a value takes as JSON, at least; stops counting beyond the limit, since shared parts count each time.
+fn text_size(value: &Value, limit: usize) -> usize {
+    let mut sum = 0_usize;
+    let mut open = vec![value];
+    while let Some(value) = open.pop() {
+        sum = sum.saturating_add(2).saturating_add(match value {
+            Value::String(text) => text.len(),
+            Value::Array(items) => {
+                open.extend(items.iter());
+                0
+            }
+            Value::Set(items) => {
+                open.extend(items.iter());
+                0
+            }
+            Value::Object(fields) => {
+                open.extend(fields.iter().flat_map(|(key, value)| [key, value]));
+                0
+            }
+            _ => 8,
+        });
+        if sum > limit {
+            break;
+        }
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_regorus_has_all_of_it() {
+        assert!(METERED.is_sorted());
+        assert_eq!(METERED.iter().find(|name| !BUILTINS.contains_key(**name)), None);
+    }
+}
