@@ -91,6 +91,11 @@ impl Metrics {
         self.count(&format!("remit.fetches.source.{source}.result.{result}"));
     }
 
+    /// Counts what became of a report on the bundles.
+    pub(crate) fn reported(&self, result: &str) {
+        self.count(&format!("remit.status_reports.result.{result}"));
+    }
+
     /// Counts what became of a fetch of one bundle.
     pub(crate) fn bundle_fetched(&self, name: &str, result: &str) {
         self.count(&format!("remit.bundles.fetches.result.{result}.named.{}", label(name)));

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, LogLevel};
-use remit_core::engine::{Engine, Installed, SourceId};
+use remit_core::engine::{Engine, Installed, REPORTER, Reporter, SourceId};
+use remit_core::exchange::Stored;
 use remit_core::ids::{Now, UnixSeconds};
 use remit_core::policy::{EngineKind, HttpReply};
 use remit_core::source::Answer;
@@ -80,6 +81,8 @@ pub(crate) struct Root {
     id: u32,
     shared: Rc<Shared>,
     fetches: BTreeMap<u32, SourceId>,
+    /// The report that is under way.
+    report: Option<u32>,
     /// The period of its ticks, but for the one that a stream calls for.
     period: Duration,
 }
@@ -92,7 +95,7 @@ impl Root {
             waiting: RefCell::new(BTreeMap::new()),
             called: Cell::new(false),
         };
-        Self { id, shared: Rc::new(shared), fetches: BTreeMap::new(), period: TICK }
+        Self { id, shared: Rc::new(shared), fetches: BTreeMap::new(), report: None, period: TICK }
     }
 
     fn fetch_what_is_due(&mut self, now: UnixSeconds) {
@@ -166,6 +169,32 @@ impl Root {
             self.shared.metrics.bundle_fetched(name, result);
         }
         is_all
+    }
+
+    /// Tells what became of the bundles, where that is wanted, due, and for this worker to do.
+    fn report(&mut self, now: UnixSeconds) {
+        let mut shared = self.shared.engine.borrow_mut();
+        let Some(engine) = shared.as_mut().filter(|engine| engine.report_is_due(now)) else { return };
+        let Some((stored, version)) = host::shared(REPORTER) else { return };
+        match engine.reporter(stored.as_deref(), now) {
+            Reporter::Here => {}
+            // Whoever loses looks again with the next tick.
+            Reporter::Claim(value) if host::store_shared(REPORTER, &value, version) == Stored::Done => {}
+            Reporter::Claim(_) | Reporter::Elsewhere => return,
+        }
+        let Some(call) = engine.report(now) else { return };
+        drop(shared);
+        self.report = host::call(&call);
+        if self.report.is_none() {
+            self.reported(&HttpReply::Nothing);
+        }
+    }
+
+    fn reported(&self, reply: &HttpReply) {
+        if let Some(engine) = self.shared.engine.borrow_mut().as_mut() {
+            let result = engine.reported(reply, host::now().seconds());
+            self.shared.metrics.reported(result);
+        }
     }
 
     fn show_ages(&self, now: UnixSeconds) {
@@ -263,6 +292,10 @@ impl Context for Root {
         body_size: usize,
         _num_trailers: usize,
     ) {
+        if self.report.take_if(|report| *report == token).is_some() {
+            self.reported(&host::reply_to_call(num_headers, body_size, 0));
+            return;
+        }
         let Some(source) = self.fetches.remove(&token) else {
             self.reply_to_stream(token, num_headers, body_size);
             return;
@@ -301,6 +334,7 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         let now = host::now();
         self.fetch_what_is_due(now.seconds());
+        self.report(now.seconds());
         self.show_ages(now.seconds());
         self.end_long_waits(now);
         let was_called = self.shared.called.replace(false);

@@ -299,7 +299,7 @@ fn shortened(text: &str) -> String {
 }
 
 /// RFC 3339 in UTC with milliseconds.
-fn rfc3339(now: Now) -> String {
+pub(crate) fn rfc3339(now: Now) -> String {
     let seconds = now.seconds().0;
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = civil(days);

@@ -5,6 +5,7 @@ mod candidate;
 mod fetches;
 mod issuer;
 mod outside;
+mod report;
 mod status_lists;
 
 use std::cell::RefCell;
@@ -40,6 +41,8 @@ use fetches::source_name;
 pub use fetches::{FetchError, Installed, SourceId};
 pub use issuer::Issuer;
 use outside::Outside;
+use report::Reports;
+pub use report::{REPORTER, Reporter};
 
 /// Why a configuration cannot be put in force.
 #[derive(Debug, thiserror::Error)]
@@ -199,6 +202,7 @@ pub struct Engine {
     bundles: Bundles,
     outside: Outside,
     candidate: Option<Candidate>,
+    reports: Reports,
 }
 
 impl Engine {
@@ -298,6 +302,7 @@ impl Engine {
             approvers,
             bundles,
             candidate,
+            reports: Reports::default(),
             outside,
         })
     }

@@ -9,6 +9,7 @@ mod input;
 mod issuer;
 mod keys;
 mod limits;
+mod report;
 mod signing;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ pub use failures::{
 pub use input::InputSettings;
 pub use keys::{KeyFetch, KeySource};
 pub use limits::Limits;
+pub use report::StatusConfig;
 pub use signing::{BundleKey, BundleKeys, Signing};
 
 use crate::json::{self, JsonError};
@@ -114,6 +116,9 @@ pub struct Config {
     /// Where the policy comes from, if it is several bundles, by name. Their roots must be disjoint.
     #[serde(default)]
     pub bundles: BTreeMap<String, BundleEntry>,
+    /// Who is told what became of the bundles, as by OPA's status plugin.
+    #[serde(default)]
+    pub status: Option<StatusConfig>,
     /// A policy that is evaluated beside the one in force and changes nothing.
     #[serde(default)]
     pub candidate: Option<CandidateConfig>,
@@ -410,6 +415,7 @@ impl Config {
         bundles::check(self, &mut checks);
         self.builtins.check(&mut checks);
         candidate::check(self, &mut checks);
+        report::check(self, &mut checks);
         self.limits.check(&mut checks);
         checks.failed.map_or(Ok(()), Err)
     }

@@ -128,6 +128,12 @@ fn a_mistake_is_named_by_pointer() {
         (with("/bundle/http/max_age_seconds", json!(1)), "/bundle/http"),
         (with("/decision", json!("/a/b")), "/decision"),
         (with("/candidate", json!({})), "/candidate: exactly one"),
+        (with("/status", json!({"cluster": "", "authority": "a"})), "/status: cluster"),
+        (with("/status", json!({"cluster": "c", "authority": "a", "path": "x"})), "/status: path"),
+        (
+            with("/status", json!({"cluster": "c", "authority": "a", "interval_seconds": 0})),
+            "/status/interval_seconds",
+        ),
         (with("/candidate", json!({"bundle": {"inline": ""}, "fraction": 1.5})), "/candidate/fraction"),
         (with("/candidate", json!({"bundle": {"inline": ""}, "instructions": 1})), "/candidate/instructions"),
         (

@@ -158,7 +158,12 @@ impl Candidate {
             chosen.extend(others.map(|(name, version)| (name, mode, version)));
             chosen.sort_by_key(|(name, ..)| *name);
         }
-        let active = together(&chosen, config)?;
+        let mut active = together(&chosen, config)?;
+        if !active.revisions.is_empty() {
+            // Any of them may be what is on trial.
+            let named = active.revisions.iter().map(|(name, revision)| format!("{name}={revision}"));
+            active.revision = named.collect::<Vec<_>>().join(" ");
+        }
         let catalog = |active: &ActiveBundle| active.policy.data_at(&["remit", "catalog"]);
         self.same_catalog =
             in_force.active_any().is_some_and(|in_force| catalog(in_force) == catalog(&active));

@@ -118,8 +118,9 @@ impl FetchError {
 
 impl Engine {
     /// Spreads fetches of bundles over the time that they may take, by 8 random bytes of the shell's: workers and proxies
-    /// that began together do not come together.
+    /// that began together do not come together. They name the worker, too.
     pub fn spread(&mut self, seed: [u8; 8]) {
+        self.reports.named(seed);
         let seed = u64::from_le_bytes(seed);
         self.bundles.spread(seed);
         if let Some(candidate) = &mut self.candidate {

@@ -1,0 +1,188 @@
+//! What is told about the bundles: OPA's status document, when it is sent, and by which worker.
+
+use serde_json::{Map, Value, json};
+
+use super::{BundleStatus, Engine};
+use crate::audit::rfc3339;
+use crate::ids::{Now, UnixSeconds};
+use crate::policy::{HttpCall, HttpReply};
+
+/// The key of the proxy's shared data that says which worker reports.
+pub const REPORTER: &str = "remit/status/reporter";
+
+/// How long a worker is the one that reports, in seconds, if it does not say so again.
+const LEASE_SECONDS: u64 = 15;
+
+/// The largest answer that is waited for, in bytes; nobody reads it.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// Whether this worker reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reporter {
+    /// It does.
+    Here,
+    /// It does once it has written this in place of what was read.
+    Claim(Vec<u8>),
+    /// Another one does.
+    Elsewhere,
+}
+
+/// When the next report is made.
+#[derive(Debug, Default)]
+pub(super) struct Reports {
+    /// Names this worker among those of the proxy.
+    worker: [u8; 8],
+    /// What was told last.
+    told: Option<Vec<(String, BundleStatus)>>,
+    next: UnixSeconds,
+    /// Nothing is sent before this: a report is under way, or the last one failed.
+    not_before: UnixSeconds,
+    failures: u32,
+}
+
+impl Reports {
+    pub(super) fn named(&mut self, worker: [u8; 8]) {
+        self.worker = worker;
+    }
+}
+
+impl Engine {
+    /// Whether a report is due: something changed since the last one, or it was long ago.
+    #[must_use]
+    pub fn report_is_due(&self, now: UnixSeconds) -> bool {
+        let Some(_) = &self.config.status else { return false };
+        let reports = &self.reports;
+        now >= reports.not_before && (now >= reports.next || self.has_news())
+    }
+
+    /// Whether more has changed than when a bundle was last asked for.
+    fn has_news(&self) -> bool {
+        let steady = |status: &BundleStatus| BundleStatus {
+            last_request: None,
+            last_successful_request: None,
+            ..status.clone()
+        };
+        let Some(told) = &self.reports.told else { return true };
+        let told = told.iter().map(|(name, status)| (name.as_str(), steady(status)));
+        !told.eq(self.bundle_statuses().map(|(name, status)| (name, steady(status))))
+    }
+
+    /// Whether it is for this worker to report, by what the proxy's shared data has under [`REPORTER`].
+    #[must_use]
+    pub fn reporter(&self, stored: Option<&[u8]>, now: UnixSeconds) -> Reporter {
+        let mine = self.reports.worker;
+        let held = stored.and_then(|value| value.split_first_chunk::<8>());
+        let held = held.and_then(|(worker, rest)| Some((*worker, u64::from_be_bytes(rest.try_into().ok()?))));
+        match held {
+            Some((worker, until)) if worker != mine && now.0 < until => Reporter::Elsewhere,
+            Some((worker, until)) if worker == mine && until.saturating_sub(now.0) > LEASE_SECONDS / 2 => {
+                Reporter::Here
+            }
+            _ => Reporter::Claim([mine, now.plus(LEASE_SECONDS).0.to_be_bytes()].concat()),
+        }
+    }
+
+    /// The report. The caller answers it with [`Engine::reported`].
+    pub fn report(&mut self, now: UnixSeconds) -> Option<HttpCall> {
+        let body = self.status_document().to_string().into_bytes();
+        let statuses =
+            self.bundle_statuses().map(|(name, status)| (name.to_owned(), status.clone())).collect();
+        let settings = self.config.status.as_ref()?;
+        self.reports.told = Some(statuses);
+        self.reports.next = now.plus(settings.interval_seconds);
+        // One at a time, also where a host never answers.
+        self.reports.not_before = now.plus((settings.timeout_ms / 1000).saturating_add(5));
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        Some(HttpCall {
+            cluster: settings.cluster.clone(),
+            headers: vec![
+                header(":method", "POST"),
+                header(":scheme", "https"),
+                header(":authority", &settings.authority),
+                header(":path", &settings.path),
+                header("content-type", "application/json"),
+            ],
+            body,
+            timeout_ms: settings.timeout_ms,
+            max_response_bytes: MAX_ANSWER_BYTES,
+        })
+    }
+
+    /// Takes the answer to a report; says what became of it, for a metric. One that was not taken is made again.
+    pub fn reported(&mut self, reply: &HttpReply, now: UnixSeconds) -> &'static str {
+        let result = match reply {
+            HttpReply::Response { status: 200..=299, .. } | HttpReply::TooLarge => "ok",
+            HttpReply::Response { .. } => "status",
+            _ => "no_answer",
+        };
+        let reports = &mut self.reports;
+        if result == "ok" {
+            reports.failures = 0;
+            reports.not_before = now;
+        } else {
+            let most = self.config.status.as_ref().map_or(1, |settings| settings.interval_seconds);
+            reports.told = None;
+            reports.not_before = now.plus(1_u64.checked_shl(reports.failures).unwrap_or(u64::MAX).min(most));
+            reports.failures = reports.failures.saturating_add(1).min(32);
+            reports.next = reports.not_before;
+        }
+        result
+    }
+
+    /// OPA's status document.
+    #[must_use]
+    pub fn status_document(&self) -> Value {
+        let mut labels: Map<String, Value> =
+            self.config.labels.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        labels.entry("version").or_insert_with(|| json!(concat!("remit ", env!("CARGO_PKG_VERSION"))));
+        let bundles: Map<String, Value> =
+            self.bundle_statuses().map(|(name, status)| (name.to_owned(), told(name, status))).collect();
+        let all = self.bundle_statuses().all(|(_, status)| status.active_revision.is_some());
+        let state = if all { "OK" } else { "NOT_READY" };
+        json!({
+            "labels": labels,
+            "bundles": bundles,
+            "plugins": {"bundle": {"state": state}, "status": {"state": "OK"}},
+        })
+    }
+}
+
+/// One bundle, with the times and the zero times of OPA.
+fn told(name: &str, status: &BundleStatus) -> Value {
+    let time = |at: Option<UnixSeconds>| {
+        json!(at.map_or_else(
+            || "0001-01-01T00:00:00Z".to_owned(),
+            |at| rfc3339(Now(at.0.saturating_mul(1_000_000_000)))
+        ))
+    };
+    let mut told = json!({
+        "name": name,
+        "last_successful_activation": time(status.last_successful_activation),
+        "last_successful_download": time(status.last_successful_download),
+        "last_successful_request": time(status.last_successful_request),
+        "last_request": time(status.last_request),
+    });
+    let mut add = |name: &str, value: Value| {
+        if let Some(told) = told.as_object_mut() {
+            told.insert(name.to_owned(), value);
+        }
+    };
+    if let Some(revision) = status.active_revision.as_ref().filter(|revision| !revision.is_empty()) {
+        add("active_revision", json!(revision));
+    }
+    if status.size > 0 {
+        add("type", json!(if status.is_delta { "delta" } else { "snapshot" }));
+        add("size", json!(status.size));
+    }
+    if let Some(fault) = &status.fault {
+        add("code", json!("bundle_error"));
+        add("message", json!(fault.message));
+        if let Some(http_status) = fault.http_status {
+            add("http_code", json!(http_status));
+        }
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests;
