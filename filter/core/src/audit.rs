@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::action::{Action, Resource, Verb};
 use crate::approval::canonical;
 use crate::config::Mode;
-use crate::decision::{Decision, Outcome};
+use crate::decision::{DecidedBy, Decision, Outcome};
 use crate::delegation::{Delegation, Party};
 use crate::exchange::Shadow;
 use crate::ids::{Now, ReasonCode};
@@ -72,6 +72,9 @@ pub struct AuditRecord {
     body_sha256: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     approval: Option<AuditedApproval>,
+    /// The rules that held, of a decision of the policy's that does not allow.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rules: Vec<DecidedBy>,
     /// Revision of the bundle that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     bundle: Option<String>,
@@ -181,6 +184,7 @@ impl AuditRecord {
             request: AuditedRequest::default(),
             body_sha256: None,
             approval: None,
+            rules: decision.rules.clone(),
             bundle: None,
             bundles: BTreeMap::new(),
             candidate: None,

@@ -103,6 +103,17 @@ pub struct Decision {
     pub status: Option<u16>,
     /// Denied: what the client is asked to come back with.
     pub challenge: Option<Challenge>,
+    /// Denied by the policy: the rules that held, for the operator.
+    pub rules: Vec<DecidedBy>,
+}
+
+/// A definition of the policy that took part in a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DecidedBy {
+    /// The rule, as `data.remit.authz.deny`; a default says so.
+    pub rule: String,
+    /// File and line in the bundle.
+    pub at: String,
 }
 
 /// Leave to forward a request. Only [`Decision::permit`] makes one.
@@ -123,6 +134,7 @@ impl Decision {
             body: None,
             status: None,
             challenge: None,
+            rules: Vec::new(),
         }
     }
 

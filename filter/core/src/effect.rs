@@ -142,6 +142,11 @@ pub fn reply(decision: &Decision, telling: &Telling<'_>, denials: Denials) -> Re
         headers.push(("www-authenticate".to_owned(), challenge.trim_end().to_owned()));
     }
     headers.extend(decision.headers.iter().cloned());
+    if denials.rules && !decision.rules.is_empty() {
+        let rules: Vec<_> = decision.rules.iter().map(|by| format!("{} {}", by.rule, by.at)).collect();
+        let rules = rules.join(", ").replace(|c: char| !c.is_ascii_graphic() && c != ' ', "?");
+        headers.push(("x-remit-rules".to_owned(), rules));
+    }
     if is_bare {
         let body = decision.body.as_ref().or(telling.detail.as_ref()).cloned().unwrap_or_default();
         return Reply { status, headers, body };

@@ -108,10 +108,12 @@ pub struct Denials {
     pub mcp_status: u16,
     /// What a denial says besides what the policy gives.
     pub body: DenialBody,
+    /// Name the rules that held in a header `x-remit-rules`. Whoever sends requests sees them; records have them anyway.
+    pub rules: bool,
 }
 
 impl Default for Denials {
     fn default() -> Self {
-        Self { mcp_status: 200, body: DenialBody::Explained }
+        Self { mcp_status: 200, body: DenialBody::Explained, rules: false }
     }
 }

@@ -7,13 +7,16 @@ use super::{Exchange, Refusal, Stage};
 use crate::action::Action;
 use crate::body;
 use crate::config::{FailureMode, Failures};
-use crate::decision::Decision;
+use crate::decision::{DecidedBy, Decision};
 use crate::engine::{ActiveBundle, Engine};
 use crate::ids::{Now, ReasonCode};
 use crate::input::{self, Asked, Parts};
-use crate::policy::{Document, EvaluationError, HttpReply, Surroundings};
+use crate::policy::{Document, EvaluationError, Held, HttpReply, Surroundings};
 use crate::reason;
 use crate::registry::Registration;
+
+/// The most rules that a record names.
+const MAX_RULES: usize = 16;
 
 /// What an evaluation comes to.
 #[expect(clippy::large_enum_variant, reason = "taken apart where it is returned")]
@@ -70,18 +73,21 @@ impl Exchange {
         remembers: Option<(u64, Asked)>,
     ) -> Result<Evaluation, Refusal> {
         let bundle = self.bundle.as_ref().ok_or_else(Refusal::internal)?;
-        // Kept for a second evaluation, where there may be one; a clone shares.
-        let again = bundle.policy.looks_around().then(|| input.clone());
+        // Kept for a second evaluation, and for the explanation; a clone shares.
+        let again = input.clone();
         let budget = engine.config.limits.evaluation();
         let evaluated = bundle.policy.evaluate_in(&mut around, input, &budget);
-        if let (Err(EvaluationError::Waiting), Some(input)) = (&evaluated, again) {
-            return Ok(Evaluation::Asks(Box::new(Asking { around, input, place: None })));
+        if evaluated == Err(EvaluationError::Waiting) {
+            return Ok(Evaluation::Asks(Box::new(Asking { around, input: again, place: None })));
         }
         self.lines = around.take_lines();
         let failures = &engine.config.failures;
         let (reason, mode) = match evaluated {
             Ok(evaluated) => match evaluated.value.to_json().map(Decision::from_policy) {
-                Some(Ok(decision)) => {
+                Some(Ok(mut decision)) => {
+                    if !decision.outcome.allows() {
+                        decision.rules = rules(&bundle.policy.explain(&mut around, again, &budget));
+                    }
                     if let Some(key) = remembers {
                         let bytes = key.1.bytes().saturating_add(evaluated.value.bytes());
                         bundle.decisions.borrow_mut().keep(key, decision.clone(), bytes);
@@ -177,6 +183,15 @@ impl Exchange {
 /// The denial that a failure is where no setting says otherwise.
 pub(super) fn failed(error: &EvaluationError) -> Decision {
     Decision::deny(failure(error, &Failures::default()).0, 500)
+}
+
+/// What is kept of an explanation: names and places, no values.
+fn rules(held: &Result<Vec<Held>, EvaluationError>) -> Vec<DecidedBy> {
+    let shown = |held: &Held| DecidedBy {
+        rule: if held.is_default { format!("default {}", held.rule) } else { held.rule.clone() },
+        at: format!("{}:{}", held.at.file, held.at.line),
+    };
+    held.iter().flatten().take(MAX_RULES).map(shown).collect()
 }
 
 fn failure(error: &EvaluationError, failures: &Failures) -> (ReasonCode, FailureMode) {

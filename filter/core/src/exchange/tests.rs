@@ -4,6 +4,7 @@
 mod approvals;
 mod asking;
 mod bundles;
+mod explained;
 mod facts;
 mod keys;
 mod late;

@@ -43,7 +43,7 @@ pub(super) fn check(survey: &Survey<'_>, limit: usize) -> Result<(), PolicyError
     Ok(())
 }
 
-fn needs<'a>(survey: &'a Survey<'_>, rule: &Path) -> Vec<&'a Path> {
+pub(super) fn needs<'a>(survey: &'a Survey<'_>, rule: &Path) -> Vec<&'a Path> {
     let uses = survey.rules.get(rule).map(|facts| &facts.uses);
     let mut needed: Vec<&Path> = uses
         .into_iter()

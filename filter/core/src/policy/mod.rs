@@ -5,6 +5,7 @@ mod builtins;
 mod document;
 mod engine;
 mod error;
+mod explain;
 mod functions;
 mod graph;
 mod http_send;
@@ -29,6 +30,7 @@ use regorus::{Engine, Rc, Value};
 use crate::bundle::{Bundle, RegoVersion};
 use crate::ids::ReasonCode;
 use engine::{Bytecode, NoBytecode};
+use explain::{Explainer, Marked};
 use functions::{Called, Function};
 use risks::Risks;
 use survey::Survey;
@@ -36,6 +38,7 @@ use survey::Survey;
 pub use builtins::Refusal;
 pub use document::{Document, Key};
 pub use error::{EvaluationError, PolicyError};
+pub use explain::Held;
 pub use http_send::{HttpCache, HttpCall, HttpReply};
 pub use limits::{EvaluationBudget, PolicyLimits};
 pub use place::Place;
@@ -50,6 +53,8 @@ pub struct Policy {
     /// Prepared; cloned for an evaluation by the interpreter.
     interpreter: Engine,
     evaluator: Evaluator,
+    /// Absent where the text of a policy leaves no room for it.
+    explainer: Option<Explainer>,
     /// Whether it needs to know what is around an evaluation.
     looks_around: bool,
     data: Value,
@@ -156,9 +161,10 @@ impl Policy {
                 return Err(PolicyError::Analysis { at: at.unwrap_or_else(Place::nowhere), message });
             }
         };
+        let explainer = explainer(bundle, &survey, &called, &modules, &path, &evaluator, &data);
         let reads = Reads::of(&survey, &called);
         let looks_around = called.look_around(&survey) || prints::first(&survey).is_some();
-        Ok(Self { rule, interpreter, evaluator, looks_around, data, reads, reason_codes })
+        Ok(Self { rule, interpreter, evaluator, explainer, looks_around, data, reads, reason_codes })
     }
 
     /// Evaluates the decision on an input, with nothing around it. No evaluation leaves anything behind for the next one.
@@ -189,6 +195,27 @@ impl Policy {
         match around.take_stop() {
             Some(stop) => Err(stop),
             None => outcome,
+        }
+    }
+
+    /// Which definitions held on an input, and which defaults stood in, the decision's own first. Costs as much as the
+    /// decision.
+    ///
+    /// # Errors
+    ///
+    /// See [`EvaluationError`].
+    pub fn explain(
+        &self,
+        around: &mut Surroundings,
+        input: Document,
+        budget: &EvaluationBudget,
+    ) -> Result<Vec<Held>, EvaluationError> {
+        let Some(explainer) = &self.explainer else { return Ok(Vec::new()) };
+        around.begin(budget.bytes);
+        let held = functions::surrounded(around, || explainer.run(input.0, budget));
+        match around.take_stop() {
+            Some(stop) => Err(stop),
+            None => held,
         }
     }
 
@@ -257,6 +284,34 @@ impl fmt::Debug for Policy {
 
 fn evaluated(value: Option<Value>) -> Result<Evaluated, EvaluationError> {
     value.map(|value| Evaluated { value: Document(value) }).ok_or(EvaluationError::Undefined)
+}
+
+/// As the decision is evaluated: by the bytecode, or by the interpreter.
+fn explainer(
+    bundle: &Bundle,
+    survey: &Survey<'_>,
+    called: &Called,
+    modules: &[Ref<Module>],
+    decision: &survey::Path,
+    evaluator: &Evaluator,
+    data: &Value,
+) -> Option<Explainer> {
+    let is_v0 = |path: &str| {
+        let module = bundle.modules().iter().find(|module| module.path == path);
+        module.is_some_and(|module| module.rego_version == RegoVersion::V0)
+    };
+    let versioned = |(path, text): (String, String)| (path.clone(), text, is_v0(&path));
+    let marked = Marked::of(survey, decision, modules)?;
+    if let Evaluator::Bytecode(_) = evaluator {
+        let texts = rewrite::rewrite(survey, &Risks::of(survey).rewritable, modules)?;
+        let engine = marked.engine(texts.into_iter().map(versioned))?;
+        Explainer::bytecode(marked, engine, called, data)
+    } else {
+        let texts = modules.iter().map(|module| &module.package.span.source);
+        let texts = texts.map(|source| (source.get_path().clone(), source.get_contents().clone()));
+        let engine = marked.engine(texts.map(versioned))?;
+        Explainer::interpreter(marked, engine, called, survey, data)
+    }
 }
 
 /// Compiles to bytecode, of rewritten modules where two values could meet.
