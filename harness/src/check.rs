@@ -13,6 +13,7 @@ use remit_core::json;
 use remit_core::policy::EngineKind;
 use serde_json::{Value, json};
 
+use crate::bundles::SIGNATURES;
 use crate::pack::{Files, PackOptions};
 
 /// What is checked.
@@ -49,7 +50,8 @@ pub fn check(subject: &Subject) -> Result<InForce> {
     }
 }
 
-/// The archive as it is, or the folders packed.
+/// The archive as it is, or the folders packed. A signature is left out: who has the files at hand needs none to try them,
+/// and `remit bundle verify` holds them against it.
 ///
 /// # Errors
 ///
@@ -58,7 +60,15 @@ pub fn packed(sources: &[PathBuf]) -> Result<Vec<u8>> {
     if let [archive] = sources
         && archive.is_file()
     {
-        return std::fs::read(archive).with_context(|| archive.display().to_string());
+        let options = PackOptions { everything: true, tests: true, ..PackOptions::default() };
+        // What is no archive, or not a good one, is refused by who reads it strictly.
+        return match Files::read(archive, &options) {
+            Ok(mut files) if files.content(SIGNATURES).is_some() => {
+                files.retain(|path| path != SIGNATURES);
+                Ok(files.to_targz()?)
+            }
+            _ => std::fs::read(archive).with_context(|| archive.display().to_string()),
+        };
     }
     let mut files = Files::default();
     for source in sources {
@@ -290,6 +300,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_signed_can_be_checked_without_its_key() {
+        let key = crate::signing::SigningKey::generate(remit_core::keys::Algorithm::Es256, None).unwrap();
+        let folder = Folder::new(&[("b/p.rego", REGO), ("b/README.md", "about")]);
+        let all = PackOptions { everything: true, ..PackOptions::default() };
+        let files = Files::read(&folder.path().join("b"), &all).unwrap();
+        let files = crate::bundles::signed(files, &key, &serde_json::Map::new()).unwrap();
+        let archive = folder.path().join("signed.tar.gz");
+        std::fs::write(&archive, files.to_targz().unwrap()).unwrap();
+        let subject = Subject { bundles: vec![archive], ..Subject::default() };
+        assert!(check(&subject).is_ok());
+    }
+
+    #[test]
     fn what_is_wrong_is_said() {
         let sends = "package remit.authz\ndecision if http.send({\"url\": \"x\"})\n";
         let old = "package remit.authz\ndecision { true }\n";
@@ -297,7 +320,7 @@ mod tests {
             (&[] as &[_], false, false, "nothing to check"),
             (&[], true, false, "config.json: No such file"),
             (&[("config.json", "{")], true, false, "malformed JSON"),
-            (&[("config.json", r#"{"version":2}"#)], true, false, "missing field"),
+            (&[("config.json", r#"{"version":2}"#)], true, false, "this filter reads version 1"),
             (&[("config.json", CONFIG)], true, true, "/b"),
             (&[("config.json", CONFIG), ("b/p.rego", sends)], true, true, "http.send"),
             (&[("b/p.rego", sends)], false, true, "p.rego:2"),

@@ -288,15 +288,14 @@ impl Walk<'_> {
     }
 }
 
-/// What has a meaning in a bundle, unless everything is asked for. What the filter does not serve is packed as well, so that it is refused by name.
+/// What has a meaning in a bundle, unless everything is asked for. A signature means nothing without the files that it covers.
+/// What the filter does not serve is packed as well, so that it is refused by name.
 fn wanted(name: &str, options: &PackOptions) -> bool {
     if options.everything && (options.tests || !name.ends_with("_test.rego")) {
         return true;
     }
     match name {
-        ".manifest" | ".signatures.json" | DATA | "data.yaml" | "data.yml" | "patch.json" | "plan.json" => {
-            true
-        }
+        ".manifest" | DATA | "data.yaml" | "data.yml" | "patch.json" | "plan.json" => true,
         name if name.ends_with("_test.rego") => options.tests,
         name => name.ends_with(".rego") || name.ends_with(".wasm"),
     }

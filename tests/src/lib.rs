@@ -5,6 +5,7 @@ pub mod http;
 pub mod mcp;
 pub mod parity;
 pub mod proxy;
+pub mod scratch;
 pub mod subject;
 pub mod tls;
 pub mod upstream;

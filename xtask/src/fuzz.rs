@@ -12,8 +12,8 @@ use crate::workspace;
 /// Seconds for each target unless asked for.
 pub const DEFAULT_SECONDS: u32 = 20;
 
-const TARGETS: [&str; 8] =
-    ["json", "compact", "claims", "evidence", "key_set", "proof", "status_list", "config"];
+const TARGETS: [&str; 10] =
+    ["json", "yaml", "delta", "compact", "claims", "evidence", "key_set", "proof", "status_list", "config"];
 
 /// What libFuzzer needs in the code: counters of edges, and what is compared. No sanitizer, which needs a nightly.
 const INSTRUMENTED: [&str; 6] = [

@@ -11,7 +11,6 @@ use remit_core::config::{BundleKey, BundleKeys, Signing};
 use remit_core::json;
 use remit_core::keys::Algorithm;
 use remit_harness::bundles::{self, BuildOptions, Changes, Inspection};
-use remit_harness::check::packed;
 use remit_harness::pack::{Files, PackOptions};
 use remit_harness::signing::SigningKey;
 use serde_json::{Map, Value, json};
@@ -195,11 +194,7 @@ fn verify(arguments: &Verify) -> Result<Ending> {
         ..Signing::default()
     };
     let verification = Verification::new(&keys, Some(&signing))?;
-    let archive = if arguments.bundle.is_dir() {
-        everything(&arguments.bundle)?.to_targz()?
-    } else {
-        packed(std::slice::from_ref(&arguments.bundle))?
-    };
+    let archive = archive(&arguments.bundle)?;
     let limits = BundleLimits {
         compressed_bytes: PackOptions::default().bytes,
         inflated_bytes: PackOptions::default().bytes,
@@ -260,6 +255,16 @@ impl Signer {
         }
         Ok(claims)
     }
+}
+
+/// The archive as it is; of a folder everything in it where it is signed, else what has a meaning in a bundle.
+fn archive(path: &Path) -> Result<Vec<u8>> {
+    if path.is_dir() {
+        let is_signed = path.join(bundles::SIGNATURES).is_file();
+        let files = if is_signed { everything(path)? } else { Files::read(path, &PackOptions::default())? };
+        return Ok(files.to_targz()?);
+    }
+    std::fs::read(path).with_context(|| path.display().to_string())
 }
 
 /// All files, as a signature has to cover them.

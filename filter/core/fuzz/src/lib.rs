@@ -6,6 +6,7 @@
 pub mod claims;
 pub mod compact;
 pub mod config;
+pub mod delta;
 pub mod evidence;
 pub mod json;
 pub mod key_set;
@@ -13,6 +14,7 @@ pub mod proof;
 pub mod signed;
 pub mod status_list;
 pub mod text;
+pub mod yaml;
 
 /// Writes the first inputs of a target to the folder that `REMIT_FUZZ_SEEDS` names, before libFuzzer reads it.
 ///

@@ -19,7 +19,7 @@ pub(super) fn json_text<'c>(path: &str, content: &'c [u8]) -> Result<Cow<'c, str
         .map_err(|error| BundleError::NotUtf8 { path: path.to_owned(), offset: error.valid_up_to() })?;
     let is_yaml = path.ends_with(".yaml") || path.ends_with(".yml");
     // JSON is read as JSON under either name, as in OPA.
-    if !is_yaml || (text.trim_start().starts_with(['{', '[']) && json::parse(content, MAX_DEPTH).is_ok()) {
+    if !is_yaml || json::parse(content, MAX_DEPTH).is_ok() {
         return Ok(Cow::Borrowed(text));
     }
     yaml::to_json(text, MAX_DEPTH)

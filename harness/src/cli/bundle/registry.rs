@@ -6,10 +6,10 @@ use anyhow::{Context, Result};
 use clap::Args;
 use remit_core::bundle::{Bundle, BundleError, BundleLimits, SignatureFault};
 use remit_harness::bundles::oci::{self, Credentials, Reference, RegistryOptions};
-use remit_harness::check::packed;
 use serde_json::json;
 
 use super::super::{Ending, Format, print};
+use super::archive;
 
 const SIGN_IN: &str = "\
 Signs in with REMIT_REGISTRY_USERNAME and REMIT_REGISTRY_PASSWORD, else with what `docker login` keeps in its config.json.
@@ -61,7 +61,7 @@ impl Place {
 
 pub(super) fn push(arguments: &Push) -> Result<Ending> {
     let place = &arguments.place;
-    let archive = packed(std::slice::from_ref(&arguments.bundle))?;
+    let archive = archive(&arguments.bundle)?;
     loads(&archive).with_context(|| arguments.bundle.display().to_string())?;
     let pushed = oci::push(&place.reference, &archive, &place.options()?)?;
     let reference = place.reference.to_string();

@@ -77,6 +77,9 @@ impl Reader<'_> {
             scalar::quoted(rest).map(|(key, after)| (key, after.to_owned()))
         } else {
             let (plain, after) = rest.split_at_checked(plain_end(rest)).unwrap_or((rest, ""));
+            if plain.starts_with(':') || plain.contains('?') {
+                return Err(self.fault(YamlFault::Key));
+            }
             scalar::plain_key(plain).map(|key| (key, after.to_owned()))
         }
         .map_err(|fault| self.fault(fault))?;
@@ -100,6 +103,8 @@ impl Reader<'_> {
             // An entry has to be there to be null.
             match plain.trim_end_matches(' ') {
                 "" => Err(YamlFault::Value),
+                // Within brackets libyaml takes these for the beginning of a key or a value.
+                plain if plain.starts_with(':') || plain.contains('?') => Err(YamlFault::Value),
                 plain => scalar::plain_value(plain, &mut json).map(|()| after.to_owned()),
             }
         };

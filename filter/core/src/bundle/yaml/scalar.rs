@@ -219,7 +219,8 @@ fn escape(chars: &mut std::str::Chars<'_>) -> Result<char> {
         'f' => return Ok('\u{c}'),
         'r' => return Ok('\r'),
         'e' => return Ok('\u{1b}'),
-        c @ (' ' | '"' | '/' | '\\') => return Ok(c),
+        // Not `/`, which the YAML 1.1 of others does not know.
+        c @ (' ' | '"' | '\\') => return Ok(c),
         'N' => return Ok('\u{85}'),
         '_' => return Ok('\u{a0}'),
         'L' => return Ok('\u{2028}'),
