@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: a world of keys and tokens, a real Envoy with an upstream, and a client.
 
 pub mod bundles;
+pub mod contract;
 pub mod http;
 pub mod mcp;
 pub mod parity;

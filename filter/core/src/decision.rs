@@ -85,7 +85,7 @@ pub struct Decision {
     pub outcome: Outcome,
     /// Why, in the order of the policy.
     pub reasons: Vec<ReasonCode>,
-    /// Allowed: headers for the upstream. Denied: headers of the reply.
+    /// Allowed: headers for the upstream, of each name the last. Denied: headers of the reply.
     pub headers: Vec<(String, String)>,
     /// Request headers that the upstream must not see.
     pub remove_headers: Vec<String>,

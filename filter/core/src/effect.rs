@@ -30,7 +30,7 @@ pub struct Forward {
     _permit: Permit,
     /// Headers to remove, the client's own copies of the filter's first.
     pub remove_headers: Vec<String>,
-    /// Headers to set; a name that occurs twice is a header with two values.
+    /// Headers to set, each once.
     pub set_headers: Vec<(String, String)>,
     /// The new `:path`, where the policy changed the query.
     pub path: Option<String>,
@@ -106,11 +106,27 @@ pub fn forward(
     let mut response_headers = Vec::new();
     if decision.outcome.allows() {
         remove_headers.extend(decision.remove_headers.iter().cloned());
-        set_headers.extend(decision.headers.iter().cloned());
+        set_headers.extend(set_by_policy(decision));
         response_headers.clone_from(&decision.response_headers);
         path = request.and_then(|request| query::changed_path(request, decision));
     }
     Forward { _permit: permit, remove_headers, set_headers, path, response_headers }
+}
+
+/// As Envoy has it for ext_authz: of several values of one name the upstream gets the last, and of a name that is to be
+/// removed none.
+fn set_by_policy(decision: &Decision) -> Vec<(String, String)> {
+    let mut set: Vec<(String, String)> = Vec::new();
+    for (name, value) in &decision.headers {
+        if decision.remove_headers.contains(name) {
+            continue;
+        }
+        match set.iter_mut().find(|(known, _)| known == name) {
+            Some((_, last)) => last.clone_from(value),
+            None => set.push((name.clone(), value.clone())),
+        }
+    }
+    set
 }
 
 /// The reply of a decision that does not forward.
@@ -303,14 +319,15 @@ mod tests {
         let own = vec!["x-remit-agent".to_owned()];
         let view = request(("GET", "a", "/p?a=1&b=2"), &[("accept", "*")]).unwrap();
         let decision = Decision::from_policy(json!({
-            "allowed": true, "headers": {"x-a": ["1", "2"]}, "request_headers_to_remove": ["accept"],
+            "allowed": true, "headers": {"x-a": ["1", "2"], "Accept": "x"}, "request_headers_to_remove": ["accept"],
             "query_parameters_to_remove": ["a"], "query_parameters_to_set": {"c": "x y"}}))
         .unwrap();
         let permit = decision.permit(Mode::Enforce).unwrap();
         let forward = forward(permit, &decision, Some(&view), own, None, "d-1");
         assert_eq!(forward.remove_headers, ["x-remit-agent", "accept"]);
         assert_eq!(forward.path.as_deref(), Some("/p?b=2&c=x%20y"));
-        assert_eq!(forward.set_headers.len(), 3);
+        assert_eq!(forward.set_headers.last(), Some(&("x-a".to_owned(), "2".to_owned())));
+        assert_eq!(forward.set_headers.len(), 2, "the decision's id, and the last value");
     }
 
     #[test]

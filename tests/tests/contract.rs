@@ -1,0 +1,125 @@
+//! The contract with policies that were written for opa-envoy-plugin, in the core, in the module, in Envoy, and beside the
+//! real plugin.
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+
+use remit_tests::contract::{Case, Group, Outcome, Pair, PairOptions, cases, grouped, native, wasm};
+use serde_json::Value;
+use xtask::go::{Found, OPA_ENVOY_PLUGIN};
+
+/// What is different on purpose, with the reason; `policy-bundles/README.md` lists the same.
+const DIFFERENCES: &[&str] = &[
+    "content_encoding",
+    "duplicate_keys",
+    "error_text",
+    "framing_headers",
+    "json_depth",
+    "multipart_plain",
+    "not_utf8",
+    "observe",
+    "override_headers",
+    "own_headers",
+    "partial_body",
+    "query_escapes",
+    "repeated_headers",
+    "surrogates",
+];
+
+fn groups() -> Vec<Group> {
+    grouped(cases().unwrap())
+}
+
+/// Collects what does not hold, so that one run shows everything.
+#[derive(Default)]
+struct Failures(Vec<String>);
+
+impl Failures {
+    fn hold(&mut self, subject: &str, case: &Case, expect: &Value, outcome: &Outcome) {
+        for difference in outcome.differences(expect) {
+            self.0.push(format!("{subject} {}: {difference}", case.name));
+        }
+    }
+
+    fn none(self) {
+        assert!(self.0.is_empty(), "{} differences:\n{}", self.0.len(), self.0.join("\n"));
+    }
+}
+
+#[test]
+fn the_suite_is_whole() {
+    let cases = cases().unwrap();
+    assert!(cases.len() >= 150, "{}", cases.len());
+    let mut named: Vec<&str> =
+        cases.iter().filter_map(|case| Some(case.beside.as_ref()?.0.as_str())).collect();
+    named.sort_unstable();
+    named.dedup();
+    assert_eq!(named, DIFFERENCES, "every difference has a case, and every case a difference that is listed");
+    let manual = std::fs::read_to_string(xtask::workspace::root().join("policy-bundles/README.md")).unwrap();
+    for name in DIFFERENCES {
+        assert!(manual.contains(&format!("`{name}`")), "{name} is not in the author's manual");
+    }
+    let (_, after) = manual.split_once("<!-- contract configuration -->").unwrap();
+    let block = after.split("```").nth(1).unwrap().trim_start_matches("json");
+    remit_core::config::Config::parse(block.as_bytes()).unwrap();
+}
+
+#[test]
+fn natively() {
+    let mut failures = Failures::default();
+    for group in groups() {
+        for (case, outcome) in native(&group).unwrap() {
+            failures.hold("native", &case, &case.expect, &outcome);
+        }
+    }
+    failures.none();
+}
+
+#[test]
+fn in_the_module() {
+    let mut failures = Failures::default();
+    for group in groups() {
+        for (case, outcome) in wasm(&group).unwrap() {
+            failures.hold("wasm", &case, &case.expect, &outcome);
+        }
+    }
+    failures.none();
+}
+
+/// The same Envoy, the same requests, once with Remit and once with opa-envoy-plugin: the same status, headers, body and
+/// view of the upstream, but for what differs on purpose.
+#[test]
+fn in_envoy_and_beside_opa_envoy_plugin() {
+    let groups = groups();
+    let plugin = match OPA_ENVOY_PLUGIN.find() {
+        Found::At(path) => Some(path),
+        Found::Missing(why) => {
+            println!("skipped: the comparison with opa-envoy-plugin: {why}");
+            None
+        }
+    };
+    let compares = plugin.is_some();
+    let pair = Pair::start(&PairOptions { name: "contract", plugin }, &groups).unwrap();
+    let mut failures = Failures::default();
+    let mut compared = 0_usize;
+    for group in &groups {
+        for case in &group.cases {
+            let remit = pair.remit(group, case).unwrap();
+            failures.hold("envoy", case, &case.expect, &remit);
+            if !compares {
+                continue;
+            }
+            compared = compared.saturating_add(1);
+            let opa = pair.opa(group, case).unwrap();
+            match &case.beside {
+                Some((_, expect)) => failures.hold("opa-envoy-plugin", case, expect, &opa),
+                None if opa != remit => {
+                    failures.hold("opa-envoy-plugin", case, &case.expect, &opa);
+                    failures.0.push(format!("{}: remit {remit:?}\n  plugin {opa:?}", case.name));
+                }
+                None => {}
+            }
+        }
+    }
+    failures.none();
+    println!("{compared} cases with opa-envoy-plugin");
+    pair.finish().unwrap();
+}
