@@ -322,7 +322,7 @@ fn a_read_goes_through_with_the_filters_headers() {
     let header = |name: &str| came.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
     assert_eq!(header("x-remit-agent"), Some("agent-7"));
     assert_eq!(header("x-remit-principal"), Some("alice"));
-    assert_eq!(header("x-scope"), Some("forum:read"));
+    assert_eq!(header("x-scope"), Some("forum:write"));
     assert_eq!(came.record["agent"]["sub"], "agent-7");
     assert_eq!(came.record["bundle"], "r1");
     assert_eq!(came.cached, Some(false));
