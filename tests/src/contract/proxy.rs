@@ -161,18 +161,16 @@ fn address(port: u16) -> Value {
 }
 
 fn cluster(name: &str, port: u16, speaks_grpc: bool) -> Value {
-    let mut cluster = json!({
+    let http2 = json!({
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "explicit_http_config": {"http2_protocol_options": {}}}});
+    json!({
         "name": name, "type": "STATIC", "connect_timeout": "2s",
+        "typed_extension_protocol_options": if speaks_grpc { http2 } else { json!({}) },
         "load_assignment": {"cluster_name": name, "endpoints": [
             {"lb_endpoints": [{"endpoint": {"address": address(port)}}]}]},
-    });
-    if speaks_grpc {
-        cluster["typed_extension_protocol_options"] = json!({
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-                "explicit_http_config": {"http2_protocol_options": {}}}});
-    }
-    cluster
+    })
 }
 
 fn listener(name: &str, filter: &Value, per_route: &Map<String, Value>) -> Value {
