@@ -2,8 +2,12 @@
 //! real plugin.
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
+use remit_harness::capture::Response;
+use remit_harness::replay::{Native, Subject, WireRequest};
 use remit_tests::contract::{Case, Group, Outcome, Pair, PairOptions, cases, grouped, native, wasm};
-use serde_json::Value;
+use remit_tests::proxy::compiled_module;
+use remit_tests::world::{FORUM, THREAD, World, now, shipped_bundle};
+use serde_json::{Value, json};
 use xtask::go::{Found, OPA_ENVOY_PLUGIN};
 
 /// What is different on purpose, with the reason; `policy-bundles/README.md` lists the same.
@@ -75,9 +79,10 @@ fn natively() {
 
 #[test]
 fn in_the_module() {
+    let module = compiled_module().unwrap();
     let mut failures = Failures::default();
     for group in groups() {
-        for (case, outcome) in wasm(&group).unwrap() {
+        for (case, outcome) in wasm(&module, &group).unwrap() {
             failures.hold("wasm", &case, &case.expect, &outcome);
         }
     }
@@ -122,4 +127,29 @@ fn in_envoy_and_beside_opa_envoy_plugin() {
     failures.none();
     println!("{compared} cases with opa-envoy-plugin");
     pair.finish().unwrap();
+}
+
+/// A configuration that lets a policy decide without a token lets nobody through whom the policy does not know.
+#[test]
+fn the_shipped_bundle_denies_whoever_has_no_token() {
+    let world = World::new().unwrap();
+    let changes = json!({"failures": {"token_missing": "decide_without"}});
+    let configuration = world.config_with_bundle(&shipped_bundle().unwrap(), changes);
+    let mut native = Native::new(&configuration, 1).unwrap();
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).to_string();
+    for (method, path, body) in [("GET", THREAD, ""), ("POST", "/mcp", &call), ("GET", "/elsewhere", "")] {
+        let request = WireRequest {
+            method: method.to_owned(),
+            scheme: "https".to_owned(),
+            authority: FORUM.to_owned(),
+            path: path.to_owned(),
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            body: body.as_bytes().to_vec(),
+        };
+        let observed = native.carry(&request, &Response::default(), now()).unwrap();
+        let audit = observed.audit.unwrap();
+        assert_eq!(audit.outcome().map(|outcome| outcome.as_str()), Some("deny"), "{}", audit.line);
+        assert!(observed.forwarded.is_none(), "{method} {path}");
+        assert_eq!(audit.value()["token_missing"], true);
+    }
 }

@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result};
 use remit_harness::capture::Response;
+use remit_harness::host::Module;
 use remit_harness::replay::{Native, Observed, Subject, Wasm, WasmOptions, WireRequest};
 
 use super::case::{Case, Group, Outcome, Received};
-use crate::proxy::compiled_module;
 use crate::world::now;
 
 /// What a group's requests come to natively.
@@ -21,10 +21,10 @@ pub fn native(group: &Group) -> Result<Vec<(Case, Outcome)>> {
 ///
 /// # Errors
 /// When the configuration is refused.
-pub fn wasm(group: &Group) -> Result<Vec<(Case, Outcome)>> {
+pub fn wasm(module: &Module, group: &Group) -> Result<Vec<(Case, Outcome)>> {
     let options = WasmOptions { start: now(), ..WasmOptions::default() };
-    let mut subject = Wasm::new(&compiled_module()?, &group.configuration()?, &options)
-        .with_context(|| group.policy().to_owned())?;
+    let mut subject =
+        Wasm::new(module, &group.configuration()?, &options).with_context(|| group.policy().to_owned())?;
     carry(&mut subject, group)
 }
 
