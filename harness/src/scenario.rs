@@ -106,6 +106,7 @@ struct Description {
 pub struct Scenario {
     /// The recorded traffic.
     pub capture: Capture,
+    folder: PathBuf,
     config: Map<String, Value>,
     bundle: Option<Vec<u8>>,
     keys: Keyring,
@@ -147,7 +148,19 @@ impl Scenario {
         keys.bind(&mut capture.tokens)?;
         let config = configuration(&config, &keys, overrides.algorithm, !capture.fetched.is_empty())?;
         let bundle = bundle(&folder, overrides, config.contains_key("bundle"))?;
-        Ok(Self { capture, config, bundle, keys, minter: Minter::default() })
+        Ok(Self { capture, folder, config, bundle, keys, minter: Minter::default() })
+    }
+
+    /// Puts another bundle in place, with the scenario's own data as before. The keys stay, and tokens are minted anew.
+    ///
+    /// # Errors
+    ///
+    /// When the bundle cannot be packed.
+    pub fn replace_bundle(&mut self, sources: &[PathBuf]) -> Result<(), ScenarioError> {
+        let overrides = Overrides { bundles: sources.to_vec(), ..Overrides::default() };
+        self.bundle = bundle(&self.folder, &overrides, false)?;
+        self.minter = Minter::default();
+        Ok(())
     }
 
     /// The same scenario as if it began at another time; see [`Capture::rebased`].

@@ -1,5 +1,5 @@
 //! The `remit` command as its users run it: output, and how it ends.
-#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails says where")]
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -97,7 +97,6 @@ fn bad_input_ends_with_2_and_a_reason() {
             "Cargo.toml: malformed JSON",
         ),
         (format!("replay Cargo.toml --bundle {BUNDLE}"), "Cargo.toml:1: malformed JSON"),
-        ("test nowhere".to_owned(), "nowhere: No such file"),
         ("token --issuer i --key nowhere --sub s --aud a".to_owned(), "nowhere"),
         ("token approval --challenge - --key k --issuer i --approver m".to_owned(), "malformed JSON"),
         ("frobnicate".to_owned(), "unrecognized subcommand"),
@@ -120,7 +119,7 @@ fn policies_are_tested_and_checked() {
     let folder = folder("test");
     std::fs::write(folder.join("a_test.rego"), "package a_test\n\ntest_no if 1 == 2\n").unwrap();
     let (status, out, _) = told(&remit(&format!("test {}", folder.display())));
-    assert_eq!(status, Some(1), "{out}");
+    assert_eq!(status, Some(2), "{out}");
     assert!(out.contains("a_test.rego:3:\ndata.a_test.test_no: FAIL ("), "{out}");
     std::fs::remove_dir_all(folder).unwrap();
 
@@ -133,6 +132,168 @@ fn policies_are_tested_and_checked() {
     let (status, out, _) = told(&remit("check --schema config"));
     let schema: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((status, schema["title"].as_str()), (Some(0), Some("Config")));
+}
+
+/// Real OPA, where it is installed.
+fn opa() -> Option<PathBuf> {
+    let named = std::env::var_os("REMIT_OPA").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = named.into_iter().chain(std::env::split_paths(&path).map(|folder| folder.join("opa")));
+    let opa = found.into_iter().find(|path| path.is_file());
+    if opa.is_none() {
+        eprintln!("skipped: no opa in PATH, and REMIT_OPA does not name one");
+    }
+    opa
+}
+
+/// Names and verdicts of tests and cases, and what of a coverage does not depend on columns.
+fn essence(tests: &serde_json::Value) -> Vec<String> {
+    fn cases(of: &serde_json::Value, above: &str, into: &mut Vec<String>) {
+        for (name, case) in of.as_object().into_iter().flatten() {
+            let name = format!("{above}/{name}");
+            into.push(format!("{name} {}", case["fail"].as_bool().unwrap_or_default()));
+            cases(&case["sub_results"], &name, into);
+        }
+    }
+    let mut essence = Vec::new();
+    for test in tests.as_array().unwrap() {
+        let name = format!(
+            "{} {}:{}",
+            test["package"].as_str().unwrap(),
+            test["name"].as_str().unwrap(),
+            test["location"]["row"]
+        );
+        let flags = ["fail", "skip"].map(|flag| test[flag].as_bool().unwrap_or_default());
+        essence.push(format!("{name} {flags:?} {}", test["error"].is_object()));
+        cases(&test["sub_results"], &name, &mut essence);
+    }
+    essence.sort();
+    essence
+}
+
+const CONVENTIONS: &str = "tests/policies/test-conventions";
+
+#[test]
+fn tests_go_as_with_opa() {
+    let Some(opa) = opa() else { return };
+    for folder in [CONVENTIONS, BUNDLE] {
+        let theirs = Command::new(&opa)
+            .current_dir(root())
+            .args(["test", "-b", "--format", "json", folder])
+            .output()
+            .unwrap();
+        let ours = remit(&format!("test --format json {folder}"));
+        assert_eq!(ours.status.code(), theirs.status.code(), "{folder}");
+        let json = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).unwrap();
+        assert_eq!(essence(&json(&ours.stdout)), essence(&json(&theirs.stdout)), "{folder}");
+    }
+    for (arguments, status) in [
+        (format!("-r test_passes {CONVENTIONS}"), 0),
+        (format!("-r nothing_of_this_name {CONVENTIONS}"), 0),
+        (format!("-r todo_ {CONVENTIONS}"), 2),
+        (format!("-z -r todo_ {CONVENTIONS}"), 0),
+        ("nowhere".to_owned(), 1),
+        (format!("--coverage --threshold 99 -r test_passes {CONVENTIONS}"), 2),
+        (format!("--coverage --threshold 1 -r test_passes {CONVENTIONS}"), 0),
+    ] {
+        let theirs =
+            Command::new(&opa).current_dir(root()).arg("test").args(arguments.split(' ')).output().unwrap();
+        assert_eq!(theirs.status.code(), Some(status), "opa test {arguments}");
+        assert_eq!(remit(&format!("test {arguments}")).status.code(), Some(status), "remit test {arguments}");
+    }
+}
+
+/// The rows that OPA misses, less those that its index or its early exit keeps it from, which the interpreter looks at.
+#[test]
+fn the_same_lines_are_covered_as_with_opa() {
+    let Some(opa) = opa() else { return };
+    for (folder, run) in [(BUNDLE, "."), (CONVENTIONS, "passes|with_data|mocked"), (BUNDLE, "approval")] {
+        let json = |output: Output| serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap();
+        let theirs = Command::new(&opa);
+        let theirs =
+            { theirs }.current_dir(root()).args(["test", "--coverage", "-r", run, folder]).output().unwrap();
+        let (theirs, ours) =
+            (json(theirs), json(remit(&format!("test --coverage --format json -r {run} {folder}"))));
+        if run == "." {
+            assert_eq!((theirs["coverage"].as_f64(), ours["coverage"].as_f64()), (Some(100.0), Some(100.0)));
+        }
+        let rows = |range: &serde_json::Value| {
+            range["start"]["row"].as_u64().unwrap()..=range["end"]["row"].as_u64().unwrap()
+        };
+        for (path, file) in ours["files"].as_object().unwrap() {
+            let missed = |file: &serde_json::Value, all: bool| -> std::collections::BTreeSet<u64> {
+                let ranges = file["not_covered"].as_array().into_iter().flatten();
+                ranges.filter(|range| all || range["kinds"].is_null()).flat_map(rows).collect()
+            };
+            let opa = &theirs["files"][path];
+            let ours = missed(file, true);
+            assert!(missed(opa, false).is_subset(&ours), "{path} {run}\n{ours:?}\n{opa:#}");
+            assert!(ours.is_subset(&missed(opa, true)), "{path} {run}\n{ours:?}\n{opa:#}");
+        }
+    }
+}
+
+/// Laid over the shipped bundle: publishing needs nobody, and searching is denied.
+const CHANGE: &str = "tests/policies/forum-change";
+
+#[test]
+fn two_bundles_are_compared() {
+    let folder = folder("against");
+    let (html, junit) = (folder.join("r.html"), folder.join("r.xml"));
+    let line = format!(
+        "replay {SCENARIO} --native --bundle {BUNDLE} --against {BUNDLE} --against {CHANGE} --html {} --junit {}",
+        html.display(),
+        junit.display()
+    );
+    let (status, table, error) = told(&remit(&line));
+    assert_eq!((status, error.as_str()), (Some(1), ""), "{table}");
+    for part in [
+        "forum post (native): 6 of 16 requests change: 3 newly allowed, 1 newly denied, 2 not comparable\n",
+        "+ search_closed      new  remit/authz/change.rego:8",
+        "− publishes          old  remit/authz/approval.rego:8",
+        "403 → 200  publish-rest",
+    ] {
+        assert!(table.contains(part), "{part}\n{table}");
+    }
+    assert!(table.lines().all(|line| line.chars().count() <= 120), "{table}");
+    let page = std::fs::read_to_string(&html).unwrap();
+    assert!(page.contains("<h1>6 of 16 requests change</h1>") && !page.contains("<script"), "{page}");
+    assert!(std::fs::read_to_string(&junit).unwrap().contains(r#"tests="16" failures="6""#));
+
+    let (status, json, _) = told(&remit(&format!("{line} --format json")));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((status, json["changed"].as_u64(), json["requests"].as_u64()), (Some(1), Some(6), Some(16)));
+    let search = json["exchanges"].as_array().unwrap().iter().find(|one| one["id"] == "search").unwrap();
+    assert_eq!(
+        (search["change"].as_str(), search["new"]["outcome"].as_str()),
+        (Some("newly_denied"), Some("deny"))
+    );
+    assert_eq!(search["reasons_new"][0]["rule"], "remit/authz/change.rego:8");
+
+    for scenario in ["forum-post", "bound", "delegation", "hostile", "key-rotation"] {
+        let line = format!("replay tests/scenarios/{scenario} --native --against {BUNDLE}");
+        let (status, table, error) = told(&remit(&line));
+        assert_eq!((status, error.as_str()), (Some(0), ""), "{table}");
+        assert!(table.contains("requests changes\n") && table.contains(": none of "), "{table}");
+    }
+    let (status, _, error) = told(&remit(&format!("replay {SCENARIO} --native --against nowhere")));
+    assert_eq!(status, Some(2));
+    assert!(error.contains("nowhere"), "{error}");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn junit_tells_what_is_not_as_expected() {
+    let folder = folder("junit");
+    let junit = folder.join("r.xml");
+    let line =
+        format!("replay {SCENARIO} --native --bundle {BUNDLE} --bundle {CHANGE} --junit {}", junit.display());
+    let (status, table, error) = told(&remit(&line));
+    assert_eq!((status, error.as_str()), (Some(1), ""), "{table}");
+    let text = std::fs::read_to_string(&junit).unwrap();
+    assert!(text.contains(r#"tests="16" failures="6" errors="0" skipped="0""#), "{text}");
+    assert!(text.contains("outcome: expected allow, got deny"), "{text}");
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

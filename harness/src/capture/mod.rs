@@ -250,6 +250,9 @@ pub struct Expectation {
     /// The status that the client sees.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    /// Whether it is kept from the upstream, in whatever way: for captures that are replayed against anybody's bundle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<bool>,
 }
 
 fn default_type() -> String {

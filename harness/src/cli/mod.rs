@@ -4,15 +4,19 @@ mod bundle;
 mod check;
 mod inventory;
 mod key_file;
+mod progress;
 mod replay;
 mod scenario;
 mod test;
 mod token;
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use remit_harness::table::Style;
 
 /// Replays recorded traffic, tests and checks policies, and mints development tokens, for the Remit filter.
 #[derive(Debug, Parser)]
@@ -47,6 +51,8 @@ enum Ending {
     Good,
     /// What was asked is not so: an expectation, a test, a check. Status 1.
     Bad,
+    /// A status of the command's own.
+    Status(u8),
 }
 
 /// Runs the command. Status 2 is for bad usage and bad input, as with clap.
@@ -63,6 +69,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     match ending {
         Ok(Ending::Good) => ExitCode::SUCCESS,
         Ok(Ending::Bad) => ExitCode::from(1),
+        Ok(Ending::Status(status)) => ExitCode::from(status),
         Err(error) => {
             report(&error);
             ExitCode::from(2)
@@ -99,6 +106,16 @@ fn colours() -> bool {
     !is_off && std::io::stdout().is_terminal()
 }
 
+/// Writes a report to a file.
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    std::fs::write(path, text).with_context(|| path.display().to_string())
+}
+
+/// Colours are for terminals, and for those who have not said no (<https://no-color.org>).
+fn style() -> Style {
+    Style { colours: colours() }
+}
+
 /// In which form results are printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
@@ -127,8 +144,13 @@ mod tests {
             ("replay a --bundle b --bundle c --config d --wasm e --format json --repeat 3", true),
             ("replay a --native --wasm b", false),
             ("replay a --repeat 0", false),
+            ("replay a --bundle b --against c --against d --html e --junit f --native", true),
+            ("replay a --against c --repeat 2", false),
             ("replay", false),
             ("test a b -v --format json", true),
+            ("test a.rego d.json -r x -c --threshold 99.5 -z --fail-on-empty -f junit", true),
+            ("test a --threshold 5", false),
+            ("test a -c --threshold 101", false),
             ("test", false),
             ("check --config a --bundle b", true),
             ("check --schema config", true),

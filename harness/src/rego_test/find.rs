@@ -2,62 +2,64 @@
 
 use std::collections::BTreeMap;
 
-use regorus::Engine;
-use regorus::unstable::{Expr, Rule, RuleHead, Span};
+use regorus::unstable::{Expr, Module, Ref, Rule, RuleHead, Span};
 
-/// A Rego file.
-pub(super) struct Source {
-    pub(super) path: String,
-    pub(super) text: String,
-    pub(super) is_v0: bool,
-}
+use crate::rego::{Source, constant};
 
 /// A rule that is a test.
 pub(super) struct Found {
     pub(super) file: String,
     pub(super) row: u32,
     pub(super) column: u32,
-    /// Offset of the rule's name in the file, in bytes.
+    /// Offset of the last part of its name in the file, in bytes.
     start: usize,
     /// `data.` and the package.
     pub(super) package: String,
-    /// The rule as the evaluator knows it.
+    /// The rule as the evaluator knows it, below the package.
     pub(super) rule: String,
     /// The rule as OPA would name it.
     pub(super) name: String,
     pub(super) is_skipped: bool,
-    /// `test_x[case]`, which OPA takes apart and the evaluator does not.
+    /// `test_x[case]`.
     pub(super) has_cases: bool,
 }
 
 /// The tests of all modules, by file and line.
-pub(super) fn tests(engine: &mut Engine) -> Vec<Found> {
+pub(super) fn tests(modules: &[Ref<Module>]) -> Vec<Found> {
     let mut tests = Vec::new();
-    for module in engine.get_modules() {
-        let package = format!("data.{}", path_of(&module.package.refr));
+    for module in modules {
+        let package: Vec<String> = constant(&module.package.refr);
         for rule in &module.policy {
-            let Rule::Spec { head: RuleHead::Compr { refr, .. } | RuleHead::Set { refr, .. }, .. } =
-                rule.as_ref()
+            let (refr, rule_span) = match rule.as_ref() {
+                Rule::Default { refr, span, .. } => (refr, span),
+                Rule::Spec { head, span, .. } => match head {
+                    RuleHead::Compr { refr, .. }
+                    | RuleHead::Set { refr, .. }
+                    | RuleHead::Func { refr, .. } => (refr, span),
+                },
+            };
+            let segments = segments(refr);
+            let is_test =
+                |span: &&Span| span.text().starts_with("test_") || span.text().starts_with("todo_test_");
+            let Some(at) =
+                segments.iter().take_while(|(_, is_name)| *is_name).position(|(span, _)| is_test(span))
             else {
                 continue;
             };
-            let (span, is_whole) = root_of(refr);
-            let name = span.text().to_owned();
-            let is_skipped = name.starts_with("todo_test_");
-            if !is_skipped && !name.starts_with("test_") {
-                continue;
-            }
-            let file = span.source.get_path().clone();
+            let Some((span, _)) = segments.get(at) else { continue };
+            let names: Vec<&str> =
+                segments.iter().take(at.saturating_add(1)).map(|(span, _)| span.text()).collect();
+            let rule = names.join(".");
             tests.push(Found {
-                file,
-                row: span.line,
-                column: span.col,
+                file: span.source.get_path().clone(),
+                row: rule_span.line,
+                column: rule_span.col,
                 start: usize::try_from(span.start).unwrap_or(usize::MAX),
-                package: package.clone(),
-                rule: name.clone(),
-                name,
-                is_skipped,
-                has_cases: !is_whole,
+                package: format!("data.{}", package.join(".")),
+                name: rule.clone(),
+                rule,
+                is_skipped: span.text().starts_with("todo_"),
+                has_cases: segments.len() > at.saturating_add(1),
             });
         }
     }
@@ -77,28 +79,38 @@ pub(super) fn separate(tests: &mut [Found], sources: &mut [Source]) {
     }
     // From the end, so that the offsets of those before stay right.
     for test in tests.iter_mut().rev().filter(|test| test.name != test.rule) {
-        let renamed = test.name.replace('#', "_number_");
         let Some(source) = sources.iter_mut().find(|source| source.path == test.file) else { continue };
-        let end = test.start.saturating_add(test.rule.len());
-        if source.text.get(test.start..end) == Some(&test.rule) {
+        let last = test.rule.rsplit('.').next().unwrap_or(&test.rule).to_owned();
+        let number = test.name.rsplit('#').next().unwrap_or_default().to_owned();
+        let renamed = format!("{last}_number_{number}");
+        let end = test.start.saturating_add(last.len());
+        if source.text.get(test.start..end) == Some(&last) {
             source.text.replace_range(test.start..end, &renamed);
-            test.rule = renamed;
+            test.rule = format!("{}{renamed}", test.rule.strip_suffix(&last).unwrap_or_default());
         }
     }
 }
 
-/// The name that a rule's head begins with, and whether it is all of the head.
-fn root_of(head: &Expr) -> (&Span, bool) {
-    let (mut at, mut is_whole) = (head, true);
+/// The parts of a rule's head, and whether each is a name: `a`, `.b`, but not `[c]`.
+fn segments(head: &Expr) -> Vec<(&Span, bool)> {
+    let mut segments = Vec::new();
+    let mut at = head;
     loop {
         match at {
-            Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } => (at, is_whole) = (refr, false),
-            _ => return (at.span(), is_whole),
+            Expr::RefDot { refr, field, .. } => {
+                segments.push((&field.0, true));
+                at = refr;
+            }
+            Expr::RefBrack { refr, index, .. } => {
+                segments.push((index.span(), false));
+                at = refr;
+            }
+            _ => {
+                segments.push((at.span(), true));
+                break;
+            }
         }
     }
-}
-
-/// `a.b` or `a["b"].c`, as written.
-fn path_of(package: &Expr) -> String {
-    package.span().text().split_whitespace().collect()
+    segments.reverse();
+    segments
 }

@@ -1,23 +1,27 @@
 //! Rego unit tests by OPA's conventions: rules `test_*` in any package, evaluated by the interpreter that serves
-//! `with`. `todo_test_*` is skipped and says so.
+//! `with`. `todo_test_*` is skipped and says so; `test_x[case]` is a test for each case.
 
+mod cases;
+mod coverage;
 mod find;
 mod report;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
-use remit_core::bundle::{Bundle, BundleError, BundleLimits, RegoVersion};
 
-use crate::pack::{Files, PackError, PackOptions};
-use find::{Found, Source};
+use crate::rego::{Marked, Recorder, RegoError, Sources, Trail, mark, one_line};
+use find::Found;
 
-pub use report::{Counts, json, text};
+pub use cases::SubResult;
+pub use coverage::{Coverage, FileCoverage};
+pub use report::{Counts, json, junit, text};
 
 /// How often the interpreter looks at the time limit, in steps.
 const TIMER_STEPS: u32 = 1024;
@@ -25,26 +29,17 @@ const TIMER_STEPS: u32 = 1024;
 /// Why tests cannot be run at all.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The files.
+    /// Files, data or Rego.
     #[error(transparent)]
-    Files(#[from] PackError),
-    /// The data or the manifest.
-    #[error("{}: {source}", root.display())]
-    Bundle {
-        /// The folder.
-        root: PathBuf,
-        /// What is wrong.
-        source: BundleError,
-    },
-    /// The Rego does not parse, or does not make a policy together.
-    #[error("{message}")]
-    Rego {
-        /// What the parser says, with the place, on one line.
+    Rego(#[from] RegoError),
+    /// What tests are chosen by.
+    #[error("--run {pattern:?}: {message}")]
+    Pattern {
+        /// As it was given.
+        pattern: String,
+        /// What is wrong with it.
         message: String,
     },
-    /// No test.
-    #[error("no tests: no rule's name begins with `test_`")]
-    NoTests,
 }
 
 /// One test that was run, or skipped.
@@ -62,6 +57,10 @@ pub struct TestResult {
     pub name: String,
     /// How it went.
     pub verdict: Verdict,
+    /// Its cases.
+    pub cases: BTreeMap<String, SubResult>,
+    /// Row and text of the last statement that was begun, of a test that failed.
+    pub failed_at: Option<(u32, String)>,
     /// How long it took.
     pub duration: Duration,
     /// What it printed.
@@ -71,9 +70,9 @@ pub struct TestResult {
 /// How a test went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// The rule is `true`.
+    /// The rule is `true`, and so is every case.
     Pass,
-    /// The rule is undefined, or anything but `true`.
+    /// The rule is undefined, or anything but `true`; or a case is.
     Fail,
     /// `todo_test_*`.
     Skipped,
@@ -81,10 +80,23 @@ pub enum Verdict {
     Error(String),
 }
 
+/// What was run.
+#[derive(Debug, Clone)]
+pub struct Ran {
+    /// The tests in the order of their files.
+    pub results: Vec<TestResult>,
+    /// The lines that they reached.
+    pub coverage: Coverage,
+}
+
 /// Tests that were loaded.
 pub struct Suite {
     engine: Engine,
     tests: Vec<Found>,
+    /// The files as they are.
+    files: BTreeMap<String, String>,
+    marked: Marked,
+    recorder: Recorder,
     time_limit: Duration,
 }
 
@@ -95,105 +107,126 @@ impl std::fmt::Debug for Suite {
 }
 
 impl Suite {
-    /// Loads the Rego of folders, tests included, and their data, each mounted at its folder's path.
+    /// Loads Rego, tests included, and data.
     ///
     /// # Errors
     ///
-    /// See [`LoadError`].
-    pub fn load(roots: &[PathBuf], time_limit: Duration) -> Result<Self, LoadError> {
-        let mut sources = Vec::new();
-        let mut data = Vec::new();
-        for root in roots {
-            let bundle = read(root)?;
-            let modules = bundle.modules().iter().chain(bundle.tests());
-            sources.extend(modules.map(|module| Source {
-                path: root.join(&module.path).display().to_string(),
-                text: module.text.clone(),
-                is_v0: module.rego_version == RegoVersion::V0,
-            }));
-            data.push(serde_json::Value::Object(bundle.data().clone()));
-        }
-        let mut tests = find::tests(&mut engine(&sources)?);
-        if tests.is_empty() {
-            return Err(LoadError::NoTests);
-        }
+    /// See [`RegoError`].
+    pub fn load(paths: &[PathBuf], time_limit: Duration) -> Result<Self, RegoError> {
+        let mut sources = Sources::load(paths)?;
+        let files = sources.files.iter().map(|file| (file.path.clone(), file.text.clone())).collect();
+        let mut tests = find::tests(&sources.parse()?);
         // Rules of one name are one rule to the evaluator, and several tests to OPA.
-        find::separate(&mut tests, &mut sources);
-        let mut engine = engine(&sources)?;
-        for document in data {
-            engine.add_data(Value::from(document)).map_err(|error| rego(&error.to_string()))?;
-        }
-        Ok(Self { engine, tests, time_limit })
+        find::separate(&mut tests, &mut sources.files);
+        let marked = mark(&sources.files, &sources.parse()?);
+        sources.files.clone_from(&marked.files);
+        let recorder = Recorder::new(&marked);
+        let mut engine = sources.engine()?;
+        recorder.listen(&mut engine)?;
+        Ok(Self { engine, tests, files, marked, recorder, time_limit })
     }
 
-    /// Runs the tests in the order of their files.
+    /// Keeps the tests whose whole name, such as `data.a_test.test_x`, matches a regular expression.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Pattern`].
+    pub fn choose(&mut self, pattern: &str) -> Result<(), LoadError> {
+        let bad = |message: String| LoadError::Pattern { pattern: pattern.to_owned(), message };
+        let matcher = regex::Regex::new(pattern).map_err(|error| bad(one_line(&error.to_string())))?;
+        self.tests.retain(|test| matcher.is_match(&format!("{}.{}", test.package, test.name)));
+        Ok(())
+    }
+
+    /// How many tests there are.
     #[must_use]
-    pub fn run(&self) -> Vec<TestResult> {
-        self.tests.iter().map(|test| self.run_one(test)).collect()
+    pub fn count(&self) -> usize {
+        self.tests.len()
     }
 
-    fn run_one(&self, test: &Found) -> TestResult {
+    /// Runs the tests in the order of their files; `progress` is told how many are done.
+    #[must_use]
+    pub fn run(&self, progress: &mut dyn FnMut(usize)) -> Ran {
+        let mut reached = BTreeSet::new();
+        let mut results = Vec::new();
+        for test in &self.tests {
+            progress(results.len());
+            let (result, mut trail) = self.run_one(test);
+            reached.append(&mut trail.reached);
+            results.push(result);
+        }
+        Ran { results, coverage: Coverage::of(&self.marked, &reached) }
+    }
+
+    fn run_one(&self, test: &Found) -> (TestResult, Trail) {
         // A copy of an engine that ran nothing yet: no test sees what another left behind.
         let mut engine = self.engine.clone();
         let check_interval = NonZeroU32::MIN.saturating_add(TIMER_STEPS);
         engine.set_execution_timer_config(ExecutionTimerConfig { limit: self.time_limit, check_interval });
         let began = Instant::now();
-        let verdict = if test.is_skipped {
-            Verdict::Skipped
-        } else if test.has_cases {
-            Verdict::Error("cases in a rule's head are not served: use `every case in cases`".to_owned())
-        } else {
-            match engine.eval_rule(format!("{}.{}", test.package, test.rule)) {
-                Ok(Value::Bool(true)) => Verdict::Pass,
-                Ok(_) => Verdict::Fail,
-                Err(error) => Verdict::Error(one_line(&error.to_string())),
+        let value = if test.is_skipped { Ok(Value::Undefined) } else { evaluate(&mut engine, test) };
+        let duration = began.elapsed();
+        let trail = self.recorder.take();
+        let mut cases = BTreeMap::new();
+        let verdict = match value {
+            _ if test.is_skipped => Verdict::Skipped,
+            Ok(Value::Bool(true)) => Verdict::Pass,
+            Ok(value @ Value::Object(_)) if test.has_cases => {
+                let row_of = |mark: usize| self.marked.marks.get(mark).map(|mark| mark.row);
+                let fail;
+                (fail, cases) = cases::results(&value, &trail.cases, row_of);
+                if fail { Verdict::Fail } else { Verdict::Pass }
             }
+            Ok(_) => Verdict::Fail,
+            Err(message) => Verdict::Error(message),
         };
-        TestResult {
+        let failed_at =
+            (verdict == Verdict::Fail && cases.is_empty()).then(|| self.failed_at(test, &trail)).flatten();
+        let result = TestResult {
             file: test.file.clone(),
             row: test.row,
             column: test.column,
             package: test.package.clone(),
             name: test.name.clone(),
             verdict,
-            duration: began.elapsed(),
+            cases,
+            failed_at,
+            duration,
             prints: engine.take_prints().unwrap_or_default(),
-        }
+        };
+        (result, trail)
+    }
+
+    /// The last statement of the test itself that was begun.
+    fn failed_at(&self, test: &Found, trail: &Trail) -> Option<(u32, String)> {
+        let mine = |definition: &usize| {
+            let found = self.marked.definitions.get(*definition);
+            found.is_some_and(|found| found.file == test.file && found.row == test.row)
+        };
+        let (_, last) = trail.last.iter().find(|(definition, _)| mine(definition))?;
+        let row = self.marked.marks.get(*last)?.row;
+        Some((row, self.line(&test.file, row)))
+    }
+
+    /// A line of a file as it is, without the blanks around it.
+    fn line(&self, file: &str, row: u32) -> String {
+        let line = usize::try_from(row).unwrap_or_default().checked_sub(1);
+        let text = line.and_then(|line| self.files.get(file)?.lines().nth(line));
+        text.unwrap_or_default().trim().to_owned()
     }
 }
 
-fn read(root: &Path) -> Result<Bundle, LoadError> {
-    let options = PackOptions { tests: true, ..PackOptions::default() };
-    let files = Files::read(root, &options)?;
-    let limits = BundleLimits { files: options.files, ..BundleLimits::default() };
-    Bundle::from_files(files.iter().map(|(path, content)| (path, content.to_vec())), &limits)
-        .map_err(|source| LoadError::Bundle { root: root.to_owned(), source })
-}
-
-fn engine(sources: &[Source]) -> Result<Engine, LoadError> {
-    let mut engine = Engine::new();
-    engine.set_gather_prints(true);
-    engine.set_strict_builtin_errors(false);
-    for source in sources {
-        engine.set_rego_v0(source.is_v0);
-        engine
-            .add_policy(source.path.clone(), source.text.clone())
-            .map_err(|error| rego(&error.to_string()))?;
-    }
-    Ok(engine)
-}
-
-fn rego(message: &str) -> LoadError {
-    LoadError::Rego { message: one_line(message) }
-}
-
-/// The evaluator's message without its picture: `file:line:column: what`.
-fn one_line(message: &str) -> String {
-    let lines = || message.lines().map(str::trim);
-    let place = lines().find_map(|line| line.strip_prefix("--> "));
-    let what = lines().find_map(|line| line.strip_prefix("error: "));
-    match (place, what) {
-        (Some(place), Some(what)) => format!("{place}: {what}"),
-        _ => message.split_whitespace().collect::<Vec<_>>().join(" "),
-    }
+fn evaluate(engine: &mut Engine, test: &Found) -> Result<Value, String> {
+    let path = format!("{}.{}", test.package, test.rule);
+    let value = if test.has_cases {
+        // What has a variable in its head is no rule by this name.
+        engine.eval_query(path, false).map(|results| {
+            let value =
+                results.result.into_iter().next().and_then(|result| result.expressions.into_iter().next());
+            value.map_or(Value::Undefined, |expression| expression.value)
+        })
+    } else {
+        engine.eval_rule(path)
+    };
+    value.map_err(|error| one_line(&error.to_string()))
 }

@@ -1,12 +1,15 @@
 //! Test results as OPA writes them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::{TestResult, Verdict};
+use super::{SubResult, TestResult, Verdict};
+use crate::junit::{self, Case};
+use crate::table::Style;
 use crate::text::printable;
 
 /// Counts of results.
@@ -26,14 +29,32 @@ impl Counts {
     /// Counts results.
     #[must_use]
     pub fn of(results: &[TestResult]) -> Self {
-        let count =
-            |wanted: fn(&Verdict) -> bool| results.iter().filter(|result| wanted(&result.verdict)).count();
-        Self {
-            passed: count(|verdict| *verdict == Verdict::Pass),
-            failed: count(|verdict| *verdict == Verdict::Fail),
-            errors: count(|verdict| matches!(verdict, Verdict::Error(_))),
-            skipped: count(|verdict| *verdict == Verdict::Skipped),
+        let mut counts = Self::default();
+        for result in results {
+            let mut add = |verdict: &Verdict| {
+                let count = match verdict {
+                    Verdict::Pass => &mut counts.passed,
+                    Verdict::Fail => &mut counts.failed,
+                    Verdict::Error(_) => &mut counts.errors,
+                    Verdict::Skipped => &mut counts.skipped,
+                };
+                *count = count.saturating_add(1);
+            };
+            if result.cases.is_empty() {
+                add(&result.verdict);
+            } else {
+                SubResult::leaves(&result.cases, &[], &mut |_, case| {
+                    add(if case.fail { &Verdict::Fail } else { &Verdict::Pass });
+                });
+            }
         }
+        counts
+    }
+
+    /// Tests in all; each case is one.
+    #[must_use]
+    pub fn all(self) -> usize {
+        [self.passed, self.failed, self.errors, self.skipped].into_iter().fold(0, usize::saturating_add)
     }
 
     /// Whether nothing failed.
@@ -44,13 +65,14 @@ impl Counts {
 }
 
 impl TestResult {
-    fn text(&self) -> String {
-        let (verdict, detail) = match &self.verdict {
-            Verdict::Pass => ("PASS", None),
-            Verdict::Fail => ("FAIL", None),
-            Verdict::Skipped => ("SKIPPED", None),
-            Verdict::Error(message) => ("ERROR", Some(message)),
+    fn text(&self, verbose: bool, style: Style) -> String {
+        let (verdict, colour, detail) = match &self.verdict {
+            Verdict::Pass => ("PASS", "32", None),
+            Verdict::Fail => ("FAIL", "31", None),
+            Verdict::Skipped => ("SKIPPED", "33", None),
+            Verdict::Error(message) => ("ERROR", "31", Some(message)),
         };
+        let verdict = style.paint(colour, verdict);
         let took = if self.verdict == Verdict::Skipped {
             String::new()
         } else {
@@ -61,6 +83,10 @@ impl TestResult {
         if let Some(message) = detail {
             text.push_str(&format!("  {}\n", printable(message)));
         }
+        if let Some((row, line)) = &self.failed_at {
+            text.push_str(&format!("  {}:{row}: {}\n", self.file, printable(line)));
+        }
+        write_cases(&mut text, &self.file, &self.cases, 1, verbose, style);
         for print in &self.prints {
             text.push_str(&format!("\n  {}\n", printable(print)));
         }
@@ -82,6 +108,12 @@ impl TestResult {
             Verdict::Skipped => put("skip", json!(true)),
             Verdict::Error(message) => put("error", json!({"code": "eval_error", "message": message})),
         }
+        if let Some((row, line)) = &self.failed_at {
+            put("failed_at", json!({"location": {"file": self.file, "row": row}, "text": line}));
+        }
+        if !self.cases.is_empty() {
+            put("sub_results", cases_json(&self.cases));
+        }
         if !self.prints.is_empty() {
             let output: String = self.prints.iter().map(|print| format!("{print}\n")).collect();
             put("output", json!(STANDARD.encode(output)));
@@ -92,11 +124,11 @@ impl TestResult {
 
 /// The results as text: all of them, or those that did not pass, and the counts.
 #[must_use]
-pub fn text(results: &[TestResult], verbose: bool) -> String {
+pub fn text(results: &[TestResult], verbose: bool, style: Style) -> String {
     let mut text: String = results
         .iter()
         .filter(|result| verbose || result.verdict != Verdict::Pass)
-        .map(TestResult::text)
+        .map(|result| result.text(verbose, style))
         .collect();
     if !text.is_empty() {
         text.push_str(&format!("{}\n", "-".repeat(80)));
@@ -109,7 +141,7 @@ pub fn text(results: &[TestResult], verbose: bool) -> String {
         ("SKIPPED", Some(counts.skipped).filter(|count| *count > 0)),
     ] {
         if let Some(count) = count {
-            text.push_str(&format!("{what}: {count}/{}\n", results.len()));
+            text.push_str(&format!("{what}: {count}/{}\n", counts.all()));
         }
     }
     text
@@ -119,6 +151,80 @@ pub fn text(results: &[TestResult], verbose: bool) -> String {
 #[must_use]
 pub fn json(results: &[TestResult]) -> Value {
     Value::Array(results.iter().map(TestResult::json).collect())
+}
+
+/// The results as JUnit's XML; each case is a test.
+#[must_use]
+pub fn junit(results: &[TestResult]) -> String {
+    let mut cases = Vec::new();
+    for result in results {
+        let place = |row: u32| format!("{}:{row}", result.file);
+        let case = |name: String, verdict: junit::Verdict, duration: Duration| Case {
+            class: result.package.clone(),
+            name,
+            place: Some((result.file.clone(), result.row)),
+            duration,
+            verdict,
+            output: result.prints.join("\n"),
+        };
+        if result.cases.is_empty() {
+            let verdict = match &result.verdict {
+                Verdict::Pass => junit::Verdict::Passed,
+                Verdict::Skipped => junit::Verdict::Skipped("todo".to_owned()),
+                Verdict::Error(message) => junit::Verdict::Broken(message.clone()),
+                Verdict::Fail => {
+                    let at = result.failed_at.as_ref();
+                    let at = at
+                        .map_or_else(|| place(result.row), |(row, line)| format!("{}: {line}", place(*row)));
+                    junit::Verdict::Failed("the test is not true".to_owned(), at)
+                }
+            };
+            cases.push(case(result.name.clone(), verdict, result.duration));
+            continue;
+        }
+        SubResult::leaves(&result.cases, &[], &mut |path, sub| {
+            let verdict = match sub.fail {
+                false => junit::Verdict::Passed,
+                true => {
+                    let at = place(sub.failed_at.unwrap_or(result.row));
+                    junit::Verdict::Failed("the case is not true".to_owned(), at)
+                }
+            };
+            cases.push(case(format!("{}[{}]", result.name, path.join("][")), verdict, Duration::ZERO));
+        });
+    }
+    junit::document("remit test", &cases)
+}
+
+fn write_cases(
+    out: &mut String,
+    file: &str,
+    cases: &BTreeMap<String, SubResult>,
+    depth: usize,
+    verbose: bool,
+    style: Style,
+) {
+    for (name, case) in cases.iter().filter(|(_, case)| case.fail || verbose) {
+        let (verdict, colour) = if case.fail { ("FAIL", "31") } else { ("PASS", "32") };
+        let at = case.failed_at.map(|row| format!(" ({file}:{row})")).unwrap_or_default();
+        let indent = "  ".repeat(depth);
+        out.push_str(&format!("{indent}{}: {}{at}\n", printable(name), style.paint(colour, verdict)));
+        write_cases(out, file, &case.cases, depth.saturating_add(1), verbose, style);
+    }
+}
+
+fn cases_json(cases: &BTreeMap<String, SubResult>) -> Value {
+    let case = |name: &str, case: &SubResult| {
+        let mut json = Map::from_iter([("name".to_owned(), json!(name))]);
+        if case.fail {
+            json.insert("fail".to_owned(), json!(true));
+        }
+        if !case.cases.is_empty() {
+            json.insert("sub_results".to_owned(), cases_json(&case.cases));
+        }
+        Value::Object(json)
+    };
+    Value::Object(cases.iter().map(|(name, sub)| (name.clone(), case(name, sub))).collect())
 }
 
 fn took(duration: Duration) -> String {

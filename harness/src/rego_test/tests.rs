@@ -1,13 +1,15 @@
 //! Tests of the Rego tests.
 
 use super::*;
+use crate::table::Style;
 use crate::testing::Folder;
 
 const POLICY: &str = "package a\n\nok if data.a.n == input.n\n";
 
-fn run(files: &[(&str, &str)]) -> Result<Vec<TestResult>, LoadError> {
+fn run(files: &[(&str, &str)]) -> Result<Vec<TestResult>, RegoError> {
     let folder = Folder::new(files);
-    let mut results = Suite::load(&[folder.path().to_owned()], Duration::from_secs(2))?.run();
+    let mut results =
+        Suite::load(&[folder.path().to_owned()], Duration::from_secs(2))?.run(&mut |_| {}).results;
     let prefix = format!("{}/", folder.path().display());
     for result in &mut results {
         result.file = result.file.replace(&prefix, "");
@@ -47,16 +49,17 @@ fn tests_go_as_with_opa() {
             "a_test.rego:16 data.a_test.test_conflict Pass",
             "a_test.rego:17 data.a_test.test_conflict#01 Fail",
             "a_test.rego:18 data.a_test.test_error ERROR",
-            "a_test.rego:20 data.a_test.test_cases ERROR",
+            "a_test.rego:19 data.a_test.test_default Pass",
+            "a_test.rego:20 data.a_test.test_cases Pass",
         ]
     );
     let counts = Counts::of(&results);
-    assert_eq!((counts.passed, counts.failed, counts.errors, counts.skipped), (4, 5, 2, 1));
-    let quiet = text(&results, false);
+    assert_eq!((counts.passed, counts.failed, counts.errors, counts.skipped), (6, 5, 1, 1));
+    let quiet = text(&results, false, Style::default());
     assert!(!quiet.contains("test_ok"), "{quiet}");
     assert!(quiet.contains("data.a_test.test_no: FAIL") && quiet.contains("seen 1"), "{quiet}");
-    assert!(quiet.ends_with("PASS: 4/12\nFAIL: 5/12\nERROR: 2/12\nSKIPPED: 1/12\n"), "{quiet}");
-    assert!(text(&results, true).contains("data.a_test.test_ok: PASS ("));
+    assert!(quiet.ends_with("PASS: 6/13\nFAIL: 5/13\nERROR: 1/13\nSKIPPED: 1/13\n"), "{quiet}");
+    assert!(text(&results, true, Style::default()).contains("data.a_test.test_ok: PASS ("));
     assert_eq!(json(&results)[1]["fail"], true);
     assert_eq!(json(&results)[0]["location"]["row"], 5);
 }
@@ -66,21 +69,42 @@ fn a_test_that_loops_ends() {
     let tests = "package a\ntest_long if { every x in numbers.range(1, 100000) { every y in numbers.range(1, 100000) { x + y > 0 } } }\n";
     let folder = Folder::new(&[("a_test.rego", tests)]);
     let suite = Suite::load(&[folder.path().to_owned()], Duration::from_millis(20)).unwrap();
-    assert!(matches!(suite.run()[0].verdict, Verdict::Error(_)));
+    assert!(matches!(suite.run(&mut |_| {}).results[0].verdict, Verdict::Error(_)));
 }
 
 #[test]
 fn what_does_not_load_is_named() {
     for (files, expected) in [
         (&[("a.rego", "package a\ny if {")] as &[_], "a.rego:2:"),
-        (&[("a.rego", POLICY)], "no tests"),
         (&[("a.rego", "package a\ntest_a if true"), ("data.json", "[")], "malformed JSON"),
-        (&[("a.rego", "package a\ntest_a if true"), ("data.yaml", "a: 1")], "YAML"),
         (&[("b.txt", "")], "holds neither Rego nor data"),
     ] {
         let error = run(files).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
+}
+
+#[test]
+fn cases_are_told_one_by_one() {
+    let tests = "package a_test\ntest_x[tc.note] if {\n\tsome tc in [{\"note\": \"one\", \"v\": 1}, {\"note\": \"<two>\", \"v\": 2}]\n\ttrue\n\ttc.v == 1\n}\n";
+    let results = run(&[("a_test.rego", tests)]).unwrap();
+    let quiet = text(&results, false, Style::default());
+    assert!(quiet.contains("data.a_test.test_x: FAIL") && !quiet.contains("one: PASS"), "{quiet}");
+    assert!(quiet.contains("  <two>: FAIL (a_test.rego:5)\n"), "{quiet}");
+    assert!(quiet.ends_with("PASS: 1/2\nFAIL: 1/2\n"), "{quiet}");
+    let xml = junit(&results);
+    assert!(
+        xml.contains(r#"name="test_x[&lt;two&gt;]""#) && xml.contains("a_test.rego:5</failure>"),
+        "{xml}"
+    );
+    assert_eq!(json(&results)[0]["sub_results"]["<two>"]["fail"], true);
+}
+
+#[test]
+fn a_failed_test_says_where() {
+    let results =
+        run(&[("a_test.rego", "package a_test\ntest_x if {\n\tx := 1\n\tx == 2\n\tx == 3\n}\n")]).unwrap();
+    assert_eq!(results[0].failed_at, Some((4, "x == 2".to_owned())));
 }
 
 #[test]

@@ -5,10 +5,13 @@ use std::fmt;
 use crate::capture::Expectation;
 use crate::replay::Observed;
 
+/// What the fault of an exchange begins with that could not be sent.
+pub(super) const NOT_SENT: &str = "not sent: ";
+
 /// One thing that is not as expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
-    /// `outcome`, `reasons`, `status` or `fault`.
+    /// `outcome`, `reasons`, `status`, `stopped` or `fault`.
     pub what: &'static str,
     /// What the capture expects.
     pub expected: String,
@@ -24,6 +27,11 @@ impl fmt::Display for Mismatch {
 
 /// What is not as expected. A fault of the subject is never expected, and neither is a missing audit record.
 pub(super) fn compare(expected: Option<&Expectation>, observed: &Observed) -> Vec<Mismatch> {
+    // What approves something that was not held is not sent, and so does not pass.
+    let is_unsent = observed.fault.as_ref().is_some_and(|fault| fault.starts_with(NOT_SENT));
+    if is_unsent && expected.is_some_and(|expected| expected.stopped == Some(true)) {
+        return Vec::new();
+    }
     let mut mismatches = Vec::new();
     let mut differ = |what, expected: String, got: String| {
         if expected != got {
@@ -46,6 +54,11 @@ pub(super) fn compare(expected: Option<&Expectation>, observed: &Observed) -> Ve
     }
     if let Some(status) = expected.status {
         differ("status", status.to_string(), observed.status.to_string());
+    }
+    if let (Some(stopped), None) = (expected.stopped, &observed.fault) {
+        let got = observed.audit.as_ref().and_then(|audit| audit.outcome());
+        let is_stopped = !got.is_some_and(|outcome| outcome.allows());
+        differ("stopped", stopped.to_string(), is_stopped.to_string());
     }
     mismatches
 }
@@ -72,6 +85,8 @@ mod tests {
             (json!({"outcome": "deny", "reasons": ["a", "b", "a"], "status": 403}), &[]),
             (json!({"outcome": "allow"}), &["outcome: expected allow, got deny"]),
             (json!({"reasons": ["a"]}), &["reasons: expected a, got a, b"]),
+            (json!({"stopped": true}), &[]),
+            (json!({"stopped": false}), &["stopped: expected false, got true"]),
             (json!({"reasons": []}), &["reasons: expected none, got a, b"]),
             (
                 json!({"status": 200, "outcome": "require_approval"}),

@@ -1,7 +1,10 @@
 //! Replays recorded traffic through a subject: the core itself, the module in wasmtime, or a real proxy.
 
+pub mod changes;
 mod document;
 mod expect;
+pub mod html;
+mod junit;
 mod native;
 mod observed;
 pub mod report;

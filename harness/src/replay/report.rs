@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Audit, Played, Replay};
+use crate::table::COLUMNS;
+pub use crate::table::Style;
 use crate::text::{padded, printable, shortened, width, wrapped};
 use crate::time;
 
-/// Columns that a table takes at most.
-const COLUMNS: usize = 120;
 /// Columns between two cells.
 const GAP: usize = 2;
 /// What each column is called.
@@ -19,19 +19,6 @@ const HEADINGS: [&str; 6] = ["time", "agent → for whom", "action", "decision",
 const WHO: usize = 1;
 const ACTION: usize = 2;
 const REASONS: usize = 4;
-
-/// How a table is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Style {
-    /// With ANSI colours.
-    pub colours: bool,
-}
-
-impl Style {
-    fn paint(self, code: &str, text: &str) -> String {
-        if self.colours { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
-    }
-}
 
 /// One exchange as a row.
 struct Row {
@@ -79,7 +66,9 @@ impl Replay {
         out
     }
 
-    fn summary(&self) -> String {
+    /// One line: how many, and whether they are as expected.
+    #[must_use]
+    pub fn summary(&self) -> String {
         let all = self.exchanges.len();
         let checked = self.exchanges.iter().filter(|played| played.is_checked).count();
         let unexpected = self.exchanges.iter().filter(|played| !played.mismatches.is_empty()).count();
@@ -139,22 +128,32 @@ fn exchange_json(played: &Played) -> Value {
     })
 }
 
-fn row(played: &Played) -> Row {
-    let audit = played.observed.audit.as_ref();
+/// `agent → principal` of a record.
+pub(super) fn agent_of(audit: Option<&Audit>) -> String {
     let text = |pointer: &str| audit.and_then(|audit| audit.text(pointer)).map(printable);
-    let who = match (text("/agent/sub"), text("/principal/sub")) {
+    match (text("/agent/sub"), text("/principal/sub")) {
         (Some(agent), Some(principal)) => format!("{agent} → {principal}"),
         (None, Some(principal)) => format!("– → {principal}"),
         (agent, None) => agent.unwrap_or_else(|| "–".to_owned()),
-    };
-    let action = match (text("/action/operation"), text("/action/resource/name")) {
+    }
+}
+
+/// The action of a record and what it acts upon, else the request line.
+pub(super) fn action_of(audit: Option<&Audit>) -> String {
+    let text = |pointer: &str| audit.and_then(|audit| audit.text(pointer)).map(printable);
+    match (text("/action/operation"), text("/action/resource/name")) {
         (Some(operation), Some(resource)) => format!("{operation} {resource}"),
         (Some(operation), None) => operation,
         (None, _) => match (text("/request/method"), text("/request/path")) {
             (Some(method), Some(path)) => format!("{method} {path}"),
             _ => "–".to_owned(),
         },
-    };
+    }
+}
+
+fn row(played: &Played) -> Row {
+    let audit = played.observed.audit.as_ref();
+    let (who, action) = (agent_of(audit), action_of(audit));
     let outcome = audit.and_then(Audit::outcome);
     let reasons = audit.map(|audit| printable(&audit.reasons().join(" "))).unwrap_or_default();
     let decision = outcome.map_or_else(|| "none".to_owned(), |outcome| outcome.as_str().to_owned());
@@ -197,7 +196,7 @@ fn widths(rows: &[Row]) -> [usize; 6] {
 }
 
 /// `agent → name@domain` without the domain.
-fn without_domain(who: &str) -> String {
+pub(super) fn without_domain(who: &str) -> String {
     let (name, domain) = who.split_once('@').unwrap_or((who, ""));
     if domain.contains(' ') { who.to_owned() } else { name.to_owned() }
 }
@@ -250,11 +249,11 @@ fn explain(out: &mut String, played: &Played, style: Style) {
     }
 }
 
-fn milliseconds(duration: Duration) -> String {
+pub(super) fn milliseconds(duration: Duration) -> String {
     format!("{:.2}", duration.as_secs_f64() * 1e3)
 }
 
-fn median(mut durations: Vec<Duration>) -> Duration {
+pub(super) fn median(mut durations: Vec<Duration>) -> Duration {
     durations.sort_unstable();
     durations.get(durations.len() / 2).copied().unwrap_or_default()
 }

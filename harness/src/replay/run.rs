@@ -7,7 +7,7 @@ use remit_core::dpop::PROOF_HEADER;
 use remit_core::ids::Now;
 use remit_core::request::APPROVAL_HEADER;
 
-use super::expect::compare;
+use super::expect::{NOT_SENT, compare};
 use super::{Mismatch, Observed, Subject};
 use crate::capture::{Exchange, Response};
 use crate::proof::{Proven, proof};
@@ -111,7 +111,7 @@ pub fn replay(scenario: &mut Scenario, subject: &mut dyn Subject) -> Result<Repl
                 subject.serve(scenario.served(time));
                 subject.carry(&request, &response, time).with_context(at)?
             }
-            Err(fault) => Observed { fault: Some(format!("not sent: {fault:#}")), ..Observed::default() },
+            Err(fault) => Observed { fault: Some(format!("{NOT_SENT}{fault:#}")), ..Observed::default() },
         };
         if let Some(reply) = &observed.reply {
             replies.insert(exchange.id.clone(), reply.body.clone());

@@ -21,8 +21,14 @@ const HOMES: [(&str, Home, &str); 3] = [
     ("proxy_wasm", Home::Not("filter/core"), "the core has no host"),
     (
         "regorus",
-        Home::Only(&["filter/core/src/policy", "harness/src/rego_test", "harness/src/bundles/rego"]),
-        "only the core's `policy` knows the engine, the runner of Rego tests, and the reader of rules' texts",
+        Home::Only(&[
+            "filter/core/src/policy",
+            "harness/src/bundles/rego",
+            "harness/src/lint",
+            "harness/src/rego",
+            "harness/src/rego_test",
+        ]),
+        "only the core's `policy` knows the engine, and the harness where authors' tools read and run Rego",
     ),
     ("hostcalls", Home::Only(&["filter/src/host"]), "only the filter's `host` calls the host"),
 ];

@@ -39,6 +39,7 @@ pub use builtins::Refusal;
 pub use document::{Document, Key};
 pub use error::{EvaluationError, PolicyError};
 pub use explain::Held;
+pub use functions::serve;
 pub use http_send::{HttpCache, HttpCall, HttpReply};
 pub use limits::{EvaluationBudget, PolicyLimits};
 pub use place::Place;

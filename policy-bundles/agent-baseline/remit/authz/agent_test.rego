@@ -59,11 +59,11 @@ scoped(scope) := registered_as(object.union(plain, {"scope": scope}))
 
 test_scope if {
 	within := allowed(["within_remit"])
-	outside := denied(["outside_agent_scope"])
 	scoped(null) == within
 	scoped({}) == within
 	scoped({"verbs": null, "visibility": null, "locations": null}) == within
 	scoped({"verbs": ["read", "update"], "visibility": ["internal"], "locations": ["note/*"]}) == within
+	outside := denied(["outside_agent_scope"])
 	scoped({"verbs": ["read"]}) == outside
 	scoped({"verbs": []}) == outside
 	scoped({"verbs": "update"}) == outside

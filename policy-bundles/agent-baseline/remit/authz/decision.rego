@@ -37,6 +37,7 @@ reasons := permits if outcome == "allow"
 # METADATA
 # title: Approval required
 # description: The task covers the action, and a human decides whether it happens; the cautions say why.
+# scope: rule
 # custom:
 #   reason_code: approval_required
 reasons := {"approval_required"} | cautions if outcome == "require_approval"

@@ -10,8 +10,8 @@ denials contains "token_lifetime_over_cap" if not lifetime_within_cap
 # Numbers only: Rego orders values of different types, and null would count as a short lifetime.
 lifetime_within_cap if {
 	lifetime := input.remit.token.lifetime_seconds
-	cap := data.remit.settings.max_lifetime_seconds
 	is_number(lifetime)
+	cap := data.remit.settings.max_lifetime_seconds
 	is_number(cap)
 	lifetime > 0
 	lifetime <= cap

@@ -1,0 +1,154 @@
+//! The shipped bundles: described, tested line by line, and in the form that OPA's and Regal's rules ask for.
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use remit_harness::annotations::annotations;
+
+/// Each is loaded by itself.
+const BUNDLES: [&str; 5] = [
+    "policy-bundles/agent-baseline",
+    "policy-bundles/mcp-starter",
+    "policy-bundles/opa-envoy-compat/decision-object",
+    "policy-bundles/opa-envoy-compat/quick-start",
+    "policy-bundles/opa-envoy-compat/request-body",
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn run(program: &Path, arguments: &[&str]) -> (Output, String) {
+    let output = Command::new(program).current_dir(root()).args(arguments).output().unwrap();
+    let told =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output, told)
+}
+
+fn remit() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_remit"))
+}
+
+/// A program that is not part of the build: named by the environment, else in `PATH`.
+fn program(name: &str, variable: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let named = std::env::var_os(variable).map(PathBuf::from);
+    let found = named.into_iter().chain(std::env::split_paths(&path).map(|folder| folder.join(name)));
+    let program = found.into_iter().find(|path| path.is_file());
+    if program.is_none() {
+        eprintln!("skipped: no {name} in PATH, and {variable} does not name one");
+    }
+    program
+}
+
+fn rego(folder: &Path, into: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rego(&path, into);
+        } else if path.extension().is_some_and(|extension| extension == "rego") {
+            into.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_line_is_tested() {
+    for bundle in BUNDLES {
+        let (output, told) = run(&remit(), &["test", "--coverage", "--threshold", "100", bundle]);
+        assert_eq!(output.status.code(), Some(0), "{bundle}\n{told}");
+    }
+}
+
+#[test]
+fn every_bundle_and_every_reason_is_described() {
+    for bundle in BUNDLES {
+        let folder = root().join(bundle);
+        let readme = |folder: &Path| folder.join("README.md").is_file();
+        assert!(readme(&folder) || readme(folder.parent().unwrap()), "{bundle} has no README.md");
+        let mut files = Vec::new();
+        rego(&folder, &mut files);
+        let mut entrypoints = 0;
+        for file in files.iter().filter(|file| !file.to_str().unwrap().ends_with("_test.rego")) {
+            let text = std::fs::read_to_string(file).unwrap();
+            let blocks = annotations(&file.display().to_string(), &text);
+            assert!(!blocks.is_empty(), "{}: no METADATA", file.display());
+            for block in &blocks {
+                let place = format!("{}:{}", file.display(), block.line);
+                assert!(
+                    block.title.is_some() && block.description.is_some(),
+                    "{place}: title and description"
+                );
+            }
+            entrypoints += blocks.iter().filter(|block| block.is_entrypoint).count();
+            for (line, text) in text.lines().enumerate() {
+                let code = text.split_once(" contains \"").and_then(|(_, rest)| rest.split('"').next());
+                let Some(code) = code.filter(|_| !text.starts_with([' ', '\t', '#'])) else { continue };
+                let about = u32::try_from(line + 1).unwrap();
+                let is_told = blocks
+                    .iter()
+                    .any(|block| block.about == about && block.reason_code.as_deref() == Some(code));
+                assert!(is_told, "{}:{about}: {code} has no METADATA of its own", file.display());
+            }
+        }
+        assert_eq!(entrypoints, 1, "{bundle}: one entrypoint");
+    }
+}
+
+#[test]
+fn opa_finds_nothing() {
+    let Some(opa) = program("opa", "REMIT_OPA") else { return };
+    let (output, told) = run(&opa, &["fmt", "--list", "policy-bundles"]);
+    assert!(output.status.success() && told.is_empty(), "opa fmt --write:\n{told}");
+    for bundle in BUNDLES {
+        let (output, told) = run(&opa, &["check", "--strict", "--bundle", bundle]);
+        assert!(output.status.success(), "{bundle}\n{told}");
+    }
+}
+
+/// `opa check --schema` type-checks what policies read of the input.
+#[test]
+fn opa_accepts_the_schema_of_the_input() {
+    let Some(opa) = program("opa", "REMIT_OPA") else { return };
+    let schema = "policy-bundles/input.schema.json";
+    for bundle in BUNDLES {
+        let (output, told) = run(&opa, &["check", "--strict", "--schema", schema, "--bundle", bundle]);
+        assert!(output.status.success(), "{bundle}\n{told}");
+    }
+    let folder = std::env::temp_dir().join(format!("remit-misspelt-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let policy = "package remit.authz\n\ndecision if input.remit.action.operaton == \"x\"\n";
+    std::fs::write(folder.join("p.rego"), policy).unwrap();
+    let (output, told) = run(&opa, &["check", "--schema", schema, folder.to_str().unwrap()]);
+    assert!(!output.status.success() && told.contains("operaton"), "{told}");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn regal_finds_nothing() {
+    let Some(regal) = program("regal", "REMIT_REGAL") else { return };
+    let (output, told) = run(&regal, &["lint", "--format", "compact", "policy-bundles"]);
+    assert!(output.status.success(), "{told}");
+}
+
+#[test]
+fn the_attacks_are_stopped_and_the_work_goes_on() {
+    let (output, told) = run(&remit(), &["replay", "policy-bundles/red-team", "--native"]);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    // A policy that allows everything fails it, and so does one that denies everything.
+    for (policy, expected) in [("true", "28 not as expected"), ("false", "8 not as expected")] {
+        let folder = std::env::temp_dir().join(format!("remit-red-{policy}-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("remit/authz")).unwrap();
+        std::fs::write(
+            folder.join("remit/authz/p.rego"),
+            format!("package remit.authz\n\ndecision := {policy}\n"),
+        )
+        .unwrap();
+        let line = ["replay", "policy-bundles/red-team", "--native", "--bundle", folder.to_str().unwrap()];
+        let (output, told) = run(&remit(), &line);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains(expected), "{told}");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}
