@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what a filter adds to a request, side by side in one run on one worker.
 
 mod budget;
+mod engines;
 mod filter;
 mod load;
 mod opa;
@@ -79,6 +80,9 @@ pub fn run(only_floor: bool) -> Result<()> {
          to the console.\n"
     );
     print!("{}\n{}", table::render(&rows, &subjects.skipped), budget::render(&rows));
+    if let Some(compared) = &subjects.compared {
+        print!("\n{}", engines::render(&rows, &compared.measure(&folder.0)?));
+    }
     Ok(())
 }
 

@@ -80,6 +80,14 @@ pub fn scenario_setup(bundle: &str, algorithm: &str, tokens: usize) -> Result<Se
     prepare(bundle, &["--algorithm", algorithm, "--tokens", &tokens.to_string()])
 }
 
+/// As [`scenario_setup`], with a second bundle merged into the first and no spare tokens.
+///
+/// # Errors
+/// As [`scenario_setup`].
+pub fn scenario_setup_with(bundle: &str, second: &str, algorithm: &str) -> Result<Setup> {
+    prepare(bundle, &["--bundle", second, "--algorithm", algorithm])
+}
+
 /// The forum post with tokens from now on, and its issuers' private keys in `folder`, to sign approvals with.
 ///
 /// # Errors

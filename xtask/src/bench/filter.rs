@@ -11,6 +11,8 @@ pub(super) enum Filter {
     None,
     /// A proxy-wasm module with this plugin configuration.
     Wasm { module: Vec<u8>, configuration: String },
+    /// The same, switched off for the one route that there is: what other routes of the proxy pay for it.
+    WasmElsewhere { module: Vec<u8>, configuration: String },
     /// `jwt_authn` with these keys, then `rbac` that lets one subject pass.
     Jwt { issuer: String, audience: String, keys: String, subject: String, remembers: bool },
     /// `ext_authz` over HTTP to this port.
@@ -24,7 +26,7 @@ impl Filter {
     pub(super) fn yaml(&self, path: &Path) -> Result<String> {
         Ok(match self {
             Self::None => String::new(),
-            Self::Wasm { module, configuration } => {
+            Self::Wasm { module, configuration } | Self::WasmElsewhere { module, configuration } => {
                 fs::write(path, module).with_context(|| format!("failed to write {}", path.display()))?;
                 wasm(&path.to_string_lossy(), configuration)
             }
@@ -34,6 +36,14 @@ impl Filter {
             Self::AskHttp { .. } => ASK_HTTP.to_owned(),
             Self::AskGrpc { .. } => ASK_GRPC.to_owned(),
         })
+    }
+
+    /// What the route says of the filter.
+    pub(super) fn route_yaml(&self) -> &'static str {
+        match self {
+            Self::WasmElsewhere { .. } => SWITCHED_OFF,
+            _ => "",
+        }
     }
 
     /// Port and protocol of the cluster `sidecar`.
@@ -106,6 +116,12 @@ fn jwt(issuer: &str, audience: &str, keys: &str, subject: &str, remembers: bool)
         quoted(subject),
     )
 }
+
+const SWITCHED_OFF: &str = r#"                          typed_per_filter_config:
+                            subject:
+                              "@type": type.googleapis.com/envoy.config.route.v3.FilterConfig
+                              disabled: true
+"#;
 
 const ASK_HTTP: &str = r#"                  - name: subject
                     typed_config:

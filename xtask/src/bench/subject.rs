@@ -61,6 +61,7 @@ impl Subject {
             .replace("UPSTREAM_PORT", &upstream_port.to_string())
             .replace("SIDECAR_PORT", &sidecar_port.to_string())
             .replace("SIDECAR_PROTOCOL\n", &format!("{sidecar_protocol}\n"))
+            .replace("ROUTE\n", self.filter.route_yaml())
             .replace("FILTER\n", &filter);
         let config = folder.join(format!("{label}.yaml"));
         fs::write(&config, text).with_context(|| format!("failed to write {}", config.display()))?;
@@ -73,7 +74,9 @@ impl Subject {
 
     /// The size of its module, in megabytes.
     pub(super) fn module_megabytes(&self) -> Option<f64> {
-        let Filter::Wasm { module, .. } = &self.filter else { return None };
+        let (Filter::Wasm { module, .. } | Filter::WasmElsewhere { module, .. }) = &self.filter else {
+            return None;
+        };
         Some(f64::from(u32::try_from(module.len()).ok()?) / 1e6)
     }
 }

@@ -3,11 +3,15 @@
 use anyhow::{Context, Result};
 use serde_json::{Map, Value};
 
+use super::engines::Compared;
 use super::filter::Filter;
 use super::load::Requests;
 use super::opa;
 use super::subject::Subject;
-use super::table::{CACHED, EMPTY_ASK, IN_MODULE, JWT_CACHED, JWT_NEW, KNOWN, NEW, NO_FILTER, SHIPPED, UNIT};
+use super::table::{
+    CACHED, ELSEWHERE, EMPTY_ASK, IN_MODULE, INTERPRETED, JWT_CACHED, JWT_NEW, KNOWN, NEW, NO_FILTER,
+    SHIPPED, UNIT,
+};
 use crate::playground::Folder;
 use crate::scenario::{self, Call, Setup};
 use crate::{build_wasm, go, upstream};
@@ -34,6 +38,9 @@ const PER_ROUND_SIDECAR: usize = 300;
 /// What the budgets speak of: a policy of twenty rules.
 const POLICY: &str = "tests/policies/twenty-rules";
 
+/// One rule more, which only the interpreter can evaluate.
+const INTERPRETED_RULE: &str = "tests/policies/interpreted";
+
 /// The algorithms, the one of the cached token first.
 const ALGORITHMS: [&str; 3] = [FIRST_ALGORITHM, "EdDSA", "RS256"];
 const FIRST_ALGORITHM: &str = "ES256";
@@ -44,6 +51,8 @@ pub(super) struct Subjects {
     pub(super) measured: Vec<Subject>,
     /// Names, with the reasons.
     pub(super) skipped: Vec<(String, String)>,
+    /// What is measured natively too.
+    pub(super) compared: Option<Compared>,
 }
 
 /// What any filter costs.
@@ -53,7 +62,7 @@ pub(super) fn floor() -> Result<Subjects> {
          content-type: application/json\r\naccept: application/json\r\ncontent-length: {BODY}\r\n\r\n{:BODY$}",
         "", "{}"
     );
-    Ok(Subjects { measured: floor_with(&request.into_bytes())?, skipped: Vec::new() })
+    Ok(Subjects { measured: floor_with(&request.into_bytes())?, skipped: Vec::new(), compared: None })
 }
 
 fn floor_with(request: &[u8]) -> Result<Vec<Subject>> {
@@ -101,6 +110,13 @@ pub(super) fn all(folder: &Folder, tokens: usize, fewer: usize) -> Result<Subjec
     };
     measured.push(repeated(CACHED, evaluating(first)?, &request));
     measured.push(repeated(KNOWN, remit(first), &request));
+    let interpreted = scenario::scenario_setup_with(POLICY, INTERPRETED_RULE, FIRST_ALGORITHM)?;
+    let interpreted_request = measured_call(&interpreted)?.bytes(BODY, None);
+    measured.push(repeated(INTERPRETED, evaluating(&interpreted)?, &interpreted_request));
+    let (elsewhere, configuration) = (module.clone(), first.configuration.clone());
+    let elsewhere = Filter::WasmElsewhere { module: elsewhere, configuration };
+    measured.push(repeated(ELSEWHERE, elsewhere, &request));
+    let compared = Compared::new(call, &first.configuration, &interpreted.configuration)?;
     let shipped = scenario::scenario_setup(scenario::BUNDLE, FIRST_ALGORITHM, 0)?;
     let call = measured_call(&shipped)?;
     measured.push(repeated(SHIPPED, evaluating(&shipped)?, &call.bytes(BODY, None)));
@@ -108,6 +124,8 @@ pub(super) fn all(folder: &Folder, tokens: usize, fewer: usize) -> Result<Subjec
         measured.push(new_tokens(&format!("{JWT_NEW}{algorithm}"), setup, jwt(setup, false)?)?);
         measured.push(new_tokens(&format!("{NEW}{algorithm}"), setup, remit(setup))?);
     }
+    let shared_secret = scenario::scenario_setup(POLICY, "HS256", tokens)?;
+    measured.push(new_tokens(&format!("{NEW}HS256"), &shared_secret, remit(&shared_secret))?);
     for algorithm in IN_MODULE_ALGORITHMS {
         println!("Minting {fewer} tokens with {algorithm}.");
         let setup = scenario::scenario_setup(POLICY, algorithm, fewer)?;
@@ -116,7 +134,7 @@ pub(super) fn all(folder: &Folder, tokens: usize, fewer: usize) -> Result<Subjec
         let subject = new_tokens(&format!("{IN_MODULE}{algorithm}"), &setup, filter)?;
         measured.push(Subject { per_round: PER_ROUND_IN_MODULE, has_workers: false, ..subject });
     }
-    Ok(Subjects { measured, skipped })
+    Ok(Subjects { measured, skipped, compared: Some(compared) })
 }
 
 /// The configuration with the memory of decisions turned off: every call is evaluated.
