@@ -43,6 +43,7 @@ pub fn run(only_floor: bool) -> Result<()> {
     let tokens = ROUNDS.saturating_mul(PER_ROUND_UNCACHED).saturating_add(WARM_UP);
     let fewer = ROUNDS.saturating_mul(PER_ROUND_IN_MODULE).saturating_add(WARM_UP);
     let subjects = if only_floor { subjects::floor()? } else { subjects::all(&folder, tokens, fewer)? };
+    let native = subjects.compared.as_ref().map(|compared| compared.measure(&folder.0)).transpose()?;
     let upstream = upstream::start()?;
 
     println!("Starting {} Envoys with one worker each.", subjects.measured.len());
@@ -80,8 +81,8 @@ pub fn run(only_floor: bool) -> Result<()> {
          to the console.\n"
     );
     print!("{}\n{}", table::render(&rows, &subjects.skipped), budget::render(&rows));
-    if let Some(compared) = &subjects.compared {
-        print!("\n{}", engines::render(&rows, &compared.measure(&folder.0)?));
+    if let Some(native) = &native {
+        print!("\n{}", engines::render(&rows, native));
     }
     Ok(())
 }

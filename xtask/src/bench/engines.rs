@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -43,15 +44,25 @@ impl Compared {
         })))
     }
 
-    /// Builds and runs the native measurement.
+    /// Runs the native measurement, which [`build`] has built.
     pub(super) fn measure(&self, folder: &Path) -> Result<Native> {
         let file = folder.join("engines.json");
         fs::write(&file, self.0.to_string())
             .with_context(|| format!("failed to write {}", file.display()))?;
-        let mut command = workspace::cargo();
-        command.args(["bench", "--quiet", "--package", "remit-core", "--bench", "engines"]);
-        parse(&workspace::output(command.env("REMIT_ENGINES", &file))?)
+        parse(&workspace::output(cargo_bench().env("REMIT_ENGINES", &file))?)
     }
+}
+
+/// Builds the native measurement, which can take longer than a token lives.
+pub(super) fn build() -> Result<()> {
+    println!("Building the native measurement.");
+    workspace::run(cargo_bench().arg("--no-run"))
+}
+
+fn cargo_bench() -> Command {
+    let mut command = workspace::cargo();
+    command.args(["bench", "--quiet", "--package", "remit-core", "--bench", "engines"]);
+    command
 }
 
 /// Lines of a name and a number.

@@ -2,6 +2,7 @@
 
 mod attributes;
 mod contract;
+mod delegated;
 #[cfg(any(test, feature = "schema"))]
 pub mod schema;
 #[cfg(test)]
@@ -47,8 +48,7 @@ impl Identity {
     /// Prepares the part of the input that depends on the token alone.
     #[must_use]
     pub fn new(token: &VerifiedToken, delegation: Delegation) -> Self {
-        let delegated =
-            serde_json::to_value(&delegation).map_or_else(|_| Document::null(), Document::from_json_owned);
+        let delegated = delegated::document(&delegation);
         let transaction = (token.carrier() == Carrier::TxnToken).then(|| transaction_document(token));
         let audited = AuditedToken::of(token);
         Self {

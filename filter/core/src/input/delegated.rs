@@ -1,0 +1,136 @@
+//! `input.remit.delegation`: a token's delegation in the evaluator's own form, without a detour through JSON.
+
+use super::party_document;
+use crate::delegation::{Delegation, Party, PrincipalKind, PromptDigest, Task};
+use crate::policy::Document;
+use crate::token::Attenuation;
+
+/// As [`Delegation`] serialises.
+pub(super) fn document(delegation: &Delegation) -> Document {
+    let Party { iss, sub } = &delegation.principal.party;
+    let principal = Document::object([
+        ("iss", Document::text(iss)),
+        ("sub", Document::text(sub)),
+        ("kind", Document::text(kind(delegation.principal.kind))),
+    ]);
+    let depth = u64::try_from(delegation.depth).unwrap_or(u64::MAX);
+    let mut fields = vec![
+        ("principal", principal),
+        ("chain", Document::array(delegation.chain.iter().map(party_document))),
+        ("depth", Document::number_u64(depth)),
+        ("chain_complete", Document::boolean(delegation.chain_complete)),
+        ("evidence", Document::text(evidence(delegation.evidence))),
+        ("traceable", Document::boolean(delegation.traceable)),
+    ];
+    if let Some(actor) = &delegation.actor {
+        fields.push(("actor", party_document(actor)));
+    }
+    if let Some(actor_kind) = delegation.actor_kind {
+        fields.push(("actor_kind", Document::text(kind(actor_kind))));
+    }
+    if let Some(task) = &delegation.task {
+        fields.push(("task", task_document(task)));
+    }
+    if let Some(PromptDigest { alg, salt, digest }) = &delegation.prompt_digest {
+        let prompt = [("alg", *alg), ("salt", salt), ("digest", digest)];
+        let prompt = prompt.map(|(name, value)| (name, Document::text(value)));
+        fields.push(("prompt_digest", Document::object(prompt)));
+    }
+    Document::object(fields)
+}
+
+fn task_document(task: &Task) -> Document {
+    let texts = |items: &[String]| Document::array(items.iter().map(|item| Document::text(item)));
+    let mut fields = vec![("task_id", Document::text(&task.task_id))];
+    if let Some(requested_by) = &task.requested_by {
+        fields.push(("requested_by", Document::text(requested_by)));
+    }
+    for (name, items) in [("actions", &task.actions), ("locations", &task.locations)] {
+        if let Some(items) = items {
+            fields.push((name, texts(items)));
+        }
+    }
+    if let Some(identifiers) = &task.identifiers {
+        let kinds = identifiers.iter().map(|(kind, values)| (kind.as_str(), texts(values)));
+        fields.push(("identifiers", Document::map(kinds)));
+    }
+    for (name, number) in [("max_calls", task.max_calls), ("expires", task.expires.map(|time| time.0))] {
+        if let Some(number) = number {
+            fields.push((name, Document::number_u64(number)));
+        }
+    }
+    Document::object(fields)
+}
+
+fn kind(kind: PrincipalKind) -> &'static str {
+    match kind {
+        PrincipalKind::Human => "human",
+        PrincipalKind::Service => "service",
+        PrincipalKind::Agent => "agent",
+        PrincipalKind::Unknown => "unknown",
+    }
+}
+
+fn evidence(attenuation: Attenuation) -> &'static str {
+    match attenuation {
+        Attenuation::Asserted => "asserted",
+        Attenuation::Receipts => "receipts",
+        Attenuation::HopList => "hop_list",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::delegation::Principal;
+    use crate::ids::UnixSeconds;
+
+    #[test]
+    fn documents_are_what_a_delegation_serialises_as() {
+        let party = |sub: &str| Party { iss: "https://idp".to_owned(), sub: sub.to_owned() };
+        let kinds =
+            [PrincipalKind::Human, PrincipalKind::Service, PrincipalKind::Agent, PrincipalKind::Unknown];
+        let proofs = [Attenuation::Asserted, Attenuation::Receipts, Attenuation::HopList];
+        let empty = Task {
+            task_id: "t".to_owned(),
+            requested_by: None,
+            actions: None,
+            locations: None,
+            identifiers: None,
+            max_calls: None,
+            expires: None,
+        };
+        let full = Task {
+            requested_by: Some("bea".to_owned()),
+            actions: Some(vec!["a".to_owned(), "b".to_owned()]),
+            locations: Some(Vec::new()),
+            identifiers: Some(BTreeMap::from([("thread".to_owned(), vec!["t-1".to_owned()])])),
+            max_calls: Some(3),
+            expires: Some(UnixSeconds(9)),
+            ..empty.clone()
+        };
+        let digest = PromptDigest { alg: "sha-256", salt: "s".to_owned(), digest: "d".to_owned() };
+        for (at, kind) in kinds.into_iter().enumerate() {
+            for evidence in proofs {
+                for task in [None, Some(empty.clone()), Some(full.clone())] {
+                    let delegation = Delegation {
+                        principal: Principal { party: party("bea"), kind },
+                        actor: (at > 0).then(|| party("agent")),
+                        actor_kind: (at > 1).then_some(kind),
+                        chain: vec![party("agent"), party("planner")],
+                        depth: 2,
+                        chain_complete: at > 2,
+                        evidence,
+                        traceable: at == 0,
+                        task,
+                        prompt_digest: (at > 0).then(|| digest.clone()),
+                    };
+                    let serialised = serde_json::to_value(&delegation).unwrap();
+                    assert_eq!(document(&delegation).to_json(), Some(serialised));
+                }
+            }
+        }
+    }
+}
