@@ -1,5 +1,4 @@
 //! `http.send` natively and in the module on wasmtime, with a capture's documents for the servers that are called.
-#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use remit_harness::capture::Response;
 use remit_harness::replay::{Document, Native, Subject, Wasm, WasmOptions, WireRequest};
