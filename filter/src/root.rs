@@ -132,6 +132,7 @@ impl Root {
         let (what, name) = match source {
             SourceId::Bundle(name) => ("bundle", format!(" {name:?}")),
             SourceId::Candidate(name) => ("candidate", format!(" {name:?}")),
+            SourceId::Discovery => ("discovery", String::new()),
             SourceId::Keys(iss) => ("keys", format!(" of {iss}")),
             SourceId::ApprovalKeys(iss) => ("approval_keys", format!(" of {iss}")),
             SourceId::StatusList { uri, .. } => ("status_list", format!(" {uri}")),
@@ -151,7 +152,7 @@ impl Root {
                 );
                 "ok"
             }
-            Ok(Installed::Keys | Installed::StatusList) => "ok",
+            Ok(Installed::Discovered | Installed::Keys | Installed::StatusList) => "ok",
             Ok(Installed::Unchanged) => "unchanged",
             Ok(Installed::Incomplete) => "incomplete",
             Ok(Installed::Located) => "located",
@@ -301,7 +302,9 @@ impl Context for Root {
             return;
         };
         let limit = self.shared.engine.borrow().as_ref().map_or(0, |engine| match source {
-            SourceId::Bundle(_) | SourceId::Candidate(_) => engine.config.limits.bundle_bytes,
+            SourceId::Bundle(_) | SourceId::Candidate(_) | SourceId::Discovery => {
+                engine.config.limits.bundle_bytes
+            }
             SourceId::Keys(_) | SourceId::ApprovalKeys(_) => engine.config.limits.key_set_bytes,
             SourceId::StatusList { .. } => engine.config.limits.status_list_bytes,
         });

@@ -2,6 +2,7 @@
 
 mod bundles;
 mod candidate;
+mod discovery;
 mod fetches;
 mod issuer;
 mod outside;
@@ -37,6 +38,8 @@ use crate::token::{Attenuation, CacheLimits, Carrier, Demands, IssuerRules, Subj
 use bundles::Bundles;
 pub use bundles::{BundleFault, BundleStatus};
 pub use candidate::Candidate;
+use discovery::Discovering;
+pub use discovery::PlanError;
 use fetches::source_name;
 pub use fetches::{FetchError, Installed, SourceId};
 pub use issuer::Issuer;
@@ -57,6 +60,12 @@ pub enum EngineError {
         pointer: String,
         /// What is wrong.
         source: KeySetError,
+    },
+    /// The discovery bundle in it.
+    #[error("configuration at /discovery: {source}")]
+    Discovery {
+        /// What is wrong.
+        source: PlanError,
     },
     /// The keys that bundles are signed with.
     #[error("configuration at {pointer}{source}")]
@@ -202,6 +211,10 @@ pub struct Engine {
     bundles: Bundles,
     outside: Outside,
     candidate: Option<Candidate>,
+    discovering: Option<Discovering>,
+    status_discovered: bool,
+    /// What fetches are spread by.
+    seed: u64,
     reports: Reports,
 }
 
@@ -288,12 +301,13 @@ impl Engine {
         };
         let contract = Contract::new(&config.input, descriptors);
         let candidate = Candidate::configure(&config, &bundles)?;
+        let discovering = Discovering::configure(&config)?;
         let tokens = TokenCache::new(CacheLimits {
             max_entries: limits.token_cache_entries,
             max_bytes: limits.token_cache_bytes,
         });
         let outside = Outside::new(&config);
-        Ok(Self {
+        let mut engine = Self {
             config,
             tokens,
             contract,
@@ -302,9 +316,14 @@ impl Engine {
             approvers,
             bundles,
             candidate,
+            discovering,
+            status_discovered: false,
+            seed: 0,
             reports: Reports::default(),
             outside,
-        })
+        };
+        engine.discover_inline()?;
+        Ok(engine)
     }
 
     /// Puts a bundle in force that was loaded apart from any source, as a replay does.
@@ -377,7 +396,8 @@ impl Engine {
 
     fn sources(&self) -> impl Iterator<Item = &Source> {
         let issuers = self.issuers.values().chain(self.approvers.values());
-        issuers.flat_map(Issuer::sources).chain(self.bundles.sources())
+        let discovery = self.discovering.iter().filter_map(|it| it.part.source.as_ref());
+        issuers.flat_map(Issuer::sources).chain(self.bundles.sources()).chain(discovery)
     }
 
     /// What the policy in force reads of what only the proxy knows.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Checks, Config, Mode, Signing, default_max_age, default_refresh, default_timeout};
+use super::{Checks, Config, ConfigError, Mode, Signing, default_max_age, default_refresh, default_timeout};
 use crate::source::{Place, Plan, Polling, Target};
 
 /// The name of the bundle that `bundle` configures.
@@ -103,6 +103,18 @@ impl BundleFetch {
 }
 
 impl Config {
+    /// What is wrong with bundles that a discovery bundle names, and where.
+    pub(crate) fn fault_of_bundles(
+        bundles: &BTreeMap<String, BundleEntry>,
+    ) -> Option<(String, &'static str)> {
+        let mut checks = Checks { failed: None };
+        check_entries(bundles, "/bundles", &mut checks);
+        match checks.failed {
+            Some(ConfigError::Value { pointer, problem }) => Some((pointer, problem)),
+            _ => None,
+        }
+    }
+
     /// The bundles that are configured: name, source, and for those of `bundles` the whole entry.
     pub fn bundle_entries(&self) -> impl Iterator<Item = (&str, &BundleSource, Option<&BundleEntry>)> {
         let sole = self.bundle.iter().map(|source| (SOLE_BUNDLE, source, None));
@@ -112,11 +124,11 @@ impl Config {
 }
 
 pub(super) fn check(config: &Config, checks: &mut Checks) {
-    let one_kind = config.bundle.is_some() == config.bundles.is_empty();
+    let kinds = [config.bundle.is_some(), !config.bundles.is_empty(), config.discovery.is_some()];
     checks.that(
-        one_kind,
+        kinds.into_iter().filter(|kind| *kind).count() == 1,
         "/bundle",
-        "exactly one of `bundle` and `bundles` says where the policy comes from",
+        "exactly one of `bundle`, `bundles` and `discovery` says where the policy comes from",
     );
     if let Some(source) = &config.bundle {
         check_source(source, "/bundle", checks);

@@ -4,6 +4,7 @@ mod bound;
 mod builtins;
 mod bundles;
 mod candidate;
+mod discovery;
 mod failures;
 mod input;
 mod issuer;
@@ -20,6 +21,7 @@ pub use bound::{Dpop, StatusListSource};
 pub use builtins::{Builtins, HttpHost, HttpSend};
 pub use bundles::{BundleEntry, BundleFetch, BundleSource, SOLE_BUNDLE};
 pub use candidate::CandidateConfig;
+pub use discovery::{DiscoveryConfig, Service};
 pub use failures::{
     BodyTooLarge, DenialBody, Denials, FailureMode, Failures, PathAmbiguous, Signatures, TokenMissing,
 };
@@ -116,6 +118,9 @@ pub struct Config {
     /// Where the policy comes from, if it is several bundles, by name. Their roots must be disjoint.
     #[serde(default)]
     pub bundles: BTreeMap<String, BundleEntry>,
+    /// Where it is said which bundles there are, in place of `bundle` and `bundles`.
+    #[serde(default)]
+    pub discovery: Option<DiscoveryConfig>,
     /// Who is told what became of the bundles, as by OPA's status plugin.
     #[serde(default)]
     pub status: Option<StatusConfig>,
@@ -415,6 +420,7 @@ impl Config {
         bundles::check(self, &mut checks);
         self.builtins.check(&mut checks);
         candidate::check(self, &mut checks);
+        discovery::check(self, &mut checks);
         report::check(self, &mut checks);
         self.limits.check(&mut checks);
         checks.failed.map_or(Ok(()), Err)

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use super::{ActiveBundle, EngineError, FetchError, Installed, LoadError};
 use crate::bundle::Bundle;
-use crate::config::{Config, Mode};
+use crate::config::{BundleEntry, Config, Mode};
 use crate::ids::UnixSeconds;
 use crate::request::Properties;
 use crate::source::{Fetch, Source};
@@ -23,12 +23,14 @@ pub(super) use part::{Part, Taken, Version};
 pub(super) struct Bundles {
     parts: BTreeMap<String, Part>,
     active: Option<Rc<ActiveBundle>>,
+    /// Sources of bundles in force that a discovery bundle no longer names.
+    retired: Vec<Source>,
 }
 
 impl Bundles {
     /// The bundles of a configuration; the inline ones are read.
     pub(super) fn configure(config: &Config) -> Result<Self, EngineError> {
-        let mut bundles = Self { parts: BTreeMap::new(), active: None };
+        let mut bundles = Self { parts: BTreeMap::new(), active: None, retired: Vec::new() };
         for (name, source, entry) in config.bundle_entries() {
             let pointer = if entry.is_some() { below("/bundles", name) } else { "/bundle".to_owned() };
             let part = Part::configure(source, entry, &pointer, config)?;
@@ -41,7 +43,7 @@ impl Bundles {
         if let Some(active) = active {
             bundles.enforce(active, |_| true, None);
         }
-        if bundles.sources().next().is_none() && config.candidate.is_none() {
+        if config.discovery.is_none() && bundles.sources().next().is_none() && config.candidate.is_none() {
             // Nothing will ever be put together anew.
             bundles.parts.values_mut().for_each(|part| part.accepted = None);
         }
@@ -54,7 +56,8 @@ impl Bundles {
 
     /// The policy in force, unless one of its bundles is older than it may be.
     pub(super) fn active(&self, now: UnixSeconds) -> Option<&Rc<ActiveBundle>> {
-        self.active.as_ref().filter(|_| !self.sources().any(|source| source.is_stale(now)))
+        let mut sources = self.sources().chain(&self.retired);
+        self.active.as_ref().filter(|_| !sources.any(|source| source.is_stale(now)))
     }
 
     /// The policy in force, however old.
@@ -124,7 +127,40 @@ impl Bundles {
         })
     }
 
-    /// Compiles one version of each bundle; `None` while one of them has none.
+    /// Makes these the bundles: those that stay as they were keep their versions, and what is in force stays there until
+    /// all of the new ones are good. The error says what is wrong with them; then nothing has changed.
+    pub(super) fn replan(
+        &mut self,
+        entries: &BTreeMap<String, BundleEntry>,
+        config: &Config,
+    ) -> Result<(), String> {
+        let mut added = BTreeMap::new();
+        for (name, entry) in entries {
+            if self.parts.get(name).is_none_or(|part| !part.is_of(entry)) {
+                let part = Part::configure(&entry.source, Some(entry), &below("/bundles", name), config);
+                added.insert(name.clone(), part.map_err(|error| error.to_string())?);
+            }
+        }
+        let goes = |name: &String| !entries.contains_key(name) || added.contains_key(name);
+        let gone: Vec<String> = self.parts.keys().filter(|name| goes(name)).cloned().collect();
+        // With nothing to wait for it is known now whether they go with each other.
+        let stay = self.parts.iter().filter(|(name, _)| !gone.contains(name));
+        let chosen: Option<Vec<_>> =
+            stay.map(|(name, part)| Some((name.as_str(), part.mode, part.version(true)?))).collect();
+        let active = match chosen.filter(|_| added.is_empty() && !gone.is_empty()) {
+            Some(chosen) => Some(together(&chosen, config).map_err(|error| error.to_string())?),
+            None => None,
+        };
+        let gone: Vec<_> = gone.iter().filter_map(|name| self.parts.remove(name)?.retire()).collect();
+        self.retired.extend(gone);
+        self.parts.extend(added);
+        if let Some(active) = active {
+            self.enforce(active, |_| true, None);
+        }
+        Ok(())
+    }
+
+    /// Compiles one version of each bundle; `None` while one of them has none, or none is known yet.
     fn compile<'a>(
         &'a self,
         choose: impl Fn(&str, &'a Part) -> Option<&'a Version>,
@@ -132,7 +168,8 @@ impl Bundles {
     ) -> Result<Option<ActiveBundle>, LoadError> {
         let chosen =
             self.parts.iter().map(|(name, part)| Some((name.as_str(), part.mode, choose(name, part)?)));
-        chosen.collect::<Option<Vec<_>>>().map(|chosen| together(&chosen, config)).transpose()
+        let chosen = chosen.collect::<Option<Vec<_>>>().filter(|chosen| !chosen.is_empty());
+        chosen.map(|chosen| together(&chosen, config)).transpose()
     }
 
     /// Puts a policy in force, and with it the new versions of these bundles.
@@ -145,6 +182,7 @@ impl Bundles {
         for (_, part) in self.parts.iter_mut().filter(|(name, _)| is_new(name)) {
             part.accept(now);
         }
+        self.retired.clear();
         Rc::clone(self.activate(active))
     }
 }

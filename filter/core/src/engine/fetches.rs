@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::bundles::Part;
 use super::issuer::key_limits;
-use super::{ActiveBundle, Engine, LoadError};
+use super::{ActiveBundle, Engine, LoadError, PlanError};
 use crate::ids::UnixSeconds;
 use crate::keys::KeySetError;
 use crate::source::{Answer, Discovery, DiscoveryError, Fetch, Missing, NoWait, Place, Source, Ticket};
@@ -18,6 +18,8 @@ pub enum SourceId {
     Bundle(String),
     /// The bundle of this name of the candidate.
     Candidate(String),
+    /// The discovery bundle.
+    Discovery,
     /// The key set of an issuer of tokens, see [`SourceId::keys`].
     Keys(String),
     /// The key set of an issuer of approvals.
@@ -51,6 +53,8 @@ pub(super) fn source_name(iss: &str, carrier: Carrier) -> String {
 pub enum Installed {
     /// A new bundle is in force.
     Bundle(Rc<ActiveBundle>),
+    /// A discovery bundle names the bundles anew.
+    Discovered,
     /// A new candidate is evaluated beside what is in force.
     Candidate(Rc<ActiveBundle>),
     /// A good bundle is here. It comes into force with the others, not all of which are here yet.
@@ -85,6 +89,9 @@ pub enum FetchError {
     /// A bundle that does not load.
     #[error(transparent)]
     Bundle(#[from] LoadError),
+    /// A discovery bundle that says what it may not, or nothing.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
     /// A key set that does not load.
     #[error(transparent)]
     Keys(#[from] KeySetError),
@@ -108,6 +115,7 @@ impl FetchError {
             Self::TooLarge { .. } => "too_large",
             Self::Status(_) => "status",
             Self::Bundle(_) => "bundle_refused",
+            Self::Plan(_) => "discovery_refused",
             Self::Keys(_) => "key_set_refused",
             Self::StatusList(_) => "status_list_refused",
             Self::Discovery(_) => "metadata_refused",
@@ -122,7 +130,11 @@ impl Engine {
     pub fn spread(&mut self, seed: [u8; 8]) {
         self.reports.named(seed);
         let seed = u64::from_le_bytes(seed);
+        self.seed = seed;
         self.bundles.spread(seed);
+        if let Some(source) = self.discovering.as_mut().and_then(|it| it.part.source.as_mut()) {
+            source.spread(seed.rotate_right(1));
+        }
         if let Some(candidate) = &mut self.candidate {
             candidate.spread(seed.swap_bytes());
         }
@@ -133,6 +145,9 @@ impl Engine {
         let mut due = Vec::new();
         let bundles = self.bundles.due(now);
         due.extend(bundles.map(|(name, fetch)| (SourceId::Bundle(name), fetch)));
+        if let Some(fetch) = self.discovering.as_mut().and_then(|it| it.part.due(now)) {
+            due.push((SourceId::Discovery, fetch));
+        }
         if let Some(candidate) = &mut self.candidate {
             let bundles = candidate.due(now);
             due.extend(bundles.map(|(name, fetch)| (SourceId::Candidate(name), fetch)));
@@ -224,6 +239,7 @@ impl Engine {
                 }
                 installed
             }
+            SourceId::Discovery => self.discover(&body, now)?,
             SourceId::Candidate(name) => {
                 let candidate = self.candidate.as_mut().ok_or(FetchError::Unknown)?;
                 candidate.install(name, &body, &self.bundles, &self.config, now)?
@@ -248,6 +264,7 @@ impl Engine {
         match id {
             SourceId::Bundle(name) => self.bundles.part(name),
             SourceId::Candidate(name) => self.candidate.as_ref()?.part(name),
+            SourceId::Discovery => self.discovering.as_ref().map(|it| &it.part),
             _ => None,
         }
     }
@@ -256,13 +273,14 @@ impl Engine {
         match id {
             SourceId::Bundle(name) => self.bundles.part_mut(name),
             SourceId::Candidate(name) => self.candidate.as_mut()?.part_mut(name),
+            SourceId::Discovery => self.discovering.as_mut().map(|it| &mut it.part),
             _ => None,
         }
     }
 
     fn holds(&self, id: &SourceId) -> bool {
         match id {
-            SourceId::Bundle(_) | SourceId::Candidate(_) => {
+            SourceId::Bundle(_) | SourceId::Candidate(_) | SourceId::Discovery => {
                 self.part(id).is_some_and(|part| part.version(true).is_some())
             }
             SourceId::Keys(iss) => self.issuers.get(iss).is_some_and(|issuer| issuer.keys.is_some()),
@@ -277,7 +295,9 @@ impl Engine {
 
     fn source(&self, id: &SourceId) -> Option<&Source> {
         match id {
-            SourceId::Bundle(_) | SourceId::Candidate(_) => self.part(id)?.source.as_ref(),
+            SourceId::Bundle(_) | SourceId::Candidate(_) | SourceId::Discovery => {
+                self.part(id)?.source.as_ref()
+            }
             SourceId::Keys(iss) => self.issuers.get(iss)?.source.as_ref(),
             SourceId::ApprovalKeys(iss) => self.approvers.get(iss)?.source.as_ref(),
             // Where a list is fetched is configured, so nobody asks what is being discovered.
@@ -287,7 +307,9 @@ impl Engine {
 
     pub(super) fn source_mut(&mut self, id: &SourceId) -> Option<&mut Source> {
         match id {
-            SourceId::Bundle(_) | SourceId::Candidate(_) => self.part_mut(id)?.source.as_mut(),
+            SourceId::Bundle(_) | SourceId::Candidate(_) | SourceId::Discovery => {
+                self.part_mut(id)?.source.as_mut()
+            }
             SourceId::Keys(iss) => self.issuers.get_mut(iss)?.source.as_mut(),
             SourceId::ApprovalKeys(iss) => self.approvers.get_mut(iss)?.source.as_mut(),
             SourceId::StatusList { iss, uri } => self.issuers.get_mut(iss)?.status_lists.source_mut(uri),

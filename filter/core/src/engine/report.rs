@@ -139,11 +139,15 @@ impl Engine {
             self.bundle_statuses().map(|(name, status)| (name.to_owned(), told(name, status))).collect();
         let all = self.bundle_statuses().all(|(_, status)| status.active_revision.is_some());
         let state = if all { "OK" } else { "NOT_READY" };
-        json!({
+        let mut document = json!({
             "labels": labels,
             "bundles": bundles,
             "plugins": {"bundle": {"state": state}, "status": {"state": "OK"}},
-        })
+        });
+        if let (Some(discovering), Some(members)) = (&self.discovering, document.as_object_mut()) {
+            members.insert("discovery".to_owned(), told("discovery", &discovering.part.status));
+        }
+        document
     }
 }
 

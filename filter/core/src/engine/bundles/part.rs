@@ -59,6 +59,8 @@ pub(in super::super) struct Version {
 #[derive(Debug)]
 pub(in super::super) struct Part {
     pub(in super::super) mode: Mode,
+    /// As it is configured, where that may change.
+    entry: Option<BundleEntry>,
     verification: Verification,
     pub(in super::super) source: Option<Source>,
     /// The version in force.
@@ -105,7 +107,18 @@ impl Part {
         };
         let status = BundleStatus { size, ..BundleStatus::default() };
         let mode = entry.map_or(Mode::Enforce, |entry| entry.mode);
-        Ok(Self { mode, verification, source, accepted: None, waiting, status })
+        let entry = entry.filter(|_| config.discovery.is_some()).cloned();
+        Ok(Self { mode, entry, verification, source, accepted: None, waiting, status })
+    }
+
+    /// Whether this is how it is configured.
+    pub(super) fn is_of(&self, entry: &BundleEntry) -> bool {
+        self.entry.as_ref() == Some(entry)
+    }
+
+    /// Its source, if a version of it is in force.
+    pub(super) fn retire(self) -> Option<Source> {
+        self.source.filter(|_| self.accepted.is_some())
     }
 
     /// The latest version, or the one in force.
