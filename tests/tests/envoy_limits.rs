@@ -1,0 +1,93 @@
+//! Policies that loop or grow in real Envoy: each evaluation ends by its own reason, and the one worker goes on answering.
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use remit_tests::http::send;
+use remit_tests::proxy::{Options, Proxy};
+use remit_tests::world::{World, bundle, get};
+use serde_json::{Value, json};
+
+/// Does what `x-do` says, and allows all others. `with` is for the interpreter.
+fn policy(interpreted: bool) -> String {
+    let many = (0..200).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+    let grows: String = (0..40).map(|n| format!("a{} := concat(\"\", [a{n}, a{n}])\n", n + 1)).collect();
+    let with =
+        if interpreted { "decision if { does == \"with\"; many[0] == 7 with input as {} }\n" } else { "" };
+    format!(
+        "package remit.authz\n\ndefault decision := false\n\n\
+         does := input.attributes.request.http.headers[\"x-do\"]\n\n\
+         decision if not does\n\n\
+         decision if {{ does == \"loop\"; every a in many {{ every b in many {{ every c in many {{ [a, b, c] != [] }} }} }} }}\n\n\
+         decision if {{ does == \"grow\"; count(a40) > 0 }}\n\n{with}{grows}a0 := \"text\"\nmany := [{many}]\n"
+    )
+}
+
+fn start(world: &World, name: &'static str, interpreted: bool, limits: Value) -> Proxy {
+    let bundle = bundle(name, &policy(interpreted)).unwrap();
+    let mut document: Value = serde_json::from_str(&world.config_with_bundle(&bundle, json!({}))).unwrap();
+    document["limits"] = limits;
+    let configuration = document.to_string();
+    Proxy::start(&Options { name, configuration, ..Options::default() }).unwrap()
+}
+
+#[test]
+fn each_budget_ends_the_evaluation_by_its_own_reason() {
+    let world = World::new().unwrap();
+    let token = world.token().unwrap();
+    for (name, interpreted, limits, expected) in [
+        ("limits-instructions", false, json!({"evaluation_ms": 1000}), "instructions_exhausted"),
+        ("limits-time", false, json!({"evaluation_ms": 10, "instructions": 100_000_000}), "time_exhausted"),
+        ("limits-interpreter", true, json!({"evaluation_ms": 10}), "time_exhausted"),
+    ] {
+        let proxy = start(&world, name, interpreted, limits);
+        for _ in 0..3 {
+            let looped = proxy.send(&get(&token).header("x-do", "loop")).unwrap();
+            assert_eq!(looped.summary(), format!("500 deny {expected}"), "{name}");
+            let grown = proxy.send(&get(&token).header("x-do", "grow")).unwrap();
+            assert_eq!(grown.summary(), "500 deny memory_exhausted", "{name}");
+            assert_eq!(proxy.send(&get(&token)).unwrap().summary(), "200 allow ", "{name}");
+        }
+        proxy.finish().unwrap();
+    }
+}
+
+#[test]
+fn a_worker_under_looping_requests_answers_the_others() {
+    let world = World::new().unwrap();
+    let token = world.token().unwrap();
+    let limits = json!({"evaluation_ms": 10, "instructions": 100_000_000});
+    let proxy = start(&world, "limits-load", false, limits);
+    let (port, over) = (proxy.port, AtomicBool::new(false));
+    let looping = get(&token).header("x-do", "loop");
+    let answered = thread::scope(|scope| {
+        let attackers: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut answered = 0_u32;
+                    while !over.load(Ordering::Relaxed) {
+                        assert_eq!(send(port, &looping).unwrap().status, 500);
+                        answered = answered.saturating_add(1);
+                    }
+                    answered
+                })
+            })
+            .collect();
+        for _ in 0..50 {
+            assert_eq!(send(port, &get(&token)).unwrap().status, 200);
+        }
+        over.store(true, Ordering::Relaxed);
+        attackers.into_iter().map(|attacker| attacker.join().unwrap()).sum::<u32>()
+    });
+    assert!(answered > 0);
+    let audits = proxy.audits().unwrap();
+    let by_reason = |reason: &str| audits.iter().filter(|audit| audit.reasons().join(",") == reason).count();
+    assert_eq!(by_reason("time_exhausted"), usize::try_from(answered).unwrap());
+    assert_eq!(by_reason(""), 50);
+    // For whoever reads along; how long something takes is not a test's matter.
+    let statistics = proxy.statistics().unwrap();
+    let buckets = statistics.lines().filter(|line| line.starts_with("remit_evaluation_us_bucket"));
+    buckets.for_each(|line| println!("{line}"));
+    proxy.finish().unwrap();
+}
