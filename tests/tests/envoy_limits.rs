@@ -1,5 +1,5 @@
 //! Policies that loop or grow in real Envoy: each evaluation ends by its own reason, and the one worker goes on answering.
-#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails says where")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 /// Does what `x-do` says, and allows all others. `with` is for the interpreter.
 fn policy(interpreted: bool) -> String {
     let many = (0..200).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
-    let grows: String = (0..40).map(|n| format!("a{} := concat(\"\", [a{n}, a{n}])\n", n + 1)).collect();
+    let grows: String =
+        (0..40).zip(1..).map(|(n, next)| format!("a{next} := concat(\"\", [a{n}, a{n}])\n")).collect();
     let with =
         if interpreted { "decision if { does == \"with\"; many[0] == 7 with input as {} }\n" } else { "" };
     format!(
