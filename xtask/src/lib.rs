@@ -12,6 +12,7 @@ pub mod http;
 pub mod node;
 pub mod playground;
 pub mod python;
+pub mod rego_fuzz;
 pub mod scenario;
 pub mod test;
 pub mod tidy;

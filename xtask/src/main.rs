@@ -4,7 +4,7 @@ use std::env;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use xtask::{bench, build_wasm, fuzz, playground, test, tidy};
+use xtask::{bench, build_wasm, fuzz, playground, rego_fuzz, test, tidy};
 
 const HELP: &str = "\
 Builds, demonstrates, tests and measures Remit.
@@ -18,6 +18,8 @@ Tasks:
   envoy            run the filter in a real Envoy and print curl lines to try; Ctrl-C ends it
   bench [--floor]  what the filter adds to a request, compared; --floor: only what any filter adds
   tidy             check the house rules
+  rego-fuzz [--cases N] [--seed N]
+                   compare generated policies with OPA, 10000 of them
   fuzz [--seconds N]
                    feed the core's entrances with mutated input, 20 s each
 ";
@@ -44,6 +46,7 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["bench", "--floor"] => bench::run(true),
         ["build-wasm"] => build_wasm::build().map(drop),
         ["tidy"] => tidy::tidy(),
+        ["rego-fuzz", settings @ ..] => rego_fuzz::run(settings),
         ["fuzz"] => fuzz::run(fuzz::DEFAULT_SECONDS),
         ["fuzz", "--seconds", seconds] => fuzz::run(seconds.parse()?),
         ["help" | "--help" | "-h"] => {

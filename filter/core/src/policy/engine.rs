@@ -35,6 +35,7 @@ impl Bytecode {
         policy: &CompiledPolicy,
         entry: &str,
         called: &Called,
+        is_variable: impl Fn(&str) -> bool,
         data: Value,
     ) -> Result<Self, NoBytecode> {
         let signatures = called.signatures();
@@ -43,7 +44,8 @@ impl Bytecode {
             let at = error.span.as_ref().map(Place::of);
             let message = error.error.to_string();
             match error.error {
-                CompilerError::UndefinedVariable { .. } | CompilerError::UnknownFunction { .. } => {
+                CompilerError::UnknownFunction { .. } => NoBytecode::Wrong { at, message },
+                CompilerError::UndefinedVariable { name } if is_variable(&name) => {
                     NoBytecode::Wrong { at, message }
                 }
                 _ => NoBytecode::Interpreted(Fallback::Unsupported { at, message }),
@@ -150,7 +152,7 @@ pub(super) fn interpret(
 }
 
 /// How the interpreter words a conflict: of a rule or function, of two rules, of an object's key.
-const CONFLICTS: [&str; 3] = ["multiple outputs", "rule conflicts with rule", "generated multiple times"];
+const CONFLICTS: [&str; 3] = ["multiple outputs", "rule conflicts with rule", "value for key"];
 
 fn interpreter_failure(error: &dyn ErrorChain, budget: &EvaluationBudget) -> EvaluationError {
     if error.is_time_limit() {

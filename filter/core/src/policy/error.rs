@@ -60,6 +60,14 @@ pub enum PolicyError {
         /// What is wrong.
         problem: String,
     },
+    /// A part of Rego that the evaluators would read differently from OPA.
+    #[error("{at}: {construct}")]
+    Construct {
+        /// Where.
+        at: Place,
+        /// Which.
+        construct: super::refused::Construct,
+    },
     /// A call with the wrong number of arguments.
     #[error("{at}: {name} takes {expected} arguments and is given {given}")]
     Arity {

@@ -131,7 +131,7 @@ impl Explainer {
         data: &Value,
     ) -> Option<Self> {
         let compiled = engine.compile_with_entrypoint(&Rc::from(marked.rule.as_str())).ok()?;
-        let bytecode = Bytecode::compile(&compiled, &marked.rule, called, data.clone()).ok()?;
+        let bytecode = Bytecode::compile(&compiled, &marked.rule, called, |_| true, data.clone()).ok()?;
         let evaluator = Evaluator::Bytecode(Box::new(bytecode));
         Some(Self { evaluator, rule: marked.rule, definitions: marked.definitions })
     }

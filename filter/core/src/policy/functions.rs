@@ -8,8 +8,11 @@ mod crypto;
 mod glob;
 mod metered;
 mod net;
+mod operators;
 mod outside;
+mod strings;
 mod time;
+mod values;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +41,8 @@ pub(super) struct Function {
 pub(super) enum Body {
     /// Its arguments alone. `None` is OPA's builtin error: the call is undefined.
     Pure(fn(&[Value]) -> Option<Value>),
+    /// As `Pure`, and a [`Stop`] ends the evaluation.
+    Bounded(fn(&[Value]) -> Result<Option<Value>, Stop>),
     /// What is around the evaluation besides.
     Around(fn(&[Value], &mut Surroundings) -> Result<Option<Value>, Stop>),
 }
@@ -49,14 +54,63 @@ const fn pure(name: &'static str, arity: usize, call: fn(&[Value]) -> Option<Val
     Function { name, arity, body: Body::Pure(call), repeats: true }
 }
 
+const fn bounded(
+    name: &'static str,
+    arity: usize,
+    call: fn(&[Value]) -> Result<Option<Value>, Stop>,
+) -> Function {
+    Function { name, arity, body: Body::Bounded(call), repeats: true }
+}
+
+/// `a & b`; these are what [`super::faithful`] makes of operators.
+pub(super) const AND: &str = "remit__and";
+/// `k, v in xs`.
+pub(super) const HAS: &str = "remit__has";
+/// The `xs` of `some x in xs`.
+pub(super) const ITEMS: &str = "remit__items";
+/// `a - b`.
+pub(super) const MINUS: &str = "remit__minus";
+/// `a | b`.
+pub(super) const OR: &str = "remit__or";
+/// How two values are ordered: -1, 0 or 1.
+pub(super) const ORDER: &str = "remit__order";
+/// `a / b`.
+pub(super) const OVER: &str = "remit__over";
+/// `a + b`.
+pub(super) const PLUS: &str = "remit__plus";
+/// The values of `sprintf`, each empty set in them written as OPA writes it.
+pub(super) const PRINTABLE: &str = "remit__printable";
+/// `a % b`.
+pub(super) const REMAINDER: &str = "remit__remainder";
+/// `a * b`.
+pub(super) const TIMES: &str = "remit__times";
+
 /// Sorted by name.
 const FUNCTIONS: &[Function] = &[
     pure("crypto.sha256", 1, crypto::sha256),
     pure("glob.match", 3, glob::matches),
     pure("glob.quote_meta", 1, glob::quote_meta),
     Function { name: "http.send", arity: 1, body: Body::Around(outside::http_send), repeats: false },
+    pure("json.is_valid", 1, values::is_valid),
+    bounded("json.unmarshal", 1, values::unmarshal),
     pure("net.cidr_contains", 2, net::cidr_contains),
+    bounded("numbers.range", 2, values::range),
+    bounded("numbers.range_step", 3, values::range_step),
+    pure("object.subset", 2, values::subset),
     Function { name: "opa.runtime", arity: 0, body: Body::Around(outside::runtime), repeats: true },
+    pure(AND, 2, operators::and),
+    pure(HAS, 3, operators::has),
+    pure(ITEMS, 1, operators::items),
+    bounded(MINUS, 2, operators::minus),
+    pure(OR, 2, operators::or),
+    pure(ORDER, 2, operators::order),
+    bounded(OVER, 2, operators::over),
+    bounded(PLUS, 2, operators::plus),
+    pure(PRINTABLE, 1, operators::printable),
+    bounded(REMAINDER, 2, operators::remainder),
+    bounded(TIMES, 2, operators::times),
+    pure("strings.count", 2, strings::count),
+    pure("strings.replace_n", 2, strings::replace_n),
     Function { name: "time.now_ns", arity: 0, body: Body::Around(time::now_ns), repeats: false },
     Function { name: "trace", arity: 1, body: Body::Around(outside::trace), repeats: true },
 ];
@@ -206,6 +260,10 @@ fn answer<E: From<LimitError>>(function: &Function, arguments: &[Value]) -> Resu
         let mut around = current.borrow_mut();
         let value = match function.body {
             Body::Pure(call) => call(arguments),
+            Body::Bounded(call) => match call(arguments) {
+                Ok(value) => value,
+                Err(Stop(error)) => return stopped(&mut around, error),
+            },
             Body::Around(call) => match call(arguments, &mut around) {
                 Ok(value) => value,
                 Err(Stop(error)) => return stopped(&mut around, error),

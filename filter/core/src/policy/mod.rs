@@ -6,15 +6,19 @@ mod document;
 mod engine;
 mod error;
 mod explain;
+mod faithful;
 mod functions;
 mod graph;
 mod http_send;
 mod limits;
+mod loose;
 mod place;
 mod prints;
 mod reads;
+mod refused;
 mod rewrite;
 mod risks;
+mod sources;
 mod surroundings;
 mod survey;
 #[cfg(test)]
@@ -33,6 +37,7 @@ use engine::{Bytecode, NoBytecode};
 use explain::{Explainer, Marked};
 use functions::{Called, Function};
 use risks::Risks;
+use sources::{faithfully, parse, parsed};
 use survey::Survey;
 
 pub use builtins::Refusal;
@@ -44,6 +49,7 @@ pub use http_send::{HttpCache, HttpCall, HttpReply};
 pub use limits::{EvaluationBudget, PolicyLimits};
 pub use place::Place;
 pub use reads::Reads;
+pub use refused::Construct;
 pub use risks::Unseen;
 pub use surroundings::Surroundings;
 
@@ -140,8 +146,12 @@ impl Policy {
         if !survey.rules.contains_key(&path) {
             return Err(PolicyError::NoDecision { path: decision.to_owned() });
         }
+        refused::check(&survey)?;
         check_calls(&survey, limits)?;
         graph::check(&survey, limits.rule_depth)?;
+        let (rewritten, mut interpreter) = faithfully(bundle, interpreter)?;
+        let modules = interpreter.get_modules().clone();
+        let survey = if rewritten { survey::survey(&modules) } else { survey };
         let called = Called::of(&survey);
         called.extend(&mut interpreter, &survey);
         let data = data_of(bundle);
@@ -245,6 +255,13 @@ impl Policy {
         }
     }
 
+    /// The same policy without its bytecode, to compare the two.
+    #[must_use]
+    pub fn interpreted(self) -> Self {
+        let why = Fallback::Unsupported { at: None, message: "asked for".to_owned() };
+        Self { evaluator: Evaluator::Interpreter(why), ..self }
+    }
+
     /// A part of the bundle's data, such as the catalog at `["remit", "catalog"]`.
     #[must_use]
     pub fn data_at(&self, path: &[&str]) -> Option<serde_json::Value> {
@@ -340,16 +357,13 @@ fn bytecode(
     }
     let texts = rewrite::rewrite(survey, &risks.rewritable, modules)
         .ok_or_else(|| unsupported("a rule is named remit_one or remit_values_…".to_owned()))?;
-    let mut engine = Engine::new();
-    for (path, text) in texts {
-        let module = bundle.modules().iter().find(|module| module.path == path);
-        engine.set_rego_v0(module.is_some_and(|module| module.rego_version == RegoVersion::V0));
-        engine.add_policy(path, text).map_err(|error| unsupported(place::located(&error.to_string()).1))?;
-    }
+    let mut engine = parsed(bundle, texts).map_err(|error| unsupported(place::located(&error).1))?;
     let compiled = engine
         .compile_with_entrypoint(&Rc::from(rule))
         .map_err(|error| unsupported(place::located(&error.to_string()).1))?;
-    Bytecode::compile(&compiled, rule, called, data.clone())
+    // The compiler calls `_` undefined, and the first part of a rule's dotted name.
+    let is_variable = |name: &str| name != "_" && !survey.names_part_of_a_rule(name);
+    Bytecode::compile(&compiled, rule, called, is_variable, data.clone())
 }
 
 fn decision_path(decision: &str) -> Result<survey::Path, PolicyError> {
@@ -363,30 +377,6 @@ fn decision_path(decision: &str) -> Result<survey::Path, PolicyError> {
         return Err(PolicyError::DecisionPath { path: decision.to_owned() });
     }
     Ok(path)
-}
-
-/// `instead` has other texts for some of the modules.
-fn parse(
-    bundle: &Bundle,
-    limits: &PolicyLimits,
-    instead: &BTreeMap<String, String>,
-) -> Result<Engine, PolicyError> {
-    let mut engine = Engine::new();
-    let mut bytes = 0_usize;
-    for module in bundle.modules() {
-        bytes = bytes.saturating_add(module.text.len());
-        if bytes > limits.source_bytes {
-            return Err(PolicyError::TooLarge { file: module.path.clone(), limit: limits.source_bytes });
-        }
-        engine.set_rego_v0(module.rego_version == RegoVersion::V0);
-        let text = instead.get(&module.path).unwrap_or(&module.text);
-        engine.add_policy(module.path.clone(), text.clone()).map_err(|error| {
-            let (at, message) = place::located(&error.to_string());
-            let at = at.unwrap_or_else(|| Place { file: module.path.clone(), line: 0, column: 0 });
-            PolicyError::Syntax { at, message }
-        })?;
-    }
-    Ok(engine)
 }
 
 fn reason_codes(bundle: &Bundle) -> Result<BTreeSet<ReasonCode>, PolicyError> {
@@ -434,14 +424,13 @@ fn check_calls(survey: &Survey<'_>, limits: &PolicyLimits) -> Result<(), PolicyE
     Ok(())
 }
 
-/// regorus' interpreter knows no form of ours that names the result, and no `with` on their names.
+/// The interpreter knows no `with` on the names of ours.
 fn check_function(call: &survey::BuiltinCall<'_>, function: &Function) -> Result<(), PolicyError> {
     let (at, name) = (call.at.clone(), call.name.clone());
     if !call.is_call {
         return Err(PolicyError::Builtin { at, name, refusal: Refusal::Replaced });
     }
-    let (expected, given) = (function.arity, call.arguments.len());
-    if given == expected { Ok(()) } else { Err(PolicyError::Arity { at, name, expected, given }) }
+    check_arity(&at, &name, function.arity, call.arguments.len())
 }
 
 /// One argument more than the function has is Rego's way to name the result.

@@ -6,9 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regorus::unstable::{AssignOp, Expr, Module, Ref, Rule, RuleHead, Span};
+use regorus::unstable::{AssignOp, Expr, Literal, Module, Ref, Rule, RuleHead, Span};
 
-use super::survey::{Path, Survey};
+use super::faithful::{extent, whole};
+use super::survey::{Definition, Path, Survey};
+use super::walk::{self, Node};
 
 const PREFIX: &str = "remit_values_";
 const ONE: &str = "remit_one";
@@ -42,6 +44,13 @@ pub(super) fn rewrite(
             "\n{name} := remit_value if {{ {ONE}(count({values})); some remit_value in {values} }}"
         ));
     }
+    for facts in survey.rules.values() {
+        for definition in &facts.definitions {
+            for (file, edit) in loaded(definition)? {
+                edits.entry(file).or_default().push(edit);
+            }
+        }
+    }
     let mut texts = BTreeMap::new();
     let mut helped = BTreeSet::new();
     for module in modules {
@@ -66,6 +75,55 @@ pub(super) fn rewrite(
         texts.insert(file.to_owned(), text);
     }
     Some(texts)
+}
+
+/// A file, and what in it from where to where becomes which text.
+type Placed<'a> = (&'a str, (usize, usize, String));
+
+/// The compiler loads `input` where a body first mentions it, also inside of a loop that may not run, and takes it for
+/// loaded from there on; likewise `data`. So a body that has something to run over begins by mentioning them.
+fn loaded<'a>(definition: &Definition<'a>) -> Option<Vec<Placed<'a>>> {
+    let Rule::Spec { bodies, span, .. } = definition.rule else { return Some(Vec::new()) };
+    let (mut runs, mut input, mut data) = (false, false, false);
+    walk::rule(definition.rule, &mut |node| match node {
+        Node::Comprehension { .. } | Node::Index(_) => runs = true,
+        Node::Statement(statement) => {
+            runs |= matches!(statement.literal, Literal::SomeIn { .. } | Literal::Every { .. });
+        }
+        Node::Reference(reference) => {
+            // An import may stand for either.
+            let is_local = definition.locals.contains(reference.root);
+            input |= reference.root == "input" || !is_local;
+            data |= reference.root == "data" || !is_local;
+        }
+        _ => {}
+    });
+    if !runs || !(input || data) {
+        return Some(Vec::new());
+    }
+    let mut text = String::new();
+    for (used, root) in [(input, "input"), (data, "data")] {
+        if used {
+            text.push_str(&format!("not {root}.remit__nothing; "));
+        }
+    }
+    let file = span.source.get_path().as_str();
+    if bodies.is_empty() {
+        let (_, end) = extent(span)?;
+        return Some(vec![(file, (end, end, format!(" if {{ {text} true }}")))]);
+    }
+    let mut edits = Vec::new();
+    for body in bodies {
+        let Some(first) = body.query.stmts.first() else { continue };
+        let (start, end) = whole(first)?;
+        if body.query.span.start == first.span.start {
+            edits.push((file, (end, end, " }".to_owned())));
+            edits.push((file, (start, start, format!("{{ {text}"))));
+        } else {
+            edits.push((file, (start, start, text.clone())));
+        }
+    }
+    Some(edits)
 }
 
 /// `r := v` as `remit_values_r contains (v)`, and where it ends.

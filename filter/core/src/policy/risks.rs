@@ -1,16 +1,17 @@
 //! What regorus' bytecode would pass over in silence where OPA, and regorus' interpreter, give an error.
 //!
 //! A rule with two values at once is undefined there, so `not deny` would hold; a rule that yields several values keeps
-//! the last; of two values for a key the last stays; and arithmetic on what is no number ends the whole body, the
-//! other turns of a loop included. Each of them could turn a denial into an allowance.
+//! the last; of two values for a key the last stays; and what stands before an `else` decides though it is undefined.
+//! Each of them could turn a denial into an allowance.
 
 use std::collections::BTreeSet;
 
 use regorus::unstable::{Expr, Literal, Query, Rule, RuleBody, RuleHead};
 
+use super::loose;
 use super::place::Place;
 use super::survey::{Definition, Path, RuleFacts, Survey, pattern};
-use super::walk::{self, Node};
+use super::walk::{self, Node, Segment};
 
 /// The places of a policy where the bytecode could pass something over.
 #[derive(Default)]
@@ -35,20 +36,53 @@ pub enum Unseen {
     /// A function's `default`, which the bytecode leaves out.
     #[error("is the default of a function")]
     DefaultFunction,
-    /// Arithmetic inside a comprehension or a loop, where OPA goes on with the next turn.
-    #[error("could fail on what is no number inside a loop; a helper function would rule that out")]
-    Arithmetic,
+    /// A reference to a whole package, or to all rules below a name.
+    #[error("has rules below it: a reference to each of them would rule the interpreter out")]
+    Extent,
+    /// A partial rule with a variable or an expression in its name.
+    #[error("has a name that is only known when it is evaluated")]
+    NameComputed,
+    /// A default that has to be computed, which the bytecode takes for empty.
+    #[error("is a default that has to be computed")]
+    DefaultComputed,
+    /// A number that picks a field of the data, as a path of strings does.
+    #[error("is a number that picks a field of the data; a string would rule that out")]
+    NumberInData,
+    /// A negation in a module that imports `future.keywords` whole, or its `not`.
+    #[error(
+        "is negated with what it is given, as `import future.keywords` has it since OPA 1.22; an import of each keyword that is used would rule that out"
+    )]
+    NegatesInside,
+    /// A loop, or a value that could be undefined, before an `else`: the bytecode does not always go on there.
+    #[error("runs over something before an `else`; a helper rule would rule that out")]
+    ElseUndefined,
 }
 
 impl Risks {
     pub(super) fn of(survey: &Survey<'_>) -> Self {
-        let mut risks = Self::default();
+        let unseen = survey.negated_inside.first().map(|at| (at.clone(), Unseen::NegatesInside));
+        let mut risks = Self { unseen, ..Self::default() };
+        for (path, at) in &survey.numbered {
+            let is_rule = (1..=path.len())
+                .any(|length| path.get(..length).is_some_and(|rule| survey.rules.contains_key(rule)));
+            if !is_rule {
+                risks.unseen.get_or_insert((at.clone(), Unseen::NumberInData));
+            }
+        }
         for (path, facts) in &survey.rules {
             for definition in &facts.definitions {
                 let found = default_function(definition.rule).map(|at| (at, Unseen::DefaultFunction));
-                let found = found.or_else(|| loose_arithmetic(definition).map(|at| (at, Unseen::Arithmetic)));
+                let found = found
+                    .or_else(|| default_computed(definition.rule).map(|at| (at, Unseen::DefaultComputed)));
+                let found =
+                    found.or_else(|| name_computed(definition.rule).map(|at| (at, Unseen::NameComputed)));
+                let found =
+                    found.or_else(|| else_undefined(definition).map(|at| (at, Unseen::ElseUndefined)));
                 let found = found.or_else(|| key_twice(definition.rule).map(|at| (at, Unseen::KeyTwice)));
                 risks.unseen = risks.unseen.or(found);
+            }
+            if facts.uses.iter().any(|(path, _)| is_extent(survey, path)) {
+                risks.unseen.get_or_insert((facts.at.clone(), Unseen::Extent));
             }
             if let Some(at) = two_values(facts) {
                 if facts.definitions.iter().all(|definition| is_rewritable(definition.rule)) {
@@ -67,6 +101,46 @@ fn default_function(rule: &Rule) -> Option<Place> {
         Rule::Default { args, span, .. } if !args.is_empty() => Some(Place::of(span)),
         _ => None,
     }
+}
+
+/// The bytecode makes an empty value of a comprehension that a default holds.
+fn default_computed(rule: &Rule) -> Option<Place> {
+    let Rule::Default { value, .. } = rule else { return None };
+    let mut found = None;
+    walk::expr(value, &mut |node| {
+        if let Node::Comprehension { whole } = node {
+            found.get_or_insert_with(|| Place::of(whole.span()));
+        }
+    });
+    found
+}
+
+/// `p[x] := y`, `p[x] contains y`: a name that is undefined would be one in the bytecode.
+fn name_computed(rule: &Rule) -> Option<Place> {
+    let Rule::Spec { head, span, .. } = rule else { return None };
+    let segments = walk::reference(walk::head_of(rule)).map(|head| head.segments).unwrap_or_default();
+    // A variable is never undefined, as the last part of a partial object's name.
+    let is_sure = |at: usize, index: &Expr| {
+        matches!(index, Expr::Var { .. })
+            && at.saturating_add(1) == segments.len()
+            && !matches!(head, RuleHead::Set { .. })
+    };
+    let is_computed = |(at, segment): (usize, &Segment<'_>)| match segment {
+        Segment::Dynamic(index) => !is_sure(at, index),
+        Segment::Constant(_) => false,
+    };
+    segments.iter().enumerate().any(is_computed).then(|| Place::of(span))
+}
+
+/// Whether a path stands above rules, or for a package.
+fn is_extent(survey: &Survey<'_>, path: &Path) -> bool {
+    let above = |other: &Path| other.starts_with(path);
+    survey.packages.range(path.clone()..).next().is_some_and(above)
+        || survey
+            .rules
+            .range(path.clone()..)
+            .find(|(rule, _)| *rule != path)
+            .is_some_and(|(rule, _)| above(rule))
 }
 
 fn is_rewritable(rule: &Rule) -> bool {
@@ -134,7 +208,7 @@ fn answers<'a>(definition: &Definition<'a>, head: &'a RuleHead, bodies: &'a [Rul
         RuleHead::Set { .. } => return Vec::new(),
     };
     let arguments: Vec<_> = args.iter().map(|arg| literal(arg)).collect();
-    let fixed: BTreeSet<&str> = args
+    let mut fixed: BTreeSet<&str> = args
         .iter()
         .flat_map(|arg| {
             let mut names = BTreeSet::new();
@@ -142,6 +216,8 @@ fn answers<'a>(definition: &Definition<'a>, head: &'a RuleHead, bodies: &'a [Rul
             names
         })
         .collect();
+    // Each `_` is a variable of its own.
+    fixed.remove("_");
     let head_value = assign.as_ref().map(|assign| assign.value.as_ref());
     let answer = |value: Option<&Expr>, query: Option<&Query>| Answer {
         value: value.map_or_else(|| Some("true".to_owned()), literal),
@@ -152,7 +228,9 @@ fn answers<'a>(definition: &Definition<'a>, head: &'a RuleHead, bodies: &'a [Rul
         chain: definition.rule,
     };
     if bodies.is_empty() {
-        return vec![answer(head_value, None)];
+        let mut answer = answer(head_value, None);
+        answer.varies |= head_value.is_some_and(|value| runs_over(value, &fixed));
+        return vec![answer];
     }
     // Bodies that are not `else` stand side by side and share the head's value.
     let side_by_side = bodies.iter().filter(|body| !body.is_else).count() > 1;
@@ -194,16 +272,28 @@ fn is_free(name: &str, definition: &Definition<'_>, fixed: &BTreeSet<&str>) -> b
 }
 
 /// Whether a body can hold more than once: `some`, or an index that is a variable of its own.
-fn iterates(query: &Query, fixed: &BTreeSet<&str>) -> bool {
+pub(super) fn iterates(query: &Query, fixed: &BTreeSet<&str>) -> bool {
     let mut found = false;
     walk::query(query, &mut |node| match node {
         Node::Statement(statement) => {
-            found |= matches!(statement.literal, Literal::SomeIn { .. } | Literal::SomeVars { .. });
+            found |= matches!(statement.literal, Literal::SomeIn { .. } | Literal::SomeVars { .. })
+                && !loose::is_one_turn(&statement.literal);
         }
         Node::Index(Expr::Var { value, .. }) => {
             found |= walk::text(value).is_none_or(|name| !fixed.contains(name) && !is_assigned(name, query));
         }
         _ => {}
+    });
+    found
+}
+
+/// Whether an expression has an index that is a variable of its own, such as `_`.
+fn runs_over(value: &Expr, fixed: &BTreeSet<&str>) -> bool {
+    let mut found = false;
+    walk::expr(value, &mut |node| {
+        if let Node::Index(Expr::Var { value, .. }) = node {
+            found |= walk::text(value).is_none_or(|name| !fixed.contains(name));
+        }
     });
     found
 }
@@ -232,6 +322,7 @@ fn key_twice(rule: &Rule) -> Option<Place> {
             .stmts
             .iter()
             .filter(|at| matches!(at.literal, Literal::SomeIn { .. } | Literal::SomeVars { .. }))
+            .filter(|at| !loose::is_one_turn(&at.literal))
             .count();
         let runs_over_its_key = query.stmts.iter().any(|statement| match &statement.literal {
             Literal::SomeIn { key: Some(over), .. } => match (over.as_ref(), key.as_ref()) {
@@ -267,28 +358,45 @@ fn has_free_index(query: &Query) -> bool {
     free
 }
 
-/// Arithmetic whose failure would end more than OPA lets it end.
-fn loose_arithmetic(definition: &Definition<'_>) -> Option<Place> {
-    let Rule::Spec { bodies, .. } = definition.rule else { return None };
-    let fixed = BTreeSet::new();
-    if bodies.iter().any(|body| iterates(&body.query, &fixed)) {
-        return first_arithmetic(|see| walk::rule(definition.rule, see));
+/// A value that could be undefined where an `else` follows.
+fn else_undefined(definition: &Definition<'_>) -> Option<Place> {
+    let Rule::Spec { head, bodies, .. } = definition.rule else { return None };
+    if !bodies.iter().any(|body| body.is_else) {
+        return None;
     }
-    let mut found = None;
-    walk::rule(definition.rule, &mut |node| {
-        if let Node::Comprehension { whole } = node {
-            found = found.take().or_else(|| first_arithmetic(|see| walk::inside(whole, see)));
-        }
-    });
-    found
+    let (_, before) = bodies.split_last()?;
+    let assign = match head {
+        RuleHead::Compr { assign, .. } | RuleHead::Func { assign, .. } => assign.as_ref(),
+        RuleHead::Set { .. } => None,
+    };
+    let runs = |body: &RuleBody| {
+        let mut found = iterates(&body.query, &BTreeSet::new());
+        walk::query(&body.query, &mut |node| match node {
+            Node::Comprehension { .. } => found = true,
+            Node::Statement(statement) => found |= matches!(statement.literal, Literal::Every { .. }),
+            _ => {}
+        });
+        found
+    };
+    if let Some(body) = before.iter().find(|body| runs(body)) {
+        return Some(Place::of(&body.span));
+    }
+    let values = before.iter().filter_map(|body| body.assign.as_ref().or(assign));
+    let value =
+        values.map(|assign| assign.value.as_ref()).find(|value| may_be_undefined(value, definition))?;
+    Some(Place::of(value.span()))
 }
 
-fn first_arithmetic<'a>(walk: impl FnOnce(&mut dyn FnMut(Node<'a>))) -> Option<Place> {
-    let mut found: Option<Place> = None;
-    walk(&mut |node| {
-        if let Node::Arithmetic(span) = node {
-            found.get_or_insert_with(|| Place::of(span));
+fn may_be_undefined(value: &Expr, definition: &Definition<'_>) -> bool {
+    match value {
+        Expr::Var { value, .. } => walk::text(value).is_none_or(|name| !definition.locals.contains(name)),
+        Expr::Array { items, .. } | Expr::Set { items, .. } => {
+            items.iter().any(|item| may_be_undefined(item, definition))
         }
-    });
-    found
+        Expr::Object { fields, .. } => fields
+            .iter()
+            .any(|(_, key, value)| [key, value].iter().any(|at| may_be_undefined(at, definition))),
+        Expr::ArrayCompr { .. } | Expr::SetCompr { .. } | Expr::ObjectCompr { .. } => false,
+        other => literal(other).is_none(),
+    }
 }

@@ -2,9 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regorus::unstable::{Expr, Literal, Module, Ref, Rule, RuleHead};
+use regorus::unstable::{Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleHead};
 
+use super::faithful::{Chosen, Statement};
+use super::functions;
+use super::loose;
 use super::place::Place;
+use super::refused::{self, Construct};
 use super::walk::{self, Node, Reference, text};
 
 /// A path below `data`, or below `input`, in its constant parts.
@@ -15,12 +19,34 @@ pub(super) type Path = Vec<String>;
 pub(super) struct Survey<'a> {
     /// Every rule by the constant part of its path.
     pub(super) rules: BTreeMap<Path, RuleFacts<'a>>,
+    /// The packages, those without a rule included.
+    pub(super) packages: BTreeSet<Path>,
     /// The calls of what is not a function of the bundle.
     pub(super) builtin_calls: Vec<BuiltinCall<'a>>,
     /// The calls of the bundle's functions.
     pub(super) function_calls: Vec<FunctionCall>,
     /// The constant part of every reference to `input`.
     pub(super) inputs: BTreeSet<Path>,
+    /// Negations whose operands OPA evaluates outside.
+    pub(super) statements: Vec<Statement<'a>>,
+    /// Operators and calls that stand for calls of functions of ours.
+    pub(super) expressions: Vec<&'a Expr>,
+    /// Assignments of what could be undefined, and whether they are a whole body.
+    pub(super) assignments: Vec<(&'a LiteralStmt, bool)>,
+    /// Comprehensions that may fail before a loop of theirs runs.
+    pub(super) loopless: Vec<&'a Query>,
+    /// What `sprintf` is given.
+    pub(super) printed: Vec<&'a Expr>,
+    /// Values in front of an `else`.
+    pub(super) chosen: Vec<Chosen<'a>>,
+    /// What is run over, and could be no collection.
+    pub(super) collections: Vec<&'a Expr>,
+    /// Negations that hold where an operand is undefined.
+    pub(super) negated_inside: Vec<Place>,
+    /// Numbers that pick something of the data, and where.
+    pub(super) numbered: Vec<(Path, Place)>,
+    /// What cannot be served.
+    pub(super) refused: Vec<(Place, Construct)>,
     /// Where `with` is used, if it is.
     pub(super) with: Option<Place>,
 }
@@ -32,6 +58,8 @@ pub(super) struct RuleFacts<'a> {
     pub(super) definitions: Vec<Definition<'a>>,
     /// What its definitions refer to below `data`, and whether the whole path is constant.
     pub(super) uses: BTreeSet<(Path, bool)>,
+    /// How many parts of its path are the package's.
+    pub(super) package: usize,
     /// The number of arguments, of a function.
     pub(super) arity: Option<usize>,
 }
@@ -62,6 +90,8 @@ struct Scope<'a> {
     package: Path,
     /// Import alias → the path it stands for, `data` or `input` first.
     imports: BTreeMap<&'a str, Path>,
+    /// Whether `not` holds where what it negates is undefined.
+    negates_inside: bool,
 }
 
 /// What a reference means.
@@ -74,7 +104,14 @@ enum Meaning {
 pub(super) fn survey(modules: &[Ref<Module>]) -> Survey<'_> {
     let mut survey = Survey::default();
     let scopes: Vec<_> = modules.iter().map(|module| Scope::of(module)).collect();
+    survey.packages = scopes.iter().map(|scope| scope.package.clone()).collect();
     for (module, scope) in modules.iter().zip(&scopes) {
+        for import in &module.imports {
+            let Ok(reference) = walk::reference(&import.refr) else { continue };
+            let path: Path =
+                std::iter::once(reference.root).chain(reference.prefix()).map(str::to_owned).collect();
+            survey.refused.extend(refused::import(&path, Place::of(&import.span)));
+        }
         for rule in &module.policy {
             survey.define(scope, rule);
         }
@@ -90,17 +127,19 @@ pub(super) fn survey(modules: &[Ref<Module>]) -> Survey<'_> {
 impl<'a> Scope<'a> {
     fn of(module: &'a Module) -> Self {
         let mut imports = BTreeMap::new();
+        let mut negates_inside = false;
         for import in &module.imports {
             let Ok(reference) = walk::reference(&import.refr) else { continue };
             let path: Path =
                 std::iter::once(reference.root).chain(reference.prefix()).map(str::to_owned).collect();
+            negates_inside |= path == ["future", "keywords"] || path == ["future", "keywords", "not"];
             let last = match reference.segments.last() {
                 Some(walk::Segment::Constant(last)) => *last,
                 _ => reference.root,
             };
             imports.insert(import.r#as.as_ref().map_or(last, |alias| alias.text()), path);
         }
-        Self { package: package_of(module), imports }
+        Self { package: package_of(module), imports, negates_inside }
     }
 }
 
@@ -124,6 +163,7 @@ impl<'a> Survey<'a> {
             at: Place::of(rule.span()),
             definitions: Vec::new(),
             uses: BTreeSet::new(),
+            package: scope.package.len(),
             arity,
         });
         facts.definitions.push(Definition { rule, locals: locals_of(rule) });
@@ -134,12 +174,14 @@ impl<'a> Survey<'a> {
         let locals = locals_of(rule);
         let mut uses = BTreeSet::new();
         let mut undeclared = BTreeSet::new();
+        let mut loose = Vec::new();
         walk::rule(rule, &mut |node| match node {
             Node::Reference(reference) => match self.resolve(scope, &locals, &reference) {
                 Meaning::Input(path) => {
                     self.inputs.insert(path);
                 }
                 Meaning::Data(path) => {
+                    self.numbered.extend(reference.number().map(|at| (path.clone(), at)));
                     uses.insert((path, reference.is_constant()));
                 }
                 Meaning::Local => {
@@ -154,11 +196,43 @@ impl<'a> Survey<'a> {
                         self.function_calls.push(FunctionCall { at, function, given: arguments.len() });
                     }
                     Err(name) => {
+                        self.printed.extend(loose::printed(&name, arguments));
                         self.builtin_calls.push(BuiltinCall { at, name, arguments, is_call: true });
                     }
                 }
             }
             Node::Statement(statement) => {
+                loose.extend(self.named_result(scope, statement));
+                loose.extend(loose::bound(statement));
+                if let Literal::SomeIn { collection, .. } = &statement.literal
+                    && loose::may_be_no_collection(collection)
+                {
+                    self.collections.push(collection);
+                }
+                let names_a_value = |name: &Expr| self.names_a_value(scope, &locals, name);
+                let operands = loose::operands(statement, &names_a_value);
+                if loose::assigned(statement, &names_a_value).is_some() {
+                    self.assignments.push((statement, is_bare(rule, statement)));
+                }
+                if scope.negates_inside
+                    && let Literal::NotExpr { expr, span } = &statement.literal
+                {
+                    if matches!(expr.as_ref(), Expr::Set { .. } | Expr::SetCompr { .. } | Expr::Object { .. })
+                    {
+                        self.refused.push((Place::of(span), Construct::NotBody));
+                    }
+                    if let Expr::AssignExpr { lhs, rhs, .. } = expr.as_ref()
+                        && [lhs, rhs].iter().any(|side| matches!(side.as_ref(), Expr::Var { .. }))
+                    {
+                        self.refused.push((Place::of(span), Construct::NotUnified));
+                    }
+                    if !operands.is_empty() {
+                        self.negated_inside.push(Place::of(span));
+                    }
+                } else if !operands.is_empty() {
+                    let is_bare = is_bare(rule, statement);
+                    self.statements.push(Statement { whole: statement, is_bare, operands });
+                }
                 for modifier in &statement.with_mods {
                     self.with.get_or_insert_with(|| Place::of(&modifier.span));
                     // `with input as …` puts another input in place, and what stands in for what is not followed.
@@ -178,13 +252,44 @@ impl<'a> Survey<'a> {
                     }
                 }
             }
-            Node::Index(_) | Node::Assign { .. } | Node::Comprehension { .. } | Node::Arithmetic(_) => {}
+            Node::Operator(operator) if loose::is_loose(operator) => loose.push(operator),
+            Node::Comprehension { whole } => {
+                let mut terms = loose::gathered(whole, &|name| self.names_a_value(scope, &locals, name));
+                self.chosen.append(&mut terms);
+                let (Expr::ArrayCompr { query, .. }
+                | Expr::SetCompr { query, .. }
+                | Expr::ObjectCompr { query, .. }) = whole
+                else {
+                    return;
+                };
+                if loose::is_loopless(query)
+                    && !query.stmts.first().is_some_and(|first| loose::is_one_turn(&first.literal))
+                {
+                    self.loopless.push(query);
+                }
+            }
+            Node::Index(_) | Node::Assign { .. } | Node::Operator(_) => {}
         });
+        self.expressions.append(&mut loose);
+        let mut chosen = loose::chosen(rule, &|name| self.names_a_value(scope, &locals, name));
+        self.chosen.append(&mut chosen);
         if let Some(facts) = self.rules.get_mut(&path) {
             facts.uses.append(&mut uses);
             let own = facts.definitions.iter_mut().find(|definition| std::ptr::eq(definition.rule, rule));
             own.into_iter().for_each(|definition| definition.locals.append(&mut undeclared));
         }
+    }
+
+    /// Whether some rule's path has this part.
+    pub(super) fn names_part_of_a_rule(&self, name: &str) -> bool {
+        self.rules.keys().any(|path| path.iter().any(|part| part == name))
+    }
+
+    /// Whether some reference stops above a rule and so reads all that is below.
+    pub(super) fn is_read_from_above(&self, rule: &[String]) -> bool {
+        let uses = self.rules.values().flat_map(|facts| &facts.uses);
+        let mut paths = uses.map(|(path, _)| path);
+        paths.any(|path| path.len() < rule.len() && rule.starts_with(path))
     }
 
     fn resolve(&self, scope: &Scope<'_>, locals: &BTreeSet<&str>, reference: &Reference<'_>) -> Meaning {
@@ -206,6 +311,26 @@ impl<'a> Survey<'a> {
                 }
             },
         }
+    }
+
+    /// A statement `f(x, y)` for `y = f(x)`, where the function is one of ours.
+    fn named_result(&self, scope: &Scope<'_>, statement: &'a LiteralStmt) -> Option<&'a Expr> {
+        let (Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. }) = &statement.literal else {
+            return None;
+        };
+        let Expr::Call { fcn, params, .. } = expr.as_ref() else { return None };
+        let name = self.function(scope, fcn).err()?;
+        let function = functions::find(&name)?;
+        (params.len() == function.arity.saturating_add(1)).then_some(expr.as_ref())
+    }
+
+    /// Whether a name stands for a rule or a part of the input, and not for a variable.
+    fn names_a_value(&self, scope: &Scope<'_>, locals: &BTreeSet<&str>, name: &Expr) -> bool {
+        walk::reference(name).is_ok_and(|reference| match self.resolve(scope, locals, &reference) {
+            Meaning::Input(path) => !path.is_empty(),
+            Meaning::Data(_) => true,
+            Meaning::Local => false,
+        })
     }
 
     /// Whether the package has a rule whose path starts with this name.
@@ -237,6 +362,15 @@ impl<'a> Survey<'a> {
             parts.join(".")
         })
     }
+}
+
+/// Whether a statement is the whole body of a rule, without braces around it.
+fn is_bare(rule: &Rule, statement: &LiteralStmt) -> bool {
+    let Rule::Spec { bodies, .. } = rule else { return false };
+    bodies.iter().any(|body| match body.query.stmts.as_slice() {
+        [only] => std::ptr::eq(only, statement) && body.query.span.start == only.span.start,
+        _ => false,
+    })
 }
 
 /// Names that mean a function wherever they stand: those of builtins, served or not.

@@ -30,11 +30,8 @@ pub(super) fn decide(policy: &Policy, input: &Json) -> Result<Json, EvaluationEr
     Ok(evaluated.value.to_json().unwrap())
 }
 
-/// The same policy without its bytecode.
-pub(super) fn interpreted(mut policy: Policy) -> Policy {
-    let why = Fallback::Unsupported { at: None, message: String::new() };
-    policy.evaluator = Evaluator::Interpreter(why);
-    policy
+pub(super) fn interpreted(policy: Policy) -> Policy {
+    policy.interpreted()
 }
 
 pub(super) fn is_bytecode(policy: &Policy) -> bool {
@@ -80,7 +77,7 @@ fn both_engines_decide_alike() {
     ] {
         let policy = policy(rego);
         assert_eq!(decide(&policy, &input), Ok(expected.clone()), "{rego}");
-        assert_eq!(decide(&interpreted(policy), &input), Ok(expected), "interpreted: {rego}");
+        assert_eq!(decide(&policy.interpreted(), &input), Ok(expected), "interpreted: {rego}");
     }
 }
 
@@ -115,11 +112,7 @@ fn what_gives_no_value_is_told_apart() {
             json!({"xs": [1, 2]}),
             "p.rego:2:1: rules must not",
         ),
-        (
-            "f(x) := 1 if x > 1\nf(x) := 2 if x > 2\ndecision if not f(input.x)",
-            json!({"x": 3}),
-            "p.rego:4:18: functions must not",
-        ),
+        ("f(x) := 1 if x > 1\nf(x) := 2 if x > 2\ndecision if not f(input.x)", json!({"x": 3}), "p.rego:4:"),
         (
             "decision := {k: v | some [k, v] in input.xs}",
             json!({"xs": [["a",1],["a",2]]}),
@@ -130,7 +123,7 @@ fn what_gives_no_value_is_told_apart() {
             json!({"xs":[["a",1],["a",2]]}),
             "p.rego:2:1: rul",
         ),
-        ("decision := input.x * 1e308", json!({"x": 1e308}), "the policy failed: numeric overflow"),
+        ("decision := input.x * 1e308", json!({"x": 1e308}), "a number overflows"),
     ] {
         let error = decide(&policy(rego), &input).unwrap_err().to_string();
         assert!(error.starts_with(expected), "{rego}: {error}");
@@ -179,8 +172,10 @@ fn the_interpreter_serves_what_the_bytecode_cannot_and_says_why() {
             "p.rego:2:1: is the default of a function",
         ),
         ("d := 1 if input.a\nd := 2 if input.b\nremit_one := 1\ndecision := d", "a rule is named remit_one"),
-        ("decision if { some x in input.a; x + 1 < 3 }", "p.rego:2:36: could fail on what is no number"),
-        ("decision := [y | y := input.a[_] + 1]", "p.rego:2:34: could fail on what is no number"),
+        (
+            "decision := 1 if { some x in input.a; x > 1 } else := 2",
+            "p.rego:2:15: runs over something before",
+        ),
     ] {
         match policy(rego).engine() {
             EngineKind::Interpreter { why: told } => {
@@ -209,16 +204,10 @@ fn every_refusal_names_file_line_and_column() {
         ("decision := __builtin_host_await(1, 2)", "p.rego:2:33: __builtin_host_await is neither"),
         ("decision := sprintf(input.x, [])", "p.rego:2:20: sprintf is served with a constant format"),
         ("decision := sprintf(\"%9999d\", [1])", "p.rego:2:20: sprintf is served"),
-        ("decision := object.subset(input.x, input.y)", "p.rego:2:26: object.subset is served only where"),
-        ("decision := object.subset(input.x, {\"a\": []})", "p.rego:2:26: object.subset is served only"),
-        ("decision := strings.count(\"aa\", input.x)", "p.rego:2:26: strings.count is served only where"),
-        ("decision := strings.count(\"aa\", \"\")", "p.rego:2:26: strings.count is served only where"),
         ("decision := units.parse(input.x)", "p.rego:2:24: units.parse is served with small"),
         ("decision := units.parse_bytes(input.x)", "p.rego:2:30: units.parse_bytes is served with small"),
         ("decision := bits.lsh(1, input.x)", "p.rego:2:21: bits.lsh is served with small constant"),
         ("decision := bits.lsh(1, 4000000000)", "p.rego:2:21: bits.lsh is served"),
-        ("decision := numbers.range(1, input.x)", "p.rego:2:26: numbers.range is served"),
-        ("decision := numbers.range_step(1, 5, input.x)", "p.rego:2:31: numbers.range_step is served"),
         ("decision := f(1) with f as http.send\nf(x) := x", "p.rego:2:"),
         ("decision if { f(1) with f as http.send }\nf(x) := x", "p.rego:2:"),
         ("decision := count(input.x, 1, 2)", "p.rego:2:18: count takes 1 arguments and is given 3"),
@@ -287,10 +276,10 @@ fn nothing_is_left_from_one_evaluation_to_the_next() {
 
 const LOOPS: &str = "default decision := false
 decision if count(pairs) > 0
-pairs := [1 | some a in input.xs; some b in input.xs; some c in input.xs; some d in input.xs; a + b == c * d]
+pairs := [1 | some a in input.xs; some b in input.xs; some c in input.xs; some d in input.xs; [a, b] == [c, d] with input.y as 1]
 ";
 
-/// The same without arithmetic, which the interpreter would get.
+/// The same without `with`, for which the interpreter is.
 const BYTECODE_LOOPS: &str = "default decision := false
 decision if count(pairs) > 0
 decision if not slow

@@ -1,5 +1,6 @@
 //! A walk over regorus' syntax tree that shows references whole: `input.a["b"][x]` is one node, not four.
 
+use super::place::Place;
 use regorus::Value;
 use regorus::unstable::{Expr, ExprRef, Literal, LiteralStmt, Query, Rule, RuleBody, RuleHead, Span};
 
@@ -17,8 +18,8 @@ pub(super) enum Node<'a> {
     Statement(&'a LiteralStmt),
     /// A comprehension; what is inside follows.
     Comprehension { whole: &'a Expr },
-    /// `+ - * / %`; both sides follow.
-    Arithmetic(&'a Span),
+    /// `+ - * / %`, `| &`, `== <` and so on, and `in`; what they stand between follows.
+    Operator(&'a Expr),
 }
 
 /// `root.a["b"][x]`.
@@ -40,6 +41,14 @@ impl Reference<'_> {
         self.segments.iter().map_while(|segment| match segment {
             Segment::Constant(name) => Some(*name),
             Segment::Dynamic(_) => None,
+        })
+    }
+
+    /// Where the first part that is written as a number is.
+    pub(super) fn number(&self) -> Option<Place> {
+        self.segments.iter().find_map(|segment| match segment {
+            Segment::Dynamic(Expr::Number { span, .. }) => Some(Place::of(span)),
+            _ => None,
         })
     }
 
@@ -122,16 +131,15 @@ pub(super) fn expr<'a>(at: &'a Expr, see: &mut dyn FnMut(Node<'a>)) {
             expr(lhs, see);
             expr(rhs, see);
         }
-        Expr::ArithExpr { lhs, rhs, span, .. } => {
-            see(Node::Arithmetic(span));
-            expr(lhs, see);
-            expr(rhs, see);
-        }
-        Expr::BinExpr { lhs, rhs, .. } | Expr::BoolExpr { lhs, rhs, .. } => {
+        Expr::ArithExpr { lhs, rhs, .. }
+        | Expr::BinExpr { lhs, rhs, .. }
+        | Expr::BoolExpr { lhs, rhs, .. } => {
+            see(Node::Operator(at));
             expr(lhs, see);
             expr(rhs, see);
         }
         Expr::Membership { key, value, collection, .. } => {
+            see(Node::Operator(at));
             key.iter().for_each(|key| expr(key, see));
             expr(value, see);
             expr(collection, see);

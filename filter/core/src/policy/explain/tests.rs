@@ -34,7 +34,7 @@ reasons contains reason if {
 	level > 1
 }
 
-by_path[input.path] := 1 if input.path
+by_path[path] := 1 if path := input.path
 
 unreached if input.user
 

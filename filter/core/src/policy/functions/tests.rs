@@ -90,8 +90,8 @@ fn what_cannot_be_told_apart_is_refused_or_interpreted() {
         "p.rego:2:26: crypto.sha256 takes 1 arguments and is given 0"
     );
     assert_eq!(
-        refused("decision if crypto.sha256(\"a\", \"b\")"),
-        "p.rego:2:26: crypto.sha256 takes 1 arguments and is given 2"
+        refused("decision if crypto.sha256(\"a\", \"b\", \"c\")"),
+        "p.rego:2:26: crypto.sha256 takes 1 arguments and is given 3"
     );
     assert!(
         refused("f(_) := 1\ndecision if { crypto.sha256(\"a\") == 1 with crypto.sha256 as f }")

@@ -1,0 +1,261 @@
+//! What regorus reads differently from OPA, written so that both evaluators and OPA read it alike.
+//!
+//! * `not f(input.x)`: OPA evaluates the operands outside of the negation, so that an undefined one fails the body;
+//!   regorus inside, so that the negation holds. They get names in front of it.
+//! * `every x in [y | …]`: the bytecode loses its way in what is run over. It gets a name in front.
+//! * `y := input.x`: the bytecode goes on with an undefined `y`, so `y == y` follows.
+//! * `f(x, y)` for `y = f(x)`, where the function is one of ours: the interpreter does not know how many arguments it
+//!   takes.
+//! * Arithmetic on what is no number, and `-`, `|` and `&` of a set and something else, end the evaluation or more than
+//!   the turn of a loop in regorus and are undefined in OPA; `k, v in xs` overlooks sets. They become calls of
+//!   functions of ours.
+//! * `[x.y | some x in xs]` holds undefined values in the bytecode. What is gathered gets a name in the body.
+//! * `sprintf` writes an empty set as `{}`, and OPA as `set()`.
+//! * The value in front of an `else` that is undefined makes the rule undefined in the bytecode, and runs over what it
+//!   indexes in the interpreter; in OPA the `else` decides. It gets a name in the body. So does the value of a body that
+//!   runs over something: the interpreter gives up at the first turn that it is undefined for.
+//! * `<` and its like go by OPA's order where a set could meet an object, and `=` on a variable of `every` is `==`.
+//! * `some x in xs`, where `xs` is no collection, ends the evaluation in the interpreter, and finds nothing in OPA.
+//! * A comprehension that fails outside of a loop ends the turn of the loop around it in the bytecode, so it begins with
+//!   a loop of one turn.
+//!
+//! No line is added or taken away, so that places keep their lines.
+
+use std::collections::BTreeMap;
+
+use regorus::unstable::{BoolOp, Expr, LiteralStmt, Module, Query, Ref, Span};
+
+use super::functions;
+use super::loose::{assigned, operator};
+use super::survey::Survey;
+
+/// How often modules are read again: once for each level of what is nested in each other.
+pub(super) const ROUNDS: usize = 64;
+
+/// What a comprehension without a loop begins with.
+const ONE_TURN: &str = "some _ in [1]";
+
+/// A statement to which something is to be done.
+pub(super) struct Statement<'a> {
+    pub(super) whole: &'a LiteralStmt,
+    /// Whether it is a rule's body without braces.
+    pub(super) is_bare: bool,
+    /// What of it is to be evaluated outside of its negation.
+    pub(super) operands: Vec<&'a Expr>,
+}
+
+/// The value of a body that an `else` follows.
+pub(super) struct Chosen<'a> {
+    pub(super) value: &'a Expr,
+    pub(super) body: &'a Query,
+    /// Whether the body may be without braces.
+    pub(super) is_rule: bool,
+}
+
+/// One change of a text.
+struct Edit {
+    start: usize,
+    end: usize,
+    text: String,
+}
+
+/// The text of each module, by its path in the bundle, after one round. `None` when there is nothing to change.
+pub(super) fn rewrite(
+    survey: &Survey<'_>,
+    modules: &[Ref<Module>],
+    round: usize,
+) -> Option<BTreeMap<String, String>> {
+    let mut edits: BTreeMap<&str, Vec<Edit>> = BTreeMap::new();
+    for statement in &survey.statements {
+        let source = &statement.whole.span.source;
+        let list = edits.entry(source.get_path()).or_default();
+        list.extend(named(statement, round, source.get_contents()));
+    }
+    for (statement, is_bare) in &survey.assignments {
+        let source = &statement.span.source;
+        let list = edits.entry(source.get_path()).or_default();
+        list.extend(guarded(statement, *is_bare, source.get_contents()));
+    }
+    for query in &survey.loopless {
+        let source = &query.span.source;
+        let first = query.stmts.first().and_then(|first| extent(&first.span));
+        let edit = first.map(|(start, _)| Edit { start, end: start, text: format!("{ONE_TURN}; ") });
+        edits.entry(source.get_path()).or_default().extend(edit);
+    }
+    for collection in &survey.collections {
+        let source = &collection.span().source;
+        let wrapped = extent(collection.span()).and_then(|(start, end)| {
+            let text = format!("{}({})", functions::ITEMS, source.get_contents().get(start..end)?);
+            Some(Edit { start, end, text })
+        });
+        edits.entry(source.get_path()).or_default().extend(wrapped);
+    }
+    for values in &survey.printed {
+        let source = &values.span().source;
+        let wrapped = extent(values.span()).and_then(|(start, end)| {
+            let text = format!("{}({})", functions::PRINTABLE, source.get_contents().get(start..end)?);
+            Some(Edit { start, end, text })
+        });
+        edits.entry(source.get_path()).or_default().extend(wrapped);
+    }
+    for expr in &survey.expressions {
+        let span = expr.span();
+        let list = edits.entry(span.source.get_path()).or_default();
+        list.extend(called(expr, span.source.get_contents()));
+    }
+    edits.retain(|_, list| !list.is_empty());
+    if edits.is_empty() {
+        // These would meet the others at the same places, and each other where one holds another.
+        let holds = |outer: &Chosen<'_>, inner: &Chosen<'_>| {
+            let (outer, inner) = (outer.value.span(), inner.value.span());
+            std::ptr::eq(outer.source.get_contents(), inner.source.get_contents())
+                && (outer.start < inner.start && inner.start < outer.end)
+        };
+        let innermost =
+            survey.chosen.iter().filter(|chosen| !survey.chosen.iter().any(|other| holds(chosen, other)));
+        for chosen in innermost {
+            let source = &chosen.value.span().source;
+            let list = edits.entry(source.get_path()).or_default();
+            list.extend(named_value(chosen, round, source.get_contents()).into_iter().flatten());
+        }
+    }
+    edits.retain(|_, list| !list.is_empty());
+    if edits.is_empty() {
+        return None;
+    }
+    let mut texts = BTreeMap::new();
+    for module in modules {
+        let source = &module.package.span.source;
+        let mut text = source.get_contents().clone();
+        for edit in innermost(edits.remove(source.get_path().as_str()).unwrap_or_default()) {
+            if text.get(edit.start..edit.end).is_some() {
+                text.replace_range(edit.start..edit.end, &edit.text);
+            }
+        }
+        texts.insert(source.get_path().clone(), text);
+    }
+    Some(texts)
+}
+
+/// Those that hold no other, last first; the others have their turn in the next round.
+fn innermost(mut edits: Vec<Edit>) -> Vec<Edit> {
+    edits.sort_by_key(|edit| (std::cmp::Reverse(edit.start), edit.end));
+    let mut kept: Vec<Edit> = Vec::new();
+    for edit in edits {
+        if kept.last().is_none_or(|last| edit.end <= last.start) {
+            kept.push(edit);
+        }
+    }
+    kept
+}
+
+/// `y := input.x` as `y := input.x; y == y`.
+fn guarded(statement: &LiteralStmt, is_bare: bool, text: &str) -> Vec<Edit> {
+    let Some((name, (start, end))) = assigned(statement, &|_| true).zip(whole(statement)) else {
+        return Vec::new();
+    };
+    if text.get(end..).is_some_and(|rest| rest.starts_with(&format!("; {name} == {name}"))) {
+        return Vec::new();
+    }
+    let (before, after) = if is_bare { ("{ ", " }") } else { ("", "") };
+    let insert = |at, text| Edit { start: at, end: at, text };
+    let mut edits = vec![insert(end, format!("; {name} == {name}{after}"))];
+    if is_bare {
+        edits.push(insert(start, before.to_owned()));
+    }
+    edits
+}
+
+/// `r := input.x if { … } else …` as `r := remit_v_9 if { …; remit_v_9 := input.x } else …`.
+fn named_value(chosen: &Chosen<'_>, round: usize, text: &str) -> Option<Vec<Edit>> {
+    let (start, end) = extent(chosen.value.span())?;
+    let name = format!("remit_{round}_{start}");
+    let value = text.get(start..end)?;
+    let (first, last) = (chosen.body.stmts.first()?, chosen.body.stmts.last()?);
+    let is_bare = chosen.is_rule && chosen.body.span.start == first.span.start;
+    let (before, after) = if is_bare { ("{ ", " }") } else { ("", "") };
+    let (first, last) = (whole(first)?.0, whole(last)?.1);
+    Some(vec![
+        Edit { start: last, end: last, text: format!("; {name} := {value}; {name} == {name}{after}") },
+        Edit { start: first, end: first, text: before.to_owned() },
+        Edit { start, end, text: name },
+    ])
+}
+
+/// `not f(input.x)` as `remit_0_17 := input.x; not f(remit_0_17)`.
+fn named(statement: &Statement<'_>, round: usize, text: &str) -> Option<Edit> {
+    let (start, end) = whole(statement.whole)?;
+    let with = match statement.whole.with_mods.first() {
+        Some(first) => text.get(extent(&first.span)?.0..end)?,
+        None => "",
+    };
+    let mut changed = String::new();
+    let mut names = String::new();
+    let mut at = start;
+    let mut spans: Vec<(usize, usize)> =
+        statement.operands.iter().map(|operand| extent(operand.span())).collect::<Option<_>>()?;
+    spans.sort_unstable();
+    for (from, to) in spans {
+        let operand = text.get(from..to)?;
+        let name = format!("remit_{round}_{from}");
+        changed.push_str(text.get(at..from)?);
+        changed.push_str(&name);
+        names.push_str(&format!("{name} := {operand} {with}; {name} == {name}; "));
+        at = to;
+    }
+    changed.push_str(text.get(at..end)?);
+    let text =
+        if statement.is_bare { format!("{{ {names}{changed} }}") } else { format!("{names}{changed}") };
+    Some(Edit { start, end, text })
+}
+
+/// An operator, or a call with its result among the arguments, as a call of a function of ours.
+fn called(expr: &Expr, text: &str) -> Option<Edit> {
+    let (start, end) = extent(expr.span())?;
+    let part = |expr: &Expr| extent(expr.span()).and_then(|(from, to)| text.get(from..to));
+    let new = match expr {
+        Expr::Call { params, fcn, .. } => {
+            let (result, arguments) = params.split_last()?;
+            let arguments: Option<Vec<&str>> = arguments.iter().map(|argument| part(argument)).collect();
+            format!("{} = {}({})", part(result)?, fcn.span().text(), arguments?.join(", "))
+        }
+        Expr::AssignExpr { lhs, rhs, .. } => format!("{} == {}", part(lhs)?, part(rhs)?),
+        _ => {
+            let (function, operands) = operator(expr)?;
+            let operands: Option<Vec<&str>> = operands.into_iter().map(part).collect();
+            let call = format!("{function}({})", operands?.join(", "));
+            match expr {
+                Expr::BoolExpr { op: BoolOp::Lt, .. } => format!("{call} < 0"),
+                Expr::BoolExpr { op: BoolOp::Le, .. } => format!("{call} <= 0"),
+                Expr::BoolExpr { op: BoolOp::Gt, .. } => format!("{call} > 0"),
+                Expr::BoolExpr { op: BoolOp::Ge, .. } => format!("{call} >= 0"),
+                _ => call,
+            }
+        }
+    };
+    Some(Edit { start, end, text: new })
+}
+
+/// Where a statement stands, with its `with`.
+pub(super) fn whole(statement: &LiteralStmt) -> Option<(usize, usize)> {
+    let (start, end) = extent(&statement.span)?;
+    match statement.with_mods.last() {
+        Some(last) => Some((start, extent(last.r#as.span())?.1.max(end))),
+        None => Some((start, end)),
+    }
+}
+
+/// Where an expression stands in its text; the span of a string leaves out its quotes.
+pub(super) fn extent(span: &Span) -> Option<(usize, usize)> {
+    let text = span.source.get_contents().as_bytes();
+    let (mut start, mut end) = (usize::try_from(span.start).ok()?, usize::try_from(span.end).ok()?);
+    let is_quote =
+        |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(|b| matches!(b, b'"' | b'`'));
+    if is_quote(start.checked_sub(1)) {
+        start = start.checked_sub(1)?;
+    }
+    if is_quote(Some(end)) {
+        end = end.checked_add(1)?;
+    }
+    Some((start, end))
+}

@@ -1,0 +1,166 @@
+//! What [`super::super::faithful`] makes of operators: undefined where OPA says so, and regorus gives up.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+use regorus::Value;
+
+use super::Stop;
+use crate::policy::error::EvaluationError;
+
+/// A number that is too large, for which regorus ends the evaluation as well.
+fn overflow<E>(_: E) -> Stop {
+    Stop(EvaluationError::Overflow)
+}
+
+pub(super) fn minus(arguments: &[Value]) -> Result<Option<Value>, Stop> {
+    match arguments {
+        [Value::Number(a), Value::Number(b)] => a.sub(b).map(|n| Some(Value::from(n))).map_err(overflow),
+        [Value::Set(a), Value::Set(b)] => Ok(Some(set(a.iter().filter(|item| !b.contains(item))))),
+        _ => Ok(None),
+    }
+}
+
+pub(super) fn remainder(arguments: &[Value]) -> Result<Option<Value>, Stop> {
+    match arguments {
+        [Value::Number(a), Value::Number(b)] if a.is_integer() && b.is_integer() && b.as_i64() != Some(0) => {
+            a.clone().modulo(b).map(|n| Some(Value::from(n))).map_err(overflow)
+        }
+        _ => Ok(None),
+    }
+}
+
+pub(super) fn plus(arguments: &[Value]) -> Result<Option<Value>, Stop> {
+    let [Value::Number(a), Value::Number(b)] = arguments else { return Ok(None) };
+    a.add(b).map(|n| Some(Value::from(n))).map_err(overflow)
+}
+
+pub(super) fn times(arguments: &[Value]) -> Result<Option<Value>, Stop> {
+    let [Value::Number(a), Value::Number(b)] = arguments else { return Ok(None) };
+    a.mul(b).map(|n| Some(Value::from(n))).map_err(overflow)
+}
+
+pub(super) fn over(arguments: &[Value]) -> Result<Option<Value>, Stop> {
+    match arguments {
+        [Value::Number(a), Value::Number(b)] if b.as_f64() != Some(0.0) => {
+            a.clone().divide(b).map(|n| Some(Value::from(n))).map_err(overflow)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// A collection as it is, and an empty one for anything else.
+pub(super) fn items(arguments: &[Value]) -> Option<Value> {
+    match arguments {
+        [collection @ (Value::Array(_) | Value::Object(_) | Value::Set(_))] => Some(collection.clone()),
+        _ => Some(Value::new_array()),
+    }
+}
+
+pub(super) fn order(arguments: &[Value]) -> Option<Value> {
+    let [a, b] = arguments else { return None };
+    Some(Value::from(match compare(a, b) {
+        Ordering::Less => -1_i64,
+        Ordering::Equal => 0,
+        Ordering::Greater => 1,
+    }))
+}
+
+/// OPA's order: an object comes before a set, which regorus has the other way round.
+fn compare(a: &Value, b: &Value) -> Ordering {
+    match (a, b) {
+        (Value::Object(_), Value::Set(_)) => Ordering::Less,
+        (Value::Set(_), Value::Object(_)) => Ordering::Greater,
+        (Value::Array(a), Value::Array(b)) => {
+            let differs = a.iter().zip(b.iter()).map(|(a, b)| compare(a, b)).find(|order| order.is_ne());
+            differs.unwrap_or_else(|| a.len().cmp(&b.len()))
+        }
+        (a, b) => a.cmp(b),
+    }
+}
+
+pub(super) fn or(arguments: &[Value]) -> Option<Value> {
+    let [Value::Set(a), Value::Set(b)] = arguments else { return None };
+    Some(set(a.iter().chain(b.iter())))
+}
+
+pub(super) fn and(arguments: &[Value]) -> Option<Value> {
+    let [Value::Set(a), Value::Set(b)] = arguments else { return None };
+    Some(set(a.iter().filter(|item| b.contains(item))))
+}
+
+/// Whether a collection has a value under a key.
+pub(super) fn has(arguments: &[Value]) -> Option<Value> {
+    let [key, value, collection] = arguments else { return None };
+    let found = match collection {
+        Value::Array(items) => {
+            let index = key.as_u64().ok().and_then(|index| usize::try_from(index).ok());
+            index.and_then(|index| items.get(index)) == Some(value)
+        }
+        Value::Object(fields) => fields.get(key) == Some(value),
+        Value::Set(items) => key == value && items.contains(value),
+        _ => false,
+    };
+    Some(Value::Bool(found))
+}
+
+fn set<'a>(items: impl Iterator<Item = &'a Value>) -> Value {
+    Value::from(items.cloned().collect::<BTreeSet<_>>())
+}
+
+/// How many values are looked through for an empty set. One that is shared many times over stands for very many, and
+/// `sprintf` ends the evaluation on it.
+const LOOKED_THROUGH: usize = 10_000;
+
+/// The values of `sprintf`: one that holds an empty set becomes the text that OPA makes of it.
+pub(super) fn printable(arguments: &[Value]) -> Option<Value> {
+    let [Value::Array(values)] = arguments else { return arguments.first().cloned() };
+    let mut left = LOOKED_THROUGH;
+    let holds: Vec<bool> = values.iter().map(|value| holds_empty_set(value, &mut left)).collect();
+    if left == 0 || !holds.contains(&true) {
+        return arguments.first().cloned();
+    }
+    let shown = values.iter().zip(holds).map(|(value, holds)| match holds {
+        true => Value::from(text(value)),
+        false => value.clone(),
+    });
+    Some(Value::from(shown.collect::<Vec<_>>()))
+}
+
+fn holds_empty_set(value: &Value, left: &mut usize) -> bool {
+    *left = left.saturating_sub(1);
+    if *left == 0 {
+        return false;
+    }
+    let mut found = false;
+    match value {
+        Value::Set(items) => {
+            found |= items.is_empty();
+            found |= items.iter().any(|item| *left > 0 && holds_empty_set(item, left));
+        }
+        Value::Array(items) => {
+            found |= items.iter().any(|item| *left > 0 && holds_empty_set(item, left));
+        }
+        Value::Object(fields) => {
+            found |= fields.iter().any(|(key, value)| {
+                *left > 0 && (holds_empty_set(key, left) || holds_empty_set(value, left))
+            });
+        }
+        _ => {}
+    }
+    found
+}
+
+fn text(value: &Value) -> String {
+    let list = |items: Vec<String>| items.join(", ");
+    match value {
+        Value::Set(items) if items.is_empty() => "set()".to_owned(),
+        Value::Set(items) => format!("{{{}}}", list(items.iter().map(text).collect())),
+        Value::Array(items) => format!("[{}]", list(items.iter().map(text).collect())),
+        Value::Object(fields) => {
+            let field = |(key, value): (&Value, &Value)| format!("{}: {}", text(key), text(value));
+            format!("{{{}}}", list(fields.iter().map(field).collect()))
+        }
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,90 @@
+//! Functions on JSON texts, numbers and objects, where regorus is not OPA's equal.
+
+use regorus::Value;
+
+use super::Stop;
+use crate::policy::error::EvaluationError;
+
+/// How many numbers `numbers.range` makes at most.
+const RANGE: i64 = 10_000;
+
+/// Whether a text is JSON; what is no text is not.
+pub(super) fn is_valid(arguments: &[Value]) -> Option<Value> {
+    let [Value::String(text)] = arguments else { return Some(Value::Bool(false)) };
+    Some(Value::Bool(parse(text).unwrap_or(Some(Value::Null)).is_some()))
+}
+
+/// The value of a JSON text. A number that no double holds ends the evaluation: OPA would have it exactly.
+pub(super) fn unmarshal(arguments: &[Value]) -> Result<Option<Value>, Stop> {
+    let [Value::String(text)] = arguments else { return Ok(None) };
+    parse(text)
+}
+
+fn parse(text: &str) -> Result<Option<Value>, Stop> {
+    match Value::from_json_str(text) {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.to_string().contains("out of range") => Err(Stop(EvaluationError::Overflow)),
+        Err(_) => Ok(None),
+    }
+}
+
+/// `numbers.range`, down as well as up.
+pub(super) fn range(arguments: &[Value]) -> Result<Option<Value>, Stop> {
+    let [from, to] = arguments else { return Ok(None) };
+    numbers(from, to, 1)
+}
+
+/// `numbers.range_step`; the step is positive, whichever way it goes.
+pub(super) fn range_step(arguments: &[Value]) -> Result<Option<Value>, Stop> {
+    let [from, to, step] = arguments else { return Ok(None) };
+    match step {
+        Value::Number(step) if step.is_integer() && step.is_positive() => {
+            numbers(from, to, step.as_i64().unwrap_or(i64::MAX))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn numbers(from: &Value, to: &Value, step: i64) -> Result<Option<Value>, Stop> {
+    let (Value::Number(from), Value::Number(to)) = (from, to) else { return Ok(None) };
+    if !from.is_integer() || !to.is_integer() || step <= 0 {
+        return Ok(None);
+    }
+    let too_many = || Stop(EvaluationError::Failed { at: None, message: "a range is too long".to_owned() });
+    let (from, to) = from.as_i64().zip(to.as_i64()).ok_or_else(too_many)?;
+    let distance = to.checked_sub(from).and_then(i64::checked_abs).ok_or_else(too_many)?;
+    let steps = distance.checked_div(step).filter(|steps| *steps < RANGE).ok_or_else(too_many)?;
+    let step = if from <= to { step } else { step.saturating_neg() };
+    let number = |at: i64| Value::from(from.saturating_add(step.saturating_mul(at)));
+    Ok(Some(Value::from((0..=steps).map(number).collect::<Vec<_>>())))
+}
+
+/// Whether a collection holds another one.
+pub(super) fn subset(arguments: &[Value]) -> Option<Value> {
+    let [whole, part] = arguments else { return None };
+    let holds = match (whole, part) {
+        (Value::Object(_), Value::Object(_))
+        | (Value::Set(_), Value::Set(_))
+        | (Value::Array(_), Value::Array(_)) => holds(whole, part),
+        (Value::Array(whole), Value::Set(part)) => {
+            part.iter().all(|item| whole.iter().any(|other| other == item))
+        }
+        _ => return None,
+    };
+    Some(Value::Bool(holds))
+}
+
+/// The depth is bounded by that of the values, which is JSON's.
+fn holds(whole: &Value, part: &Value) -> bool {
+    match (whole, part) {
+        (Value::Object(whole), Value::Object(part)) => {
+            part.iter().all(|(key, part)| whole.get(key).is_some_and(|whole| holds(whole, part)))
+        }
+        (Value::Set(whole), Value::Set(part)) => part.iter().all(|item| whole.contains(item)),
+        (Value::Array(whole), Value::Array(part)) => {
+            let (whole, part): (Vec<_>, Vec<_>) = (whole.iter().collect(), part.iter().collect());
+            part.is_empty() || whole.windows(part.len()).any(|window| window == part)
+        }
+        (whole, part) => whole == part,
+    }
+}

@@ -1,0 +1,306 @@
+//! Where regorus reads a policy differently from OPA: what [`super::faithful`] has to write otherwise.
+
+use std::collections::BTreeSet;
+
+use regorus::unstable::{
+    ArithOp, AssignOp, BinOp, BoolOp, Expr, ExprRef, Literal, LiteralStmt, Query, Rule, RuleHead,
+};
+
+use super::faithful::Chosen;
+use super::functions;
+use super::risks;
+use super::walk::{self, Segment};
+
+/// The variable of `y := …` where what is assigned could be undefined.
+pub(super) fn assigned<'a>(
+    statement: &'a LiteralStmt,
+    names_a_value: &dyn Fn(&'a Expr) -> bool,
+) -> Option<&'a str> {
+    let Literal::Expr { expr, .. } = &statement.literal else { return None };
+    let Expr::AssignExpr { op: AssignOp::ColEq, lhs, rhs, .. } = expr.as_ref() else { return None };
+    let Expr::Var { value, .. } = lhs.as_ref() else { return None };
+    // What a variable has was looked at when it was given that.
+    walk::text(value).filter(|_| !is_sure(rhs, names_a_value))
+}
+
+/// The values of bodies that run over something or that an `else` follows, where they could be undefined.
+pub(super) fn chosen<'a>(rule: &'a Rule, names_a_value: &dyn Fn(&'a Expr) -> bool) -> Vec<Chosen<'a>> {
+    let Rule::Spec { head, bodies, .. } = rule else { return Vec::new() };
+    let assign = match head {
+        RuleHead::Compr { assign, .. } | RuleHead::Func { assign, .. } => assign.as_ref(),
+        RuleHead::Set { .. } => None,
+    };
+    // Bodies side by side share a value.
+    if bodies.iter().filter(|body| !body.is_else).count() != 1 {
+        return Vec::new();
+    }
+    let before = bodies.len().saturating_sub(1);
+    let valued = bodies.iter().enumerate().filter_map(|(i, body)| {
+        if i == before && !risks::iterates(&body.query, &BTreeSet::new()) {
+            return None;
+        }
+        let value = if body.is_else { body.assign.as_ref() } else { assign }?.value.as_ref();
+        (!is_sure(value, names_a_value)).then_some(Chosen { value, body: &body.query, is_rule: true })
+    });
+    valued.collect()
+}
+
+/// What a comprehension gathers, where it could be undefined.
+pub(super) fn gathered<'a>(
+    comprehension: &'a Expr,
+    names_a_value: &dyn Fn(&'a Expr) -> bool,
+) -> Vec<Chosen<'a>> {
+    let (terms, body): (Vec<&Expr>, &Query) = match comprehension {
+        Expr::ArrayCompr { term, query, .. } => (vec![term], query),
+        Expr::ObjectCompr { key, value, query, .. } => (vec![key, value], query),
+        _ => return Vec::new(),
+    };
+    let terms = terms.into_iter().filter(|term| !is_sure(term, names_a_value));
+    terms.map(|value| Chosen { value, body, is_rule: false }).collect()
+}
+
+/// Whether a value is never undefined.
+fn is_sure<'a>(value: &'a Expr, names_a_value: &dyn Fn(&'a Expr) -> bool) -> bool {
+    match value {
+        Expr::Var { .. } => !names_a_value(value),
+        Expr::String { .. } | Expr::RawString { .. } | Expr::Number { .. } => true,
+        Expr::Bool { .. } | Expr::Null { .. } => true,
+        Expr::ArrayCompr { .. } | Expr::SetCompr { .. } | Expr::ObjectCompr { .. } => true,
+        Expr::Array { items, .. } | Expr::Set { items, .. } => {
+            items.iter().all(|item| is_sure(item, names_a_value))
+        }
+        Expr::Object { fields, .. } => {
+            fields.iter().all(|(_, key, value)| is_sure(key, names_a_value) && is_sure(value, names_a_value))
+        }
+        _ => false,
+    }
+}
+
+pub(super) fn operator(expr: &Expr) -> Option<(&'static str, Vec<&Expr>)> {
+    Some(match expr {
+        Expr::ArithExpr { op, lhs, rhs, .. } => {
+            let function = match op {
+                ArithOp::Add => functions::PLUS,
+                ArithOp::Sub => functions::MINUS,
+                ArithOp::Mul => functions::TIMES,
+                ArithOp::Div => functions::OVER,
+                ArithOp::Mod => functions::REMAINDER,
+            };
+            (function, vec![lhs, rhs])
+        }
+        Expr::BoolExpr { lhs, rhs, .. } => (functions::ORDER, vec![lhs, rhs]),
+        Expr::BinExpr { op: BinOp::Union, lhs, rhs, .. } => (functions::OR, vec![lhs, rhs]),
+        Expr::BinExpr { op: BinOp::Intersection, lhs, rhs, .. } => (functions::AND, vec![lhs, rhs]),
+        Expr::Membership { key: Some(key), value, collection, .. } => {
+            (functions::HAS, vec![key, value, collection])
+        }
+        _ => return None,
+    })
+}
+
+/// Whether an operator could be given what regorus ends the evaluation for, or overlooks.
+pub(super) fn is_loose(expr: &Expr) -> bool {
+    match expr {
+        Expr::ArithExpr { op: ArithOp::Mod | ArithOp::Div, .. } => true,
+        Expr::ArithExpr { lhs, rhs, .. } => {
+            let both = |is: fn(&Expr) -> bool| is(lhs) && is(rhs);
+            !both(is_number) && !both(is_set)
+        }
+        Expr::BoolExpr { op: BoolOp::Eq | BoolOp::Ne, .. } => false,
+        // regorus puts objects behind sets, and OPA sets behind objects.
+        Expr::BoolExpr { lhs, rhs, .. } => {
+            !(is_scalar(lhs) || is_scalar(rhs) || is_document(lhs) && is_document(rhs))
+        }
+        Expr::BinExpr { lhs, rhs, .. } => !(is_set(lhs) && is_set(rhs)),
+        Expr::Membership { key, .. } => key.is_some(),
+        _ => false,
+    }
+}
+
+fn is_set(expr: &Expr) -> bool {
+    matches!(expr, Expr::Set { .. } | Expr::SetCompr { .. })
+}
+
+fn is_number(expr: &Expr) -> bool {
+    match expr {
+        Expr::Number { .. } => true,
+        Expr::Call { fcn, .. } => matches!(fcn.span().text(), "count" | "time.now_ns"),
+        _ => false,
+    }
+}
+
+fn is_scalar(expr: &Expr) -> bool {
+    is_number(expr)
+        || matches!(
+            expr,
+            Expr::String { .. } | Expr::RawString { .. } | Expr::Bool { .. } | Expr::Null { .. }
+        )
+}
+
+/// Whether a value comes of JSON, which has no sets.
+fn is_document(expr: &Expr) -> bool {
+    walk::reference(expr).is_ok_and(|reference| reference.root == "input")
+}
+
+/// The `=` of `every x in xs { x = y }`, which regorus takes for an assignment.
+pub(super) fn bound(statement: &LiteralStmt) -> Vec<&Expr> {
+    let Literal::Every { key, value, query, .. } = &statement.literal else { return Vec::new() };
+    let names: Vec<&str> = key.iter().chain([value]).map(|name| name.text()).collect();
+    let is_bound = |side: &Expr| matches!(side, Expr::Var { value, .. } if walk::text(value).is_some_and(|name| names.contains(&name)));
+    let expressions = query.stmts.iter().filter_map(|statement| match &statement.literal {
+        Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => Some(expr.as_ref()),
+        _ => None,
+    });
+    let unified = expressions.filter(|expr| match expr {
+        Expr::AssignExpr { op: AssignOp::Eq, lhs, rhs, .. } => is_bound(lhs) || is_bound(rhs),
+        _ => false,
+    });
+    unified.collect()
+}
+
+/// Whether a collection could be something else.
+pub(super) fn may_be_no_collection(expr: &Expr) -> bool {
+    match expr {
+        Expr::Call { fcn, .. } => fcn.span().text() != functions::ITEMS,
+        Expr::Array { .. } | Expr::Set { .. } | Expr::Object { .. } => false,
+        Expr::ArrayCompr { .. } | Expr::SetCompr { .. } | Expr::ObjectCompr { .. } => false,
+        _ => true,
+    }
+}
+
+/// What `sprintf` is given, where a set could be in it.
+pub(super) fn printed<'a>(name: &str, arguments: &'a [ExprRef]) -> Option<&'a Expr> {
+    let [_, values, ..] = arguments else { return None };
+    let is_plain = |value: &Expr| match value {
+        Expr::String { .. } | Expr::Number { .. } => true,
+        Expr::RefDot { .. } | Expr::RefBrack { .. } => {
+            walk::reference(value).is_ok_and(|reference| reference.root == "input")
+        }
+        _ => false,
+    };
+    let is_done = match values.as_ref() {
+        Expr::Call { fcn, .. } => fcn.span().text() == functions::PRINTABLE,
+        Expr::Array { items, .. } => items.iter().all(|item| is_plain(item)),
+        _ => false,
+    };
+    (name == "sprintf" && !is_done).then_some(values.as_ref())
+}
+
+/// Whether a query may fail before its first loop runs.
+pub(super) fn is_loopless(query: &Query) -> bool {
+    match query.stmts.first().map(|first| &first.literal) {
+        Some(Literal::SomeIn { collection, .. }) => match collection.as_ref() {
+            Expr::Array { items, .. } => items.len() != 1,
+            Expr::Call { fcn, params, .. } if fcn.span().text() == functions::ITEMS => {
+                params.iter().any(|param| uses_what_follows(param, query))
+            }
+            other => uses_what_follows(other, query),
+        },
+        _ => true,
+    }
+}
+
+/// Whether an expression mentions a variable that the query gives a value to, after its first statement.
+fn uses_what_follows(expr: &Expr, query: &Query) -> bool {
+    let mut declared = BTreeSet::new();
+    for statement in query.stmts.iter().skip(1) {
+        if let Literal::Expr { expr, .. } = &statement.literal
+            && let Expr::AssignExpr { lhs, rhs, .. } = expr.as_ref()
+        {
+            super::survey::pattern(lhs, &mut declared);
+            super::survey::pattern(rhs, &mut declared);
+        }
+    }
+    let mut found = false;
+    walk::expr(expr, &mut |node| {
+        if let walk::Node::Reference(reference) = node {
+            found |= declared.contains(reference.root);
+        }
+    });
+    found
+}
+
+/// Whether a statement is the loop that [`rewrite`] puts in front.
+pub(super) fn is_one_turn(literal: &Literal) -> bool {
+    matches!(literal, Literal::SomeIn { collection, .. }
+        if matches!(collection.as_ref(), Expr::Array { items, .. } if items.len() == 1))
+}
+
+/// What OPA evaluates outside of a negation. `names_a_value` tells variables from rules.
+pub(super) fn operands<'a>(
+    statement: &'a LiteralStmt,
+    names_a_value: &dyn Fn(&'a Expr) -> bool,
+) -> Vec<&'a Expr> {
+    let mut found = Vec::new();
+    if let Literal::Every { domain, .. } = &statement.literal {
+        let is_plain = matches!(domain.as_ref(), Expr::Var { .. } | Expr::RefDot { .. });
+        found.extend((!is_plain).then_some(domain.as_ref()));
+    }
+    let Literal::NotExpr { expr, .. } = &statement.literal else { return found };
+    let mut see = |at: &'a Expr| operand(at, names_a_value, &mut found);
+    match expr.as_ref() {
+        Expr::Call { params, .. } => params.iter().for_each(|param| see(param)),
+        // OPA reads `==` as `=`, on one side of which what stands as it is may be undefined.
+        Expr::AssignExpr { lhs, rhs, op: AssignOp::Eq, .. }
+        | Expr::BoolExpr { lhs, rhs, op: BoolOp::Eq, .. } => {
+            [lhs, rhs].into_iter().for_each(|side| match side.as_ref() {
+                Expr::Var { .. } => {}
+                Expr::RefDot { .. } | Expr::RefBrack { .. } => indexes(side, &mut see),
+                other => see(other),
+            });
+        }
+        Expr::BoolExpr { lhs, rhs, .. }
+        | Expr::BinExpr { lhs, rhs, .. }
+        | Expr::ArithExpr { lhs, rhs, .. } => {
+            see(lhs);
+            see(rhs);
+        }
+        Expr::Membership { key, value, collection, .. } => {
+            key.iter().for_each(|key| see(key));
+            see(value);
+            see(collection);
+        }
+        Expr::RefDot { .. } | Expr::RefBrack { .. } => indexes(expr, &mut see),
+        Expr::Array { .. } | Expr::Set { .. } | Expr::Object { .. } => see(expr),
+        _ => {}
+    }
+    found
+}
+
+fn indexes<'a>(reference: &'a ExprRef, see: &mut dyn FnMut(&'a Expr)) {
+    let segments = match walk::reference(reference) {
+        Ok(reference) => reference.segments,
+        Err((start, segments)) => {
+            see(start);
+            segments
+        }
+    };
+    for segment in segments {
+        if let Segment::Dynamic(index) = segment {
+            see(index);
+        }
+    }
+}
+
+fn operand<'a>(at: &'a Expr, names_a_value: &dyn Fn(&'a Expr) -> bool, found: &mut Vec<&'a Expr>) {
+    match at {
+        Expr::Var { .. } if names_a_value(at) => found.push(at),
+        Expr::Array { items, .. } | Expr::Set { items, .. } => {
+            items.iter().for_each(|item| operand(item, names_a_value, found));
+        }
+        Expr::Object { fields, .. } => fields.iter().for_each(|(_, key, value)| {
+            operand(key, names_a_value, found);
+            operand(value, names_a_value, found);
+        }),
+        Expr::UnaryExpr { expr, .. } if matches!(expr.as_ref(), Expr::Number { .. }) => {}
+        Expr::RefDot { .. }
+        | Expr::RefBrack { .. }
+        | Expr::Call { .. }
+        | Expr::BoolExpr { .. }
+        | Expr::BinExpr { .. }
+        | Expr::ArithExpr { .. }
+        | Expr::Membership { .. }
+        | Expr::UnaryExpr { .. } => found.push(at),
+        _ => {}
+    }
+}

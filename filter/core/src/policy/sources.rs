@@ -1,0 +1,71 @@
+//! The modules of a bundle as the evaluators get them.
+
+use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroUsize};
+
+use regorus::Engine;
+use regorus::utils::limits::PolicyLengthConfig;
+
+use super::error::PolicyError;
+use super::limits::PolicyLimits;
+use super::place::{self, Place};
+use super::{analysis, faithful, survey};
+use crate::bundle::{Bundle, RegoVersion};
+
+/// The modules as [`faithful`] has them, and whether that changed anything.
+pub(super) fn faithfully(bundle: &Bundle, engine: Engine) -> Result<(bool, Engine), PolicyError> {
+    let mut engine = engine;
+    for round in 0..=faithful::ROUNDS {
+        let modules = engine.get_modules().clone();
+        let texts = faithful::rewrite(&survey::survey(&modules), &modules, round);
+        let Some(texts) = texts else { return Ok((round > 0, engine)) };
+        engine = parsed(bundle, texts).map_err(|error| analysis(&error))?;
+    }
+    Err(analysis("operators and negations are nested too deep"))
+}
+
+/// An engine with these texts in place of the bundle's.
+pub(super) fn parsed(bundle: &Bundle, texts: BTreeMap<String, String>) -> Result<Engine, String> {
+    let mut engine = new_engine();
+    for (path, text) in texts {
+        let module = bundle.modules().iter().find(|module| module.path == path);
+        engine.set_rego_v0(module.is_some_and(|module| module.rego_version == RegoVersion::V0));
+        engine.add_policy(path, text).map_err(|error| error.to_string())?;
+    }
+    Ok(engine)
+}
+
+/// `instead` has other texts for some of the modules.
+pub(super) fn parse(
+    bundle: &Bundle,
+    limits: &PolicyLimits,
+    instead: &BTreeMap<String, String>,
+) -> Result<Engine, PolicyError> {
+    let mut engine = new_engine();
+    let mut bytes = 0_usize;
+    for module in bundle.modules() {
+        bytes = bytes.saturating_add(module.text.len());
+        if bytes > limits.source_bytes {
+            return Err(PolicyError::TooLarge { file: module.path.clone(), limit: limits.source_bytes });
+        }
+        engine.set_rego_v0(module.rego_version == RegoVersion::V0);
+        let text = instead.get(&module.path).unwrap_or(&module.text);
+        engine.add_policy(module.path.clone(), text.clone()).map_err(|error| {
+            let (at, message) = place::located(&error.to_string());
+            let at = at.unwrap_or_else(|| Place { file: module.path.clone(), line: 0, column: 0 });
+            PolicyError::Syntax { at, message }
+        })?;
+    }
+    Ok(engine)
+}
+
+/// Lines and files may be as long as a bundle: keys and tokens stand on one line.
+fn new_engine() -> Engine {
+    let mut engine = Engine::new();
+    engine.set_policy_length_config(PolicyLengthConfig {
+        max_col: NonZeroU32::MAX,
+        max_file_bytes: NonZeroUsize::MAX,
+        max_lines: NonZeroUsize::MAX,
+    });
+    engine
+}

@@ -1,0 +1,128 @@
+//! Generated policies on Remit's two evaluators and on OPA: a difference is a fault of ours.
+
+mod generate;
+mod oracle;
+
+use std::time::Duration;
+
+use remit_core::bundle::{Bundle, BundleLimits};
+use remit_core::policy::{Document, EngineKind, EvaluationBudget, EvaluationError, Policy, PolicyLimits};
+use serde_json::Value;
+
+use crate::opa_cases::Outcome;
+
+pub use generate::{Case, case, data};
+pub use oracle::Server;
+
+/// A policy and an input that Remit and OPA differ on.
+#[derive(Debug)]
+pub struct Difference {
+    /// The module.
+    pub policy: String,
+    /// The input.
+    pub input: Value,
+    /// By OPA.
+    pub opa: Outcome,
+    /// By the bytecode, where it serves the policy.
+    pub bytecode: Option<Outcome>,
+    /// By the interpreter.
+    pub interpreter: Outcome,
+}
+
+/// Loads a generated policy.
+///
+/// # Errors
+/// Why Remit refuses it.
+pub fn load(policy: &str) -> anyhow::Result<Policy> {
+    let files = [("fuzz.rego", policy.as_bytes().to_vec()), ("data.json", data().to_string().into_bytes())];
+    let bundle = Bundle::from_files(files, &BundleLimits::default())?;
+    Ok(Policy::compile(&bundle, "fuzz/decision", &PolicyLimits::default())?)
+}
+
+/// Evaluates a policy on one input by one evaluator.
+#[must_use]
+pub fn decide(policy: &Policy, input: &Value) -> Outcome {
+    let budget = EvaluationBudget {
+        instructions: 10_000_000,
+        time: Duration::from_secs(30),
+        ..EvaluationBudget::default()
+    };
+    match policy.evaluate(Document::from_json(input), &budget) {
+        Ok(evaluated) => {
+            evaluated.value.to_json().map_or_else(|| Outcome::Error("no JSON".to_owned()), Outcome::Value)
+        }
+        Err(EvaluationError::Undefined) => Outcome::Undefined,
+        Err(EvaluationError::Conflict { .. }) => Outcome::Conflict,
+        Err(error) => Outcome::Error(error.to_string()),
+    }
+}
+
+/// What the comparison of one case came to.
+#[derive(Debug, Default)]
+pub struct Compared {
+    /// Why OPA refuses the policy.
+    pub refused_by_opa: Option<String>,
+    /// Why Remit does.
+    pub refused_by_remit: Option<anyhow::Error>,
+    /// Whether the bytecode served it.
+    pub by_bytecode: bool,
+    /// The inputs on which the two differ.
+    pub differences: Vec<Difference>,
+}
+
+/// Compares one case.
+///
+/// # Errors
+/// When OPA does not answer.
+pub fn compare(case: &Case, opa: &mut Server) -> anyhow::Result<Compared> {
+    let mut compared = Compared::default();
+    if let Err(why) = opa.load(&case.policy)? {
+        compared.refused_by_opa = Some(why);
+        return Ok(compared);
+    }
+    let policy = match load(&case.policy) {
+        Ok(policy) => policy,
+        Err(why) => {
+            compared.refused_by_remit = Some(why);
+            return Ok(compared);
+        }
+    };
+    compared.by_bytecode = policy.engine() == EngineKind::Bytecode;
+    let by_bytecode: Vec<_> =
+        case.inputs.iter().map(|input| compared.by_bytecode.then(|| decide(&policy, input))).collect();
+    let policy = policy.interpreted();
+    for (input, bytecode) in case.inputs.iter().zip(by_bytecode) {
+        let wanted = opa.decide(input)?;
+        // OPA's own faults are not ours to have.
+        if matches!(&wanted, Outcome::Error(text) if text.contains("eval_internal_error")) {
+            continue;
+        }
+        let interpreter = decide(&policy, input);
+        // OPA evaluates a body in an order of its own, and meets something undefined before the conflict of another rule.
+        let meets_first = |got: &Outcome| {
+            matches!(
+                (&wanted, got),
+                (Outcome::Undefined | Outcome::Value(_), Outcome::Conflict)
+                    | (Outcome::Conflict, Outcome::Undefined)
+            )
+        };
+        if [Some(&interpreter), bytecode.as_ref()].into_iter().flatten().any(meets_first)
+            && opa.conflicts(input)?
+        {
+            continue;
+        }
+        if !same(&wanted, &interpreter) || bytecode.as_ref().is_some_and(|got| !same(&wanted, got)) {
+            let (policy, input) = (case.policy.clone(), input.clone());
+            compared.differences.push(Difference { policy, input, opa: wanted, bytecode, interpreter });
+        }
+    }
+    Ok(compared)
+}
+
+fn same(a: &Outcome, b: &Outcome) -> bool {
+    match (a, b) {
+        (Outcome::Value(a), Outcome::Value(b)) => Document::from_json(a) == Document::from_json(b),
+        (Outcome::Error(_), Outcome::Error(_)) => true,
+        (a, b) => a == b,
+    }
+}
