@@ -10,6 +10,7 @@ pub mod host;
 pub mod inventory;
 pub mod junit;
 pub mod keyring;
+pub mod lint;
 pub mod mint;
 pub mod pack;
 pub mod proof;

@@ -97,6 +97,17 @@ fn every_bundle_and_every_reason_is_described() {
 }
 
 #[test]
+fn nothing_is_found_by_ourselves() {
+    for bundle in BUNDLES {
+        let decision =
+            if bundle.contains("opa-envoy") { "envoy/authz/allow" } else { "remit/authz/decision" };
+        let (output, told) =
+            run(&remit(), &["check", "--strict", "--bundle", bundle, "--decision", decision]);
+        assert_eq!(output.status.code(), Some(0), "{bundle}\n{told}");
+    }
+}
+
+#[test]
 fn opa_finds_nothing() {
     let Some(opa) = program("opa", "REMIT_OPA") else { return };
     let (output, told) = run(&opa, &["fmt", "--list", "policy-bundles"]);

@@ -7,6 +7,7 @@ mod key_file;
 mod progress;
 mod replay;
 mod scenario;
+mod schema;
 mod test;
 mod token;
 
@@ -38,6 +39,8 @@ enum Command {
     Bundle(Box<bundle::Arguments>),
     /// List the agents, principals, operations and credentials of logs and captures, and what should not be
     Inventory(inventory::Arguments),
+    /// Print a JSON Schema: of the policies' input, of their decision, of the configuration
+    Schema(schema::Arguments),
     /// Print what it takes to play a scenario against a running filter: configuration, requests and tokens
     Scenario(scenario::Arguments),
     /// Mint development tokens and approvals
@@ -64,6 +67,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Bundle(arguments) => bundle::run(&arguments),
         Command::Inventory(arguments) => inventory::run(&arguments),
         Command::Scenario(arguments) => scenario::run(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
     };
     match ending {
@@ -156,6 +160,11 @@ mod tests {
             ("check --schema config", true),
             ("check --schema input", true),
             ("check --schema other", false),
+            ("check --bundle a --strict --format json", true),
+            ("check --config a --strict", false),
+            ("schema input", true),
+            ("schema decision", true),
+            ("schema other", false),
             ("check", false),
             (
                 "inventory a - --bundle b --max-lifetime 60 --fail-on unregistered,long-lived --format json",

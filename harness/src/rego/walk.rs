@@ -135,6 +135,15 @@ pub(crate) fn expr<'a>(at: &'a Expr, see: &mut dyn FnMut(&'a Expr)) {
 
 /// The names that a rule declares: arguments, `:=`, `some`, `every`; with where.
 pub(crate) fn locals(at: &Rule) -> Vec<(&str, &Span)> {
+    names_of(at, true)
+}
+
+/// Those of [`locals`] that have to be read, which the outputs of `some … in` need not.
+pub(crate) fn read_locals(at: &Rule) -> Vec<(&str, &Span)> {
+    names_of(at, false)
+}
+
+fn names_of(at: &Rule, outputs: bool) -> Vec<(&str, &Span)> {
     let mut names = Vec::new();
     let args = match at {
         Rule::Spec { head: RuleHead::Func { args, .. }, .. } | Rule::Default { args, .. } => args.as_slice(),
@@ -147,30 +156,30 @@ pub(crate) fn locals(at: &Rule) -> Vec<(&str, &Span)> {
         }
     });
     if let Rule::Spec { bodies, .. } = at {
-        bodies.iter().for_each(|body| declared(&body.query, &mut names));
+        bodies.iter().for_each(|body| declared(&body.query, outputs, &mut names));
     }
     rule(at, &mut |expr| match expr {
         Expr::ArrayCompr { query, .. } | Expr::SetCompr { query, .. } | Expr::ObjectCompr { query, .. } => {
-            declared(query, &mut names);
+            declared(query, outputs, &mut names);
         }
         _ => {}
     });
     names
 }
 
-fn declared<'a>(at: &'a Query, names: &mut Vec<(&'a str, &'a Span)>) {
+fn declared<'a>(at: &'a Query, outputs: bool, names: &mut Vec<(&'a str, &'a Span)>) {
     for statement in &at.stmts {
         match &statement.literal {
             Literal::SomeVars { vars, .. } => names.extend(vars.iter().map(|span| (span.text(), span))),
-            Literal::SomeIn { key, value, .. } => {
+            Literal::SomeIn { key, value, .. } if outputs => {
                 key.iter().for_each(|key| pattern(key, names));
                 pattern(value, names);
             }
             Literal::Every { key, value, query, .. } => {
                 names.extend(key.iter().chain([value]).map(|span| (span.text(), span)));
-                declared(query, names);
+                declared(query, outputs, names);
             }
-            Literal::Expr { .. } | Literal::NotExpr { .. } => {}
+            Literal::SomeIn { .. } | Literal::Expr { .. } | Literal::NotExpr { .. } => {}
         }
     }
 }
