@@ -259,3 +259,45 @@ fn a_candidate_decides_in_shadow() {
     );
     proxy.finish().unwrap();
 }
+
+#[test]
+fn a_discovery_bundle_says_which_bundles_there_are() {
+    let world = World::new().unwrap();
+    let server = BundleServer::start().unwrap();
+    let discovery = |revision: &str, bundles: Value| {
+        packed(revision, &["discovery"], "", &json!({"discovery": {"bundles": bundles}})).unwrap()
+    };
+    let polling = json!({"min_delay_seconds": 1, "max_delay_seconds": 1});
+    let all = json!({"service": "acme", "resource": "all", "polling": polling});
+    let authz_alone = json!({"service": "acme", "resource": "authz", "polling": polling});
+    let facts_alone = json!({"service": "acme", "resource": "facts", "polling": polling});
+    let whole = "package remit.authz\ndecision := {\"allowed\": true, \"response_headers_to_add\": {\"x-versions\": \"whole\"}}\n";
+    server.serve("/v1/all", "\"1\"", packed("w1", &["remit"], whole, &json!({})).unwrap());
+    server.serve("/v1/authz", "\"1\"", authz("a1"));
+    server.serve("/discovery", "\"1\"", discovery("d1", json!({"all": all})));
+    let http = source("/discovery", &json!({})).pointer("/source").unwrap().clone();
+    let settings = json!({
+        "source": http, "decision": "discovery",
+        "services": {"acme": {"cluster": "bundles", "authority": "acme.example", "path": "/v1"}}});
+    let configuration = world.config(json!({"bundle": null, "discovery": settings}));
+    let bundles_port = Some(server.port());
+    let options =
+        Options { name: "discovery", configuration, bundles_port, workers: 2, ..Options::default() };
+    let proxy = Proxy::start(&options).unwrap();
+    let request = get(&world.token().unwrap());
+    all_answer(&proxy, &request, &(200, "whole".into()));
+    // Two in place of one. One of them is missing, so the one stays, under load.
+    let load = Load::start(proxy.port, &request);
+    server.serve("/discovery", "\"2\"", discovery("d2", json!({"authz": authz_alone, "facts": facts_alone})));
+    fetched(&proxy, "authz", "incomplete");
+    all_answer(&proxy, &request, &(200, "whole".into()));
+    server.serve("/v1/facts", "\"1\"", facts("f1", true));
+    all_answer(&proxy, &request, &(200, "f1 a1".into()));
+    // A document that says what it may not.
+    server.serve("/discovery", "\"3\"", discovery("d3", json!({"all": {"service": "evil"}})));
+    proxy.wait_for_log("discovery.services has no such service").unwrap();
+    all_answer(&proxy, &request, &(200, "f1 a1".into()));
+    let seen: BTreeSet<_> = load.end().into_iter().collect();
+    assert_eq!(seen, BTreeSet::from([(200, "whole".to_owned()), (200, "f1 a1".to_owned())]));
+    proxy.finish().unwrap();
+}
