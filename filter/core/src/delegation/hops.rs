@@ -206,18 +206,17 @@ impl Grant {
     }
 
     /// Holds an action against the leaf: it is in time, its holder proves to ask for this very action, and the action is
-    /// among what it grants. The handshake of a protocol reaches nothing and needs the proof alone.
+    /// among what it grants. The handshake of a protocol reaches nothing and needs the proof alone. Gives the second that
+    /// the proof was made in, for [`Grant::times_hold`].
     ///
     /// # Errors
     ///
     /// [`DelegationError::ProofMissing`], [`DelegationError::ProofInvalid`], [`DelegationError::NotGranted`].
-    pub fn admit(&self, action: &Action, proof: Proof<'_>, now: Now) -> Result<(), DelegationError> {
+    pub fn admit(&self, action: &Action, proof: Proof<'_>, now: Now) -> Result<UnixSeconds, DelegationError> {
         let invalid = |member: &'static str| DelegationError::ProofInvalid { member };
         let not_granted = |member: &'static str| DelegationError::NotGranted { member };
-        let (now, none) = (now.seconds(), Map::new());
-        if now >= self.expires.plus(self.skew) || self.issued > now.plus(self.skew) {
-            return Err(invalid("leaf"));
-        }
+        let none = Map::new();
+        self.leaf_holds(now.seconds())?;
         let arguments = match &action.arguments {
             Value::Null => &none,
             Value::Object(arguments) => arguments,
@@ -240,16 +239,14 @@ impl Grant {
         }
         let issued = claims.get("iat").and_then(|value| numeric_date(value, Rounding::Down));
         let issued = issued.ok_or(invalid("iat"))?;
-        if issued > now.plus(self.skew) || now > issued.plus(PROOF_SECONDS).plus(self.skew) {
-            return Err(invalid("iat"));
-        }
+        self.times_hold(issued, now)?;
         let exact = |value: &Value| canonical(value).map_err(|_| invalid("hta"));
         let proven = claims.get("hta").filter(|value| value.is_object()).ok_or(invalid("hta"))?;
         if exact(proven)? != exact(&Value::Object(arguments.clone()))? {
             return Err(invalid("hta"));
         }
         if action.verb == Verb::Session {
-            return Ok(());
+            return Ok(issued);
         }
         let constraints = self.tools.get(&action.operation).and_then(Value::as_object);
         let constraints = constraints.ok_or(not_granted("tool"))?;
@@ -261,7 +258,28 @@ impl Grant {
         let is_nothing =
             |value: &Value| http && (value.is_null() || value.as_object().is_some_and(Map::is_empty));
         let admitted = constraint::admit(constraints, arguments, is_nothing, self.max_items);
-        if admitted { Ok(()) } else { Err(not_granted("argument")) }
+        if admitted { Ok(issued) } else { Err(not_granted("argument")) }
+    }
+
+    /// Whether the leaf, and a proof of this second, are in time.
+    ///
+    /// # Errors
+    ///
+    /// [`DelegationError::ProofInvalid`].
+    pub fn times_hold(&self, proven: UnixSeconds, now: Now) -> Result<(), DelegationError> {
+        let now = now.seconds();
+        self.leaf_holds(now)?;
+        if proven > now.plus(self.skew) || now > proven.plus(PROOF_SECONDS).plus(self.skew) {
+            return Err(DelegationError::ProofInvalid { member: "iat" });
+        }
+        Ok(())
+    }
+
+    fn leaf_holds(&self, now: UnixSeconds) -> Result<(), DelegationError> {
+        if now >= self.expires.plus(self.skew) || self.issued > now.plus(self.skew) {
+            return Err(DelegationError::ProofInvalid { member: "leaf" });
+        }
+        Ok(())
     }
 }
 

@@ -94,6 +94,7 @@ impl Exchange {
             approval.is_by_nobody_of(delegation, client)?;
         }
         self.approval = Some(approval);
+        self.approval_token = Some(Box::new(token));
         self.stage = Stage::ApprovedChallenge;
         self.need_slot(engine)
     }

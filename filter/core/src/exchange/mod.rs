@@ -22,12 +22,12 @@ use crate::config::{BodyTooLarge, PathAmbiguous, TokenMissing};
 use crate::decision::Decision;
 use crate::dpop::{Mark, Proof};
 use crate::engine::{ActiveBundle, Engine};
-use crate::ids::Now;
+use crate::ids::{Now, UnixSeconds};
 use crate::input::Identity;
 use crate::reason;
 use crate::registry::Registration;
 use crate::request::{Circumstances, Reading, RequestView, is_own};
-use crate::token::{CachedToken, Scheme, TokenError, Unverified};
+use crate::token::{CachedToken, Scheme, TokenError, Unverified, VerifiedToken};
 
 pub use conclude::{Conclusion, Counted};
 pub use event::{Body, Event, Need, Nonce, SignatureQuestion, Step, Stored};
@@ -56,6 +56,8 @@ pub struct Exchange {
     identity: Option<Arc<CachedToken<Identity>>>,
     /// Whether whoever sent it has shown everything that the token asks of its bearer.
     proven: bool,
+    /// When the proof was made that came with a hop list.
+    hop_proof: Option<UnixSeconds>,
     /// The transaction token that came along with an access token.
     transaction: Option<Arc<CachedToken<Identity>>>,
     registration: Registration,
@@ -66,6 +68,8 @@ pub struct Exchange {
     body_unread: bool,
     binding: Option<Binding>,
     approval: Option<Approval>,
+    /// The token that the approval was read from.
+    approval_token: Option<Box<VerifiedToken>>,
     /// Keys were waited for just now: what is still missing stays missing.
     has_waited: bool,
     /// All waits of a request together are no longer than the first may be.
@@ -125,6 +129,7 @@ impl Exchange {
             nameless: false,
             identity: None,
             proven: false,
+            hop_proof: None,
             transaction: None,
             registration: Registration::Unregistered,
             action: None,
@@ -133,6 +138,7 @@ impl Exchange {
             body_unread: false,
             binding: None,
             approval: None,
+            approval_token: None,
             has_waited: false,
             keys_until: None,
             lines: Vec::new(),

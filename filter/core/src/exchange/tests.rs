@@ -190,7 +190,7 @@ impl World {
 
     fn send_at(
         &mut self,
-        now: u64,
+        mut now: u64,
         line: (&str, &str),
         headers: &[(&str, &str)],
         body: Option<&[u8]>,
@@ -221,7 +221,7 @@ impl World {
                     self.fetch(now);
                     Event::Keys { circumstances: Circumstances::default() }
                 }
-                Step::Need(Need::HttpCall(call)) => Event::HttpReply(self.upstream.reply(call)),
+                Step::Need(Need::HttpCall(call)) => Event::HttpReply(self.reply(call, &mut now)),
                 Step::Need(Need::Signature(_)) => {
                     self.asked_host += 1;
                     Event::Signature(self.host)

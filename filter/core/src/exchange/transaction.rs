@@ -1,5 +1,6 @@
 //! The tokens of a request, each in its own header: an access token, a transaction token, or both for one principal.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::conclude::Refusal;
@@ -7,6 +8,8 @@ use super::event::{Need, SignatureQuestion, Step};
 use super::key_wait::Credential;
 use super::{Exchange, Stage};
 use crate::action::Protocol;
+use crate::approval::ApprovalError;
+use crate::config::FailureMode;
 use crate::delegation::{Delegation, HOPS_HEADER, PROOF_HEADER, Proof};
 use crate::engine::{ActiveBundle, Engine, SourceId};
 use crate::ids::Now;
@@ -48,7 +51,7 @@ impl Exchange {
             || action.arguments.get("body").is_some_and(|body| !body.is_null());
         let body_unseen = self.body_unread || self.counted.truncated || !self.body.is_empty() && !shown;
         let proof = Proof { text: request.header(PROOF_HEADER), limits: &limits, body_unseen };
-        grant.admit(action, proof, now)?;
+        self.hop_proof = Some(grant.admit(action, proof, now)?);
         self.proven = true;
         Ok(())
     }
@@ -160,17 +163,23 @@ impl Exchange {
         self.possess(engine, identity, now)
     }
 
-    /// Whether the kill list of a bundle has either token, or anybody in their chains.
+    /// Whether the kill list of a bundle has either token, or anybody in their chains, or the approval that came along.
     pub(super) fn hold_to_kill_list(&self, bundle: &ActiveBundle) -> Result<(), Refusal> {
         for known in self.identity.iter().chain(&self.transaction) {
             if let Some(revoked) = bundle.revoked.of_request(&known.token, &known.derived.delegation) {
                 return Err(revoked.into());
             }
         }
+        if let Some(revoked) =
+            self.approval_token.as_ref().and_then(|approval| bundle.revoked.of_approval(approval))
+        {
+            return Err(revoked.into());
+        }
         Ok(())
     }
 
-    /// Whether both tokens are still good: a body or an approval's keys may have been long in coming.
+    /// Whether all that the request came with is still good: a body, an approval's keys or an answer that the policy
+    /// asked for may have been long in coming.
     pub(super) fn still_good(&self, engine: &Engine, now: Now) -> Result<(), Refusal> {
         for known in self.identity.iter().chain(&self.transaction) {
             known.token.times_hold(now)?;
@@ -179,8 +188,25 @@ impl Exchange {
                 let issuer = engine.issuer(known.token.iss()).ok_or(TokenError::IssuerUnknown)?;
                 issuer.check_status(reference, now.seconds())?;
             }
+            if let (Some(grant), Some(proven)) = (&known.derived.grant, self.hop_proof) {
+                grant.times_hold(proven, now)?;
+            }
         }
-        Ok(())
+        if let Some(approval) = &self.approval_token {
+            approval.times_hold(now).map_err(ApprovalError::from)?;
+        }
+        self.hold_to_present(engine, now)
+    }
+
+    /// The rules stay those that the request began with; who was killed meanwhile is stopped, and so is what rests on a
+    /// bundle that counts no longer.
+    fn hold_to_present(&self, engine: &Engine, now: Now) -> Result<(), Refusal> {
+        match engine.bundle(now.seconds()) {
+            Some(bundle) if self.bundle.as_ref().is_some_and(|mine| Rc::ptr_eq(mine, bundle)) => Ok(()),
+            Some(bundle) => self.hold_to_kill_list(bundle),
+            None if engine.config.failures.no_bundle == FailureMode::Allow => Ok(()),
+            None => Err(Refusal::of(reason::NO_BUNDLE, 503)),
+        }
     }
 
     /// The transaction token of a request.

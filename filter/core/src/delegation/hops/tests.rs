@@ -336,7 +336,7 @@ fn an_action_needs_its_proof_and_its_grant() {
     ] {
         let (text, limits) = (chain.proof(1, &changes), TokenLimits::default());
         let proof = Proof { text: Some(&text), limits: &limits, body_unseen: false };
-        assert_eq!(grant.admit(&action, proof, at(NOW)), expected, "{changes}");
+        assert_eq!(grant.admit(&action, proof, at(NOW)).map(|_| ()), expected, "{changes}");
     }
     let limits = TokenLimits::default();
     let admit = |text: Option<&str>, body_unseen, now| {
@@ -348,6 +348,13 @@ fn an_action_needs_its_proof_and_its_grant() {
     assert_eq!(admit(Some(&chain.proof(0, &json!({}))), false, NOW), Err(invalid("signature")));
     assert_eq!(admit(Some(&good), true, NOW), Err(not_granted("body")));
     let late = chain.proof(1, &json!({ "iat": NOW + 229 }));
-    assert_eq!(admit(Some(&late), false, NOW + 229), Ok(()));
+    assert_eq!(admit(Some(&late), false, NOW + 229), Ok(UnixSeconds(NOW + 229)));
     assert_eq!(admit(Some(&late), false, NOW + 230), Err(invalid("leaf")), "the leaf ends before its root");
+    for (proven, now, expected) in [
+        (NOW, NOW + 90, Ok(())),
+        (NOW, NOW + 91, Err(invalid("iat"))),
+        (NOW + 229, NOW + 230, Err(invalid("leaf"))),
+    ] {
+        assert_eq!(grant.times_hold(UnixSeconds(proven), at(now)), expected, "{proven} {now}");
+    }
 }

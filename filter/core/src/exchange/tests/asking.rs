@@ -9,12 +9,21 @@ pub(super) struct Upstream {
     /// The replies, in order; then nothing.
     replies: Vec<HttpReply>,
     calls: Vec<HttpCall>,
+    /// How long each reply takes.
+    seconds: u64,
+    /// The facts of a bundle that comes into force meanwhile.
+    meanwhile: Option<Value>,
 }
 
-impl Upstream {
-    pub(super) fn reply(&mut self, call: HttpCall) -> HttpReply {
-        self.calls.push(call);
-        if self.replies.is_empty() { HttpReply::Nothing } else { self.replies.remove(0) }
+impl World {
+    pub(super) fn reply(&mut self, call: HttpCall, now: &mut u64) -> HttpReply {
+        *now += self.upstream.seconds;
+        if let Some(facts) = self.upstream.meanwhile.take() {
+            self.know(&facts);
+        }
+        let upstream = &mut self.upstream;
+        upstream.calls.push(call);
+        if upstream.replies.is_empty() { HttpReply::Nothing } else { upstream.replies.remove(0) }
     }
 }
 
@@ -76,6 +85,90 @@ fn a_body_is_kept_and_an_approval_is_spent_once() {
     assert_eq!(world.publish(&[("agent-approval", &approval)], "x").outcome, "allow");
     assert_eq!(world.upstream.calls[0].body, b"{\"text\":\"x\"}");
     assert_eq!(world.publish(&[("agent-approval", &approval)], "x").reasons, "approval_spent");
+}
+
+#[test]
+fn what_ended_while_the_answer_was_on_its_way_counts_no_longer() {
+    let iss = "https://idp.example";
+    let killed = |list: &str, entry: Value| Some(json!({"revoked": {list: [entry]}}));
+    let good = || vec![says(&json!({"blocked": false}))];
+    for (meanwhile, expected) in [
+        (Some(json!({})), (0, "allow", "known")),
+        (killed("agents", json!({"iss": iss, "sub": "agent-8"})), (0, "allow", "known")),
+        (killed("agents", json!({"iss": iss, "sub": "agent-7"})), (403, "deny", "revoked_agent")),
+        (killed("keys", json!({"iss": iss, "kid": "k1"})), (401, "deny", "revoked_key")),
+    ] {
+        let mut world = world(ASKS, &json!({}));
+        world.upstream = Upstream { replies: good(), meanwhile, ..Upstream::default() };
+        assert_eq!(world.read().summary(), expected);
+    }
+
+    let source = json!({"bundle": {"http": {"cluster": "b", "authority": "b.example", "path": "/", "refresh_seconds": 10,
+                                            "max_age_seconds": 20}}});
+    for (seconds, failures, expected) in [
+        (20, json!({}), (0, "allow", "known")),
+        (21, json!({}), (503, "deny", "no_bundle")),
+        (21, json!({"failures": {"no_bundle": "allow"}}), (0, "allow", "known")),
+    ] {
+        let mut world = world(ASKS, &with(source.clone(), &failures));
+        let answer = |body| Answer::Response {
+            status: 200,
+            etag: None,
+            fresh_seconds: None,
+            content_type: None,
+            body,
+        };
+        world.served = Some(BTreeMap::from([("/".to_owned(), answer(targz(ASKS)))]));
+        world.fetch(NOW);
+        world.upstream = Upstream { replies: good(), seconds, ..Upstream::default() };
+        assert_eq!(world.read().summary(), expected, "{seconds} {failures}");
+    }
+
+    let approved = "input.remit.approval.approver.sub == \"carol\"";
+    let asks = "http.send({\"method\": \"GET\", \"url\": \"http://users.example/\"}).status_code == 200";
+    let policy = POLICY.replace(approved, &format!("{approved}\n\t{asks}"));
+    let carol = json!({"iss": "https://approvals.example", "sub": "carol"});
+    for (seconds, meanwhile, expected) in [
+        (39, None, (0, "allow", "approved")),
+        (40, None, (403, "deny", "approval_invalid")),
+        (0, killed("principals", carol), (403, "deny", "revoked_approver")),
+    ] {
+        let mut world = world(&policy, &json!({}));
+        let challenge = world.publish(&[], "x").told()["error"]["data"]["challenge"].clone();
+        let approval = world.approval(&challenge, &json!({"exp": NOW + 10}));
+        world.upstream = Upstream { replies: good(), seconds, meanwhile, ..Upstream::default() };
+        let spent = world.shared.clone();
+        assert_eq!(world.publish(&[("agent-approval", &approval)], "x").summary(), expected, "{seconds}");
+        assert_eq!(world.shared != spent, expected.0 == 0, "what is refused spends nothing");
+    }
+}
+
+#[test]
+fn the_proof_of_a_hop_list_is_held_to_its_time_again() {
+    for (seconds, expected) in [(10, (0, "allow", "known")), (11, (401, "deny", "hop_proof_invalid"))] {
+        let mut world = world(ASKS, &json!({}));
+        let mut document = serde_json::to_value(&world.engine.config).unwrap();
+        document["issuers"][0]["attenuation"] = json!("hop_list");
+        world.engine = Engine::configure(document.to_string().as_bytes()).unwrap();
+        let holder = Signer::new(Algorithm::Es256, "holder");
+        let tools = json!({"forum.read": {"text": {"constraint_type": "wildcard"}}});
+        let root = json!({"act": null, "cnf": {"jwk": holder.jwk()}, "del_depth": 0, "del_max_depth": 3,
+                          "authorization_details": [{"type": "attenuating_agent_token", "tools": tools}]});
+        let bearer = format!("Bearer {}", world.idp.token(&with(claims(), &root)));
+        let proof = json!({"jti": "p-1", "iat": NOW - 80, "aat_id": claims()["jti"], "aat_tool": "forum.read",
+                           "aat_aud": "https://tools.example", "hta": {"text": "x"}});
+        let header = json!({"alg": "ES256", "kid": "holder", "typ": "aat-pop+jwt"});
+        let proof = holder.token_of(&header.to_string(), &proof.to_string());
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+            ("agent-hop-proof", proof.as_str()),
+        ];
+        world.upstream =
+            Upstream { replies: vec![says(&json!({"blocked": false}))], seconds, ..Upstream::default() };
+        let came = world.send(("POST", "/mcp"), &headers, Some(call("read", "x").as_bytes()));
+        assert_eq!(came.summary(), expected, "{seconds}: {}", came.record);
+    }
 }
 
 #[test]
