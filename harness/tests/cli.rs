@@ -207,7 +207,7 @@ fn tests_go_as_with_opa() {
 #[test]
 fn the_same_lines_are_covered_as_with_opa() {
     let Some(opa) = opa() else { return };
-    for (folder, run) in [(BUNDLE, "."), (CONVENTIONS, "passes|with_data|mocked"), (BUNDLE, "approval")] {
+    for (folder, run) in [(BUNDLE, "."), (CONVENTIONS, "passes|with_data|mocked")] {
         let json = |output: Output| serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap();
         let theirs = Command::new(&opa);
         let theirs =

@@ -189,10 +189,11 @@ fn meter(engine: &mut Engine, name: &str, given: usize) {
     let _ = engine.add_extension(name.to_owned(), *arity, Box::new(call));
 }
 
-/// Makes every function known to an interpreter of somebody else's, such as one that runs unit tests. Those that look at
-/// what is around an evaluation find nothing there; a test puts `with` in their place.
+/// Makes functions known to an interpreter of somebody else's, such as one that runs unit tests, but for those that look at
+/// what is around an evaluation.
 pub fn serve(engine: &mut Engine) {
-    Called(FUNCTIONS.iter().collect()).extend(engine, &Survey::default());
+    let pure = FUNCTIONS.iter().filter(|function| matches!(function.body, Body::Pure(_)));
+    Called(pure.collect()).extend(engine, &Survey::default());
 }
 
 /// Turns the calls of host functions into calls of [`dispatch`], which both get the arguments and the name.
