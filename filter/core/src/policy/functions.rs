@@ -87,6 +87,13 @@ pub(super) const TIMES: &str = "remit__times";
 
 /// Sorted by name.
 const FUNCTIONS: &[Function] = &[
+    pure("crypto.hmac.equal", 2, crypto::hmac_equal),
+    pure("crypto.hmac.md5", 2, crypto::hmac_md5),
+    pure("crypto.hmac.sha1", 2, crypto::hmac_sha1),
+    pure("crypto.hmac.sha256", 2, crypto::hmac_sha256),
+    pure("crypto.hmac.sha512", 2, crypto::hmac_sha512),
+    pure("crypto.md5", 1, crypto::md5),
+    pure("crypto.sha1", 1, crypto::sha1),
     pure("crypto.sha256", 1, crypto::sha256),
     pure("glob.match", 3, glob::matches),
     pure("glob.quote_meta", 1, glob::quote_meta),

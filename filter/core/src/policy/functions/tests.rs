@@ -15,7 +15,7 @@ fn the_table_is_sorted() {
 }
 
 /// What both evaluators give for an expression over the input; `Null` for undefined.
-fn both(expression: &str, input: &Json) -> Json {
+pub(super) fn both(expression: &str, input: &Json) -> Json {
     let policy = policy(&format!("default decision := null\ndecision := v if v := {expression}"));
     assert!(is_bytecode(&policy), "{expression}: {:?}", policy.engine());
     let by_machine = decide(&policy, input).unwrap();
