@@ -7,38 +7,38 @@ use super::{Reader, Result, YamlFault, is_void, scalar};
 impl Reader<'_> {
     /// The collection that begins here in a line; nothing may follow it.
     pub(super) fn flow(&mut self, out: &mut String, content: &str, levels_left: usize) -> Result<()> {
-        let mut rest = content.to_owned();
+        let mut rest = Rest::from(content);
         self.flow_node(out, &mut rest, levels_left)?;
-        if !is_void(&rest) || rest.starts_with('#') {
+        if !is_void(rest.text()) || rest.text().starts_with('#') {
             return Err(self.fault(YamlFault::Value));
         }
         self.at = self.at.saturating_add(1);
         Ok(())
     }
 
-    fn flow_node(&mut self, out: &mut String, rest: &mut String, levels_left: usize) -> Result<()> {
-        match rest.chars().next() {
+    fn flow_node(&mut self, out: &mut String, rest: &mut Rest, levels_left: usize) -> Result<()> {
+        match rest.text().chars().next() {
             Some('[') => self.flow_collection(out, rest, ']', levels_left),
             Some('{') => self.flow_collection(out, rest, '}', levels_left),
-            _ => self.flow_scalar(rest).map(|scalar| out.push_str(&scalar)),
+            _ => self.flow_scalar(out, rest),
         }
     }
 
     fn flow_collection(
         &mut self,
         out: &mut String,
-        rest: &mut String,
+        rest: &mut Rest,
         end: char,
         levels_left: usize,
     ) -> Result<()> {
         let levels_left = levels_left.checked_sub(1).ok_or(self.fault(YamlFault::TooDeep))?;
         out.push(if end == ']' { '[' } else { '{' });
-        rest.remove(0);
+        rest.pass_mark();
         let mut keys = BTreeSet::new();
         let mut is_first = true;
         loop {
             self.skip(rest)?;
-            if rest.starts_with(end) {
+            if rest.text().starts_with(end) {
                 break;
             }
             if !std::mem::take(&mut is_first) {
@@ -53,34 +53,35 @@ impl Reader<'_> {
                 }
                 self.skip(rest)?;
             }
-            if end == '}' && rest.starts_with([',', '}']) {
+            if end == '}' && rest.text().starts_with([',', '}']) {
                 out.push_str("null");
             } else {
                 self.flow_node(out, rest, levels_left)?;
             }
             self.skip(rest)?;
-            if rest.starts_with(',') {
-                rest.remove(0);
-            } else if !rest.starts_with(end) {
+            if rest.text().starts_with(',') {
+                rest.pass_mark();
+            } else if !rest.text().starts_with(end) {
                 return Err(self.fault(YamlFault::Value));
             }
         }
-        rest.remove(0);
+        rest.pass_mark();
         out.push(end);
         Ok(())
     }
 
     /// A key with its colon.
-    fn flow_key(&mut self, rest: &mut String) -> Result<String> {
-        let is_quoted = rest.starts_with(['"', '\'']);
+    fn flow_key(&mut self, rest: &mut Rest) -> Result<String> {
+        let text = rest.text();
+        let is_quoted = text.starts_with(['"', '\'']);
         let (key, after) = if is_quoted {
-            scalar::quoted(rest).map(|(key, after)| (key, after.to_owned()))
+            scalar::quoted(text)
         } else {
-            let (plain, after) = rest.split_at_checked(plain_end(rest)).unwrap_or((rest, ""));
+            let (plain, after) = text.split_at_checked(plain_end(text)).unwrap_or((text, ""));
             if plain.starts_with(':') || plain.contains('?') {
                 return Err(self.fault(YamlFault::Key));
             }
-            scalar::plain_key(plain).map(|key| (key, after.to_owned()))
+            scalar::plain_key(plain).map(|key| (key, after))
         }
         .map_err(|fault| self.fault(fault))?;
         let after = after.trim_start_matches(' ');
@@ -89,49 +90,79 @@ impl Reader<'_> {
         if !is_quoted && !after.is_empty() && !after.starts_with([' ', ',', '[', ']', '{', '}']) {
             return Err(self.fault(YamlFault::Key));
         }
-        *rest = after.to_owned();
+        let left = after.len();
+        rest.leave(left);
         Ok(key)
     }
 
-    /// A scalar as JSON.
-    fn flow_scalar(&mut self, rest: &mut String) -> Result<String> {
-        let mut json = String::new();
-        let after = if rest.starts_with(['"', '\'']) {
-            scalar::value(rest, &mut json).map(str::to_owned)
+    /// Writes a scalar as JSON.
+    fn flow_scalar(&mut self, out: &mut String, rest: &mut Rest) -> Result<()> {
+        let text = rest.text();
+        let after = if text.starts_with(['"', '\'']) {
+            scalar::value(text, out)
         } else {
-            let (plain, after) = rest.split_at_checked(plain_end(rest)).unwrap_or((rest, ""));
+            let (plain, after) = text.split_at_checked(plain_end(text)).unwrap_or((text, ""));
             // An entry has to be there to be null.
             match plain.trim_end_matches(' ') {
                 "" => Err(YamlFault::Value),
                 // Within brackets libyaml takes these for the beginning of a key or a value.
                 plain if plain.starts_with(':') || plain.contains('?') => Err(YamlFault::Value),
-                plain => scalar::plain_value(plain, &mut json).map(|()| after.to_owned()),
+                plain => scalar::plain_value(plain, out).map(|()| after),
             }
         };
-        *rest = after.map_err(|fault| self.fault(fault))?;
-        Ok(json)
+        let left = after.map_err(|fault| self.fault(fault))?.len();
+        rest.leave(left);
+        Ok(())
     }
 
     /// Goes to what comes next, over ends of lines and comments.
-    fn skip(&mut self, rest: &mut String) -> Result<()> {
+    fn skip(&mut self, rest: &mut Rest) -> Result<()> {
         let mut began = false;
         loop {
-            let content = rest.trim_start_matches(' ');
-            let is_apart = began || content.len() < rest.len();
+            let text = rest.text();
+            let content = text.trim_start_matches(' ');
+            let is_apart = began || content.len() < text.len();
             if content.starts_with('\t') {
                 return Err(self.fault(YamlFault::Tab));
             }
             let ends_line = content.is_empty() || (content.starts_with('#') && is_apart);
             if !ends_line {
-                *rest = content.to_owned();
+                let left = content.len();
+                rest.leave(left);
                 return Ok(());
             }
             let next = self.at.saturating_add(1);
             let Some(line) = self.lines.get(next) else { return Err(self.fault(YamlFault::Unclosed)) };
-            *rest = line.clone().into_owned();
+            *rest = Rest::from(line);
             self.at = next;
             began = true;
         }
+    }
+}
+
+/// What is left of a line. It is kept whole: to copy what is left at each step would take a long line's length squared.
+struct Rest {
+    line: String,
+    at: usize,
+}
+
+impl Rest {
+    fn from(line: &str) -> Self {
+        Self { line: line.to_owned(), at: 0 }
+    }
+
+    fn text(&self) -> &str {
+        self.line.get(self.at..).unwrap_or_default()
+    }
+
+    /// Goes on where this many bytes are left.
+    fn leave(&mut self, left: usize) {
+        self.at = self.line.len().saturating_sub(left);
+    }
+
+    /// Goes past a bracket, a brace or a comma.
+    fn pass_mark(&mut self) {
+        self.at = self.at.saturating_add(1);
     }
 }
 

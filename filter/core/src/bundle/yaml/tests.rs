@@ -159,3 +159,21 @@ fn nothing_makes_the_reader_fail() {
         }
     }
 }
+
+#[test]
+fn a_long_line_is_read_in_one_pass() {
+    // Copying what is left of the line at each step would take minutes here.
+    let times = 200_000;
+    for (before, entry, after, expected) in [
+        ("[", "1, ", "]", "1"),
+        ("a: [", "'b' , ", "]", "\"b\""),
+        ("[", "{a: 1,\"b\":[ ]},", "]", "{\"a\":1,\"b\":[]}"),
+    ] {
+        let text = format!("{before}{}{after}", entry.repeat(times));
+        let json = to_json(&text, 16).unwrap();
+        assert!(json.matches(expected).count() == times, "{entry}");
+    }
+    let keys: String = (0..times).map(|n| format!("k{n}: 1, ")).collect();
+    let json = to_json(&format!("{{{keys}}}"), 16).unwrap();
+    assert!(json.ends_with(",\"k199999\":1}"));
+}
