@@ -1,6 +1,6 @@
 //! `print`, where nobody wants to read it, is taken out of the text, as OPA does: it is always true and costs nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::unstable::{Expr, Module, Ref, Span};
 
@@ -20,13 +20,16 @@ pub(super) fn erased(survey: &Survey<'_>, modules: &[Ref<Module>]) -> BTreeMap<S
     if first(survey).is_none() {
         return texts;
     }
+    // Other calls may be of a function of the bundle's own that has the name.
+    let prints: BTreeSet<Place> =
+        survey.builtin_calls.iter().filter(|call| call.name == "print").map(|call| call.at.clone()).collect();
     for module in modules {
         let source = &module.package.span.source;
         let mut text = source.get_contents().clone();
         for rule in &module.policy {
             walk::rule(rule, &mut |node| {
-                if let Node::Call { function: Expr::Var { span: name, .. }, span, .. } = node
-                    && name.text() == "print"
+                if let Node::Call { function: Expr::Var { .. }, span, .. } = node
+                    && prints.contains(&Place::of(span))
                 {
                     erase(&mut text, span);
                 }
@@ -49,4 +52,27 @@ fn erase(text: &mut String, span: &Span) {
     let rest = call.bytes().skip(4).map(|b| if b == b'\n' { '\n' } else { ' ' });
     let erased: String = "true".chars().chain(rest).collect();
     text.replace_range(start..end, &erased);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::tests::{bundle, decide, interpreted};
+    use super::super::{Policy, PolicyLimits};
+
+    #[test]
+    fn only_the_builtin_is_taken_out() {
+        let prints = "package a\nseen if print(\"x\")\n";
+        let own = "package p\ndefault decision := false\nprint(u) if u == \"admin\"\ndecision if { data.a.seen; print(input.u) }\n";
+        for files in [[("a.rego", prints), ("p.rego", own)], [("b.rego", own), ("c.rego", prints)]] {
+            let compiled =
+                || Policy::compile(&bundle(&files), "p/decision", &PolicyLimits::default()).unwrap();
+            for (user, expected) in [("admin", true), ("guest", false)] {
+                for policy in [compiled(), interpreted(compiled())] {
+                    assert_eq!(decide(&policy, &json!({"u": user})), Ok(json!(expected)), "{user}");
+                }
+            }
+        }
+    }
 }
