@@ -11,8 +11,8 @@ use super::{Bundle, Module, merge};
 impl Bundle {
     /// One bundle with the modules and the data of several, given by name, in the order of the names.
     ///
-    /// The modules' paths begin with the name of their bundle, and each keeps its own Rego version and the roots that
-    /// its package has to lie in. The revision is `name=revision` of each, with blanks between; of a single bundle
+    /// A module's path becomes `name:path`, which is unlike all others as no name holds a colon, and each keeps its own
+    /// Rego version and the roots that its package has to lie in. The revision is `name=revision` of each, with blanks between; of a single bundle
     /// everything stays as it is.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ fn overlap(first: &[String], second: &[String]) -> Option<(String, String)> {
 
 fn under(name: &str, module: &Module) -> Module {
     Module {
-        path: format!("{name}/{}", module.path),
+        path: format!("{name}:{}", module.path),
         text: module.text.clone(),
         rego_version: module.rego_version,
         roots: Arc::clone(&module.roots),
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(all.revision(), "authz=7 old=a b");
         assert_eq!(all.roots(), ["remit/authz", "remit/facts", "remit/old"]);
         let modules: Vec<_> = all.modules().iter().map(|m| (m.path.as_str(), m.rego_version)).collect();
-        assert_eq!(modules, [("authz/p.rego", RegoVersion::V1), ("old/p.rego", RegoVersion::V0)]);
+        assert_eq!(modules, [("authz:p.rego", RegoVersion::V1), ("old:p.rego", RegoVersion::V0)]);
         assert_eq!(Value::Object(all.data().clone()), json!({"remit":{"facts":{"ok":true}}}));
         let policy = Policy::compile(&all, "remit/authz/decision", &PolicyLimits::default()).unwrap();
         let budget = crate::policy::EvaluationBudget::default();
@@ -129,7 +129,30 @@ mod tests {
             bundle(r#"{"roots":["other"]}"#, &[("q.rego", "package remit.authz\ndecision := true\n")]);
         let all = Bundle::combined([("authz", &authz), ("other", &other)]).unwrap();
         let error = Policy::compile(&all, "remit/authz/decision", &PolicyLimits::default()).unwrap_err();
-        assert!(error.to_string().starts_with("other/q.rego:1"), "{error}");
+        assert!(error.to_string().starts_with("other:q.rego:1"), "{error}");
+    }
+
+    #[test]
+    fn equal_paths_stay_apart() {
+        // Joined by a slash, both would be a/b/deny.rego.
+        let folder = |rego: &str| bundle(r#"{"roots":["remit"]}"#, &[("b/deny.rego", rego)]);
+        let plain = |manifest: &str, rego: &str| bundle(manifest, &[("deny.rego", rego)]);
+        let compiled = |first: &Bundle, second: &Bundle| {
+            let all = Bundle::combined([("a", first), ("a/b", second)]).unwrap();
+            Policy::compile(&all, "remit/authz/decision", &PolicyLimits::default())
+        };
+        let decides = "package remit.authz\ndecision := 1 if not data.other.denied\ndecision := 2 if data.other.denied\n";
+        let first = folder(decides);
+        let denies =
+            plain(r#"{"roots":["other"],"rego_version":0}"#, "package other\ndenied { print(\"x\") }\n");
+        let policy = compiled(&first, &denies).unwrap();
+        let budget = crate::policy::EvaluationBudget::default();
+        let decision = policy.evaluate(crate::policy::Document::null(), &budget).unwrap();
+        assert_eq!(decision.value.to_json(), Some(json!(2)));
+        // The roots are those of the module's own bundle.
+        let reaches = plain(r#"{"roots":["other"]}"#, "package remit.more\nx := 1\n");
+        let error = compiled(&first, &reaches).unwrap_err().to_string();
+        assert!(error.starts_with("a/b:deny.rego:1"), "{error}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use regorus::unstable::Span;
 /// A position in a file of the bundle.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// Path in the bundle.
+    /// Path in the bundle; of several bundles, `name:path`.
     pub file: String,
     /// 1-based line; 0 when only the file is known.
     pub line: u32,

@@ -15,7 +15,7 @@ use super::walk::{self, Node};
 const PREFIX: &str = "remit_values_";
 const ONE: &str = "remit_one";
 
-/// The text of each module, by its path in the bundle, with the rules rewritten. `None` when a name is taken, or a
+/// The text of each module, by its path in the bundle, with the rules rewritten. `None` when a name or a path is taken, or a
 /// module is not of the text that it was parsed from.
 pub(super) fn rewrite(
     survey: &Survey<'_>,
@@ -72,7 +72,10 @@ pub(super) fn rewrite(
                 ));
             }
         }
-        texts.insert(file.to_owned(), text);
+        // A path for the second time would take the place of a module.
+        if texts.insert(file.to_owned(), text).is_some() {
+            return None;
+        }
     }
     Some(texts)
 }

@@ -114,8 +114,8 @@ fn what_does_not_go_with_the_others_changes_nothing() {
     let theirs = "package remit.more\n";
     for (name, body, expected) in [
         ("facts", bundle("f2", &["facts", "remit/authz"], "package facts.more\n", &json!({})), overlap),
-        ("facts", bundle("f2", &["facts"], theirs, &json!({})), "facts/policy.rego:1:1: package"),
-        ("facts", bundle("f2", &["facts"], "package facts.more\nx := \n", &json!({})), "facts/policy.rego"),
+        ("facts", bundle("f2", &["facts"], theirs, &json!({})), "facts:policy.rego:1:1: package"),
+        ("facts", bundle("f2", &["facts"], "package facts.more\nx := \n", &json!({})), "facts:policy.rego"),
         (
             "policy",
             bundle("p2", &["remit"], "package remit.authz\nother := 1\n", &json!({})),
