@@ -116,7 +116,13 @@ impl Bundles {
         let together = self.compile(|_, part| part.version(true), config);
         let others_wait = self.parts.iter().any(|(other, part)| other != name && part.waiting.is_some());
         let (active, alone) = match together {
-            Err(_) if others_wait => (self.compile(|other, part| part.version(other == name), config)?, true),
+            Err(error) if others_wait => {
+                match self.compile(|other, part| part.version(other == name), config)? {
+                    // What it would have to go with was never in force.
+                    None => return Err(error.into()),
+                    active => (active, true),
+                }
+            }
             together => (together?, false),
         };
         Ok(match active {

@@ -140,6 +140,26 @@ fn what_does_not_go_with_the_others_changes_nothing() {
 }
 
 #[test]
+fn first_versions_that_do_not_go_with_each_other_are_reported_until_one_changes() {
+    let overlap = "bundles \"facts\" and \"policy\" have overlapping roots: \"remit/more\" and \"remit\"";
+    for (body, expected) in [
+        (bundle("f1", &["remit/more"], "package remit.more\n", &json!({})), overlap),
+        (bundle("f1", &["facts"], "package facts.more\nx := \n", &json!({})), "facts/policy.rego"),
+    ] {
+        let mut world = World::new();
+        assert_eq!(world.answer("policy", 200, policy("p1"), 1000), "incomplete");
+        for now in [1000, 1010] {
+            let said = world.answer("facts", 200, body.clone(), now);
+            assert!(said.contains(expected), "{expected}: {said}");
+            assert_eq!(world.fault("facts").as_deref(), Some(said.as_str()));
+            assert_eq!(world.in_force(now), None);
+        }
+        assert_eq!(world.answer("facts", 200, facts("f2"), 1020), "facts=f2 policy=p1");
+        assert_eq!(world.fault("facts"), None);
+    }
+}
+
+#[test]
 fn bundles_that_change_together_come_into_force_together() {
     let mut world = World::new();
     world.answer("policy", 200, policy("p1"), 1000);
