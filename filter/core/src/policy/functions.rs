@@ -6,6 +6,7 @@
 
 mod crypto;
 mod glob;
+mod jwt;
 mod metered;
 mod net;
 mod operators;
@@ -22,9 +23,11 @@ use regorus::rvm::program::{BuiltinInfo, Program};
 use regorus::unstable::{BUILTINS, Expr, Ref, Source, Span};
 use regorus::{Engine, LimitError, Value};
 
+use self::crypto::Mac;
 use super::error::EvaluationError;
 use super::surroundings::Surroundings;
 use super::survey::Survey;
+use crate::keys::Algorithm;
 
 /// A builtin of OPA that Remit implements.
 pub(super) struct Function {
@@ -44,8 +47,10 @@ pub(super) enum Body {
     /// As `Pure`, and a [`Stop`] ends the evaluation.
     Bounded(fn(&[Value]) -> Result<Option<Value>, Stop>),
     /// What is around the evaluation besides.
-    Around(fn(&[Value], &mut Surroundings) -> Result<Option<Value>, Stop>),
+    Around(Looking),
 }
+
+type Looking = fn(&[Value], &mut Surroundings) -> Result<Option<Value>, Stop>;
 
 /// The evaluation ends here, whatever the rule around the call makes of it.
 pub(super) struct Stop(pub(super) EvaluationError);
@@ -60,6 +65,11 @@ const fn bounded(
     call: fn(&[Value]) -> Result<Option<Value>, Stop>,
 ) -> Function {
     Function { name, arity, body: Body::Bounded(call), repeats: true }
+}
+
+/// A token or its signature against keys: the same whenever it is asked, and counted.
+const fn signature(name: &'static str, call: Looking) -> Function {
+    Function { name, arity: 2, body: Body::Around(call), repeats: true }
 }
 
 /// `a & b`; these are what [`super::faithful`] makes of operators.
@@ -98,6 +108,25 @@ const FUNCTIONS: &[Function] = &[
     pure("glob.match", 3, glob::matches),
     pure("glob.quote_meta", 1, glob::quote_meta),
     Function { name: "http.send", arity: 1, body: Body::Around(outside::http_send), repeats: false },
+    bounded("io.jwt.decode", 1, jwt::decode),
+    Function {
+        name: "io.jwt.decode_verify",
+        arity: 2,
+        body: Body::Around(jwt::decode_verify),
+        repeats: false,
+    },
+    signature("io.jwt.verify_eddsa", |called, around| jwt::verify(called, around, Algorithm::EdDsa)),
+    signature("io.jwt.verify_es256", |called, around| jwt::verify(called, around, Algorithm::Es256)),
+    signature("io.jwt.verify_es384", |called, around| jwt::verify(called, around, Algorithm::Es384)),
+    signature("io.jwt.verify_hs256", |called, around| jwt::verify_mac(called, around, Mac::Hs256)),
+    signature("io.jwt.verify_hs384", |called, around| jwt::verify_mac(called, around, Mac::Hs384)),
+    signature("io.jwt.verify_hs512", |called, around| jwt::verify_mac(called, around, Mac::Hs512)),
+    signature("io.jwt.verify_ps256", |called, around| jwt::verify(called, around, Algorithm::Ps256)),
+    signature("io.jwt.verify_ps384", |called, around| jwt::verify(called, around, Algorithm::Ps384)),
+    signature("io.jwt.verify_ps512", |called, around| jwt::verify(called, around, Algorithm::Ps512)),
+    signature("io.jwt.verify_rs256", |called, around| jwt::verify(called, around, Algorithm::Rs256)),
+    signature("io.jwt.verify_rs384", |called, around| jwt::verify(called, around, Algorithm::Rs384)),
+    signature("io.jwt.verify_rs512", |called, around| jwt::verify(called, around, Algorithm::Rs512)),
     pure("json.is_valid", 1, values::is_valid),
     bounded("json.unmarshal", 1, values::unmarshal),
     pure("net.cidr_contains", 2, net::cidr_contains),

@@ -16,6 +16,9 @@ use crate::ids::Now;
 const MAX_LINES: usize = 32;
 const MAX_LINE_BYTES: usize = 512;
 
+/// How many signatures one evaluation checks at most: the time that has passed is not looked at during a builtin.
+pub(super) const MAX_SIGNATURES: u32 = 32;
+
 /// What an evaluation may go by besides input and data. One is made for each decision.
 #[derive(Debug, Default)]
 pub struct Surroundings {
@@ -28,6 +31,8 @@ pub struct Surroundings {
     lines: Option<Vec<String>>,
     /// Bytes that builtins may make, and those that are left.
     bytes: (usize, usize),
+    /// Signatures that the evaluation has checked.
+    signatures: u32,
     /// Why the evaluation was stopped, if a builtin stopped it.
     stopped: Option<EvaluationError>,
 }
@@ -92,6 +97,7 @@ impl Surroundings {
     pub(super) fn begin(&mut self, bytes: usize) {
         self.lines.iter_mut().for_each(Vec::clear);
         self.bytes = (bytes, bytes);
+        self.signatures = 0;
     }
 
     /// How many bytes builtins may make in one evaluation.
@@ -108,6 +114,12 @@ impl Surroundings {
         let left = self.bytes.1.checked_sub(bytes);
         self.bytes.1 = left.unwrap_or(0);
         left.is_some()
+    }
+
+    /// Counts a signature that is about to be checked; `false` when it is one too many.
+    pub(super) fn checks_signature(&mut self) -> bool {
+        self.signatures = self.signatures.saturating_add(1);
+        self.signatures <= MAX_SIGNATURES
     }
 
     /// The present, where there is one.

@@ -199,7 +199,10 @@ fn every_refusal_names_file_line_and_column() {
         ("decision := rand.intn(\"x\", 2)", "p.rego:2:22: rand.intn is not served"),
         ("decision := uuid.rfc4122(\"x\")", "p.rego:2:25: uuid.rfc4122 is not served"),
         ("decision := net.lookup_ip_addr(\"x\")", "p.rego:2:31: net.lookup_ip_addr is not served"),
-        ("decision := io.jwt.decode(input.x)", "p.rego:2:26: io.jwt.decode is neither"),
+        (
+            "decision := io.jwt.encode_sign(input.x, input.x, input.x)",
+            "p.rego:2:31: io.jwt.encode_sign is neither",
+        ),
         ("decision := walk(input.x)", "p.rego:2:17: walk is neither"),
         ("decision := __builtin_host_await(1, 2)", "p.rego:2:33: __builtin_host_await is neither"),
         ("decision := sprintf(input.x, [])", "p.rego:2:20: sprintf is served with a constant format"),

@@ -3,7 +3,7 @@
 mod legacy;
 
 use regorus::Value;
-use sha2::{Digest, Sha256, Sha512};
+use sha2::{Digest, Sha256, Sha384, Sha512};
 
 pub(super) fn md5(arguments: &[Value]) -> Option<Value> {
     let [Value::String(text)] = arguments else { return None };
@@ -42,6 +42,34 @@ pub(super) fn hmac_equal(arguments: &[Value]) -> Option<Value> {
     Some(Value::Bool(jwt_simple::reexports::ct_codecs::verify(one.as_bytes(), other.as_bytes())))
 }
 
+/// The keyed hash of a JWT (RFC 7518 section 3.2).
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Mac {
+    Hs256,
+    Hs384,
+    Hs512,
+}
+
+impl Mac {
+    /// The one of this `alg`.
+    pub(super) fn of_jwt(alg: &str) -> Option<Self> {
+        match alg {
+            "HS256" => Some(Self::Hs256),
+            "HS384" => Some(Self::Hs384),
+            "HS512" => Some(Self::Hs512),
+            _ => None,
+        }
+    }
+
+    pub(super) fn of(self, key: &[u8], message: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Hs256 => hmac(key, message, 64, |bytes| Sha256::digest(bytes).to_vec()),
+            Self::Hs384 => hmac(key, message, 128, |bytes| Sha384::digest(bytes).to_vec()),
+            Self::Hs512 => hmac(key, message, 128, |bytes| Sha512::digest(bytes).to_vec()),
+        }
+    }
+}
+
 fn keyed(arguments: &[Value], block: usize, hash: fn(&[u8]) -> Vec<u8>) -> Option<Value> {
     let [Value::String(message), Value::String(key)] = arguments else { return None };
     Some(Value::from(hex(&hmac(key.as_bytes(), message.as_bytes(), block, hash))))
@@ -60,7 +88,7 @@ fn hmac(key: &[u8], message: &[u8], block: usize, hash: fn(&[u8]) -> Vec<u8>) ->
 }
 
 /// In lower case, as Go writes it.
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

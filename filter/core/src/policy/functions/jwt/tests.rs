@@ -1,0 +1,66 @@
+//! Tokens and keys, as OPA 1.22 judges them; cases.json has what it gave.
+
+use serde_json::{Value as Json, json};
+
+use super::super::super::tests::{decide, interpreted, policy};
+use super::super::tests::both;
+use crate::ids::Now;
+use crate::policy::surroundings::{MAX_SIGNATURES, Surroundings};
+use crate::policy::{Document, EvaluationBudget};
+
+fn cases() -> Json {
+    serde_json::from_str(include_str!("cases.json")).unwrap()
+}
+
+#[test]
+fn tokens_are_judged_as_opa_judges_them() {
+    let cases = cases();
+    let listed = cases["cases"].as_array().unwrap();
+    assert!(listed.len() > 70);
+    for case in listed {
+        let expression = case[0].as_str().unwrap();
+        assert_eq!(both(expression, &cases["input"]), case[1], "{expression}");
+    }
+}
+
+#[test]
+fn what_is_not_served_ends_the_evaluation() {
+    let mut input = cases()["input"].clone();
+    input["long"] = json!("x".repeat(65_537));
+    input["keys"] = json!(json!({"keys": vec![json!({}); 65]}).to_string());
+    let many = format!(
+        "[x | some i in numbers.range(1, {}); x := io.jwt.verify_hs256(input.token.HS256, concat(\"\", [input.secret, \
+         sprintf(\"%d\", [i])]))]",
+        MAX_SIGNATURES + 1
+    );
+    for (expression, expected) in [
+        ("io.jwt.verify_rs256(input.token.short, input.pem.rsa1024)", "an RSA modulus of 1024 bits"),
+        ("io.jwt.verify_rs256(input.token.short, input.jwk.rsa1024)", "an RSA modulus of 1024 bits"),
+        ("io.jwt.verify_rs256(input.token.short, input.set_short)", "an RSA modulus of 1024 bits"),
+        ("io.jwt.decode(input.long)", "a token of more than 65536 bytes"),
+        ("io.jwt.verify_rs256(input.token.RS256, input.keys)", "more than 64 keys"),
+        ("io.jwt.decode(\"e30._w.\")", "a token that is not UTF-8"),
+        ("io.jwt.decode_verify(input.token.HS256, {\"secret\": input.secret})", "there is no clock"),
+        (&many, "more signatures than one evaluation may check"),
+    ] {
+        let policy = policy(&format!("decision := [1 | not {expression}]"));
+        for policy in [decide(&policy, &input), decide(&interpreted(policy), &input)] {
+            let error = policy.unwrap_err().to_string();
+            assert!(error.contains(expected), "{expression}: {error}");
+        }
+    }
+}
+
+#[test]
+fn without_a_time_the_clock_counts() {
+    let verify = "io.jwt.decode_verify(input.token.HS256, {\"secret\": input.secret, \"aud\": \"forum\"})[0]";
+    let policy = policy(&format!("decision := {verify}"));
+    assert!(!policy.reads().repeats());
+    for (seconds, expected) in [(999, false), (1_000, true), (1_999, true), (2_000, false)] {
+        let now = Now(seconds * 1_000_000_000);
+        let input = Document::from_json(&cases()["input"]);
+        let evaluated =
+            policy.evaluate_in(&mut Surroundings::at(now), input, &EvaluationBudget::default()).unwrap();
+        assert_eq!(evaluated.value.to_json(), Some(json!(expected)), "{seconds}");
+    }
+}
