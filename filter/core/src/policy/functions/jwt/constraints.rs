@@ -76,7 +76,7 @@ impl Constraints {
                 _ => return None,
             }
         }
-        (constraints.cert.is_some() != !constraints.secret.is_empty()).then_some(constraints)
+        (constraints.cert.is_some() == constraints.secret.is_empty()).then_some(constraints)
     }
 
     /// Checks the signature of a token, and of the token in it.
