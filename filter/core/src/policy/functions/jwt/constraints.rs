@@ -72,7 +72,7 @@ impl Constraints {
                 "alg" => constraints.alg = text()?,
                 "iss" => constraints.iss = text()?,
                 "aud" => constraints.aud = text()?,
-                "time" => constraints.time = Some(value.as_f64().ok().filter(|time| *time >= 0.0)?),
+                "time" => constraints.time = Some(number(value).filter(|time| *time >= 0.0)?),
                 _ => return None,
             }
         }
@@ -143,15 +143,21 @@ impl Constraints {
         }
         let seconds = time / 1_000_000_000.0;
         if let Some(exp) = claim("exp")
-            && seconds >= exp.as_f64().ok()?
+            && seconds >= number(exp)?
         {
             return Some(false);
         }
         if let Some(nbf) = claim("nbf")
-            && seconds < nbf.as_f64().ok()?
+            && seconds < number(nbf)?
         {
             return Some(false);
         }
         Some(true)
     }
+}
+
+/// The double that is nearest; regorus gives one only where it is exact.
+#[expect(clippy::cast_precision_loss, reason = "as OPA does")]
+fn number(value: &Value) -> Option<f64> {
+    value.as_f64().ok().or_else(|| value.as_i64().ok().map(|number| number as f64))
 }

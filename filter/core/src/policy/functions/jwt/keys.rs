@@ -90,20 +90,17 @@ fn jwk_of(jwk: &Json, algorithm: Algorithm) -> Option<Named> {
         "RSA" => algorithm.name().starts_with(['R', 'P']),
         "EC" => algorithm.name().starts_with("ES"),
         "OKP" => algorithm == Algorithm::EdDsa,
-        _ => false,
+        "oct" => false,
+        _ => return None,
     };
-    let key = match Key::from_jwk(&Json::Object(members), &[algorithm]) {
-        _ if !fits => None,
-        Ok(Some(key)) => Some(Ok(key)),
+    let key = match Key::from_jwk(&Json::Object(members), &Algorithm::ALL) {
+        Ok(Some(key)) => key.serves(algorithm).then_some(Ok(key)),
         // Another curve.
         Ok(None) => None,
-        Err(
-            fault @ (KeyFault::SecretMaterial { .. }
-            | KeyFault::RsaModulusSize { .. }
-            | KeyFault::InvalidPublicKey
-            | KeyFault::MemberMalformed { .. }),
-        ) => Some(Err(Unserved(fault))),
-        Err(_) => return None,
+        Err(KeyFault::NotAnObject | KeyFault::MemberMissing { .. } | KeyFault::Inconsistent { .. }) => {
+            return None;
+        }
+        Err(fault) => fits.then_some(Err(Unserved(fault))),
     };
     Some(Named { alg, kid, key })
 }
