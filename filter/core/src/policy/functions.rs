@@ -6,6 +6,7 @@
 
 mod crypto;
 mod glob;
+mod graph;
 mod jwt;
 mod metered;
 mod net;
@@ -13,6 +14,7 @@ mod operators;
 mod outside;
 mod strings;
 mod time;
+mod urlquery;
 mod values;
 
 use std::cell::RefCell;
@@ -107,6 +109,7 @@ const FUNCTIONS: &[Function] = &[
     pure("crypto.sha256", 1, crypto::sha256),
     pure("glob.match", 3, glob::matches),
     pure("glob.quote_meta", 1, glob::quote_meta),
+    pure("graph.reachable", 2, graph::reachable),
     Function { name: "http.send", arity: 1, body: Body::Around(outside::http_send), repeats: false },
     bounded("io.jwt.decode", 1, jwt::decode),
     Function {
@@ -130,6 +133,8 @@ const FUNCTIONS: &[Function] = &[
     pure("json.is_valid", 1, values::is_valid),
     bounded("json.unmarshal", 1, values::unmarshal),
     pure("net.cidr_contains", 2, net::cidr_contains),
+    pure("net.cidr_intersects", 2, net::cidr_intersects),
+    pure("net.cidr_is_valid", 1, net::cidr_is_valid),
     bounded("numbers.range", 2, values::range),
     bounded("numbers.range_step", 3, values::range_step),
     pure("object.subset", 2, values::subset),
@@ -149,6 +154,10 @@ const FUNCTIONS: &[Function] = &[
     pure("strings.replace_n", 2, strings::replace_n),
     Function { name: "time.now_ns", arity: 0, body: Body::Around(time::now_ns), repeats: false },
     Function { name: "trace", arity: 1, body: Body::Around(outside::trace), repeats: true },
+    bounded("urlquery.decode", 1, urlquery::decode),
+    bounded("urlquery.decode_object", 1, urlquery::decode_object),
+    pure("urlquery.encode", 1, urlquery::encode),
+    pure("urlquery.encode_object", 1, urlquery::encode_object),
 ];
 
 /// The function of a name.

@@ -18,6 +18,19 @@ pub(super) fn cidr_contains(arguments: &[Value]) -> Option<Value> {
     Some(Value::Bool(network.contains(first) && network.contains(last)))
 }
 
+/// Whether two networks have an address in common.
+pub(super) fn cidr_intersects(arguments: &[Value]) -> Option<Value> {
+    let [Value::String(one), Value::String(other)] = arguments else { return None };
+    let (one, other) = (Network::parse(one)?, Network::parse(other)?);
+    Some(Value::Bool(one.contains(other.ends().0) || other.contains(one.ends().0)))
+}
+
+/// Whether a text is a network; what is no text is not.
+pub(super) fn cidr_is_valid(arguments: &[Value]) -> Option<Value> {
+    let [network] = arguments else { return None };
+    Some(Value::Bool(matches!(network, Value::String(text) if Network::parse(text).is_some())))
+}
+
 /// An address and how many of its bits count.
 struct Network {
     address: IpAddr,

@@ -177,3 +177,44 @@ fn without_a_clock_nothing_is_decided() {
         assert_eq!(decide(&interpreted(policy), &input), expected, "interpreted: {rego}");
     }
 }
+
+/// The values are OPA's.
+#[test]
+fn networks_graphs_and_queries() {
+    for (expression, expected) in [
+        (r#"net.cidr_intersects("10.0.0.0/8", "10.1.0.0/16")"#, json!(true)),
+        (r#"net.cidr_intersects("10.1.0.0/16", "10.0.0.0/8")"#, json!(true)),
+        (r#"net.cidr_intersects("10.0.0.0/8", "11.0.0.0/8")"#, json!(false)),
+        (r#"net.cidr_intersects("10.0.0.0/8", "::/0")"#, json!(false)),
+        (r#"net.cidr_intersects("10.0.0.0/8", "10.0.0.1")"#, json!(null)),
+        (r#"net.cidr_is_valid("10.0.0.0/8")"#, json!(true)),
+        (r#"net.cidr_is_valid("10.0.0.0/33")"#, json!(false)),
+        (r#"net.cidr_is_valid("10.0.0.1")"#, json!(false)),
+        (r#"net.cidr_is_valid("::/128")"#, json!(true)),
+        (
+            r#"graph.reachable({"a": ["b"], "b": {"c"}, "c": ["a", "d"], "e": []}, ["a"])"#,
+            json!(["a", "b", "c"]),
+        ),
+        (r#"graph.reachable({"a": ["b"], "b": []}, {"b", "x"})"#, json!(["b"])),
+        (r#"graph.reachable({"a": ["b"]}, [])"#, json!([])),
+        (r#"urlquery.encode("a b&c=d/é~-_.*")"#, json!("a+b%26c%3Dd%2F%C3%A9~-_.%2A")),
+        (r#"urlquery.decode("a+b%26c%3Dd%2F%C3%A9")"#, json!("a b&c=d/é")),
+        (r#"urlquery.decode("%4")"#, json!(null)),
+        (r#"urlquery.decode("%zz")"#, json!(null)),
+        (
+            r#"urlquery.encode_object({"b": "x y", "a": ["1", "2"], "c": {"z", "y"}, "d": []})"#,
+            json!("a=1&a=2&b=x+y&c=y&c=z"),
+        ),
+        (r#"urlquery.encode_object({"a": 1})"#, json!(null)),
+        (r#"urlquery.encode_object({})"#, json!("")),
+        (
+            r#"urlquery.decode_object("a=1&b=x+y&a=2&c&=e&&d=%26")"#,
+            json!({"": ["e"], "a": ["1", "2"], "b": ["x y"], "c": [""], "d": ["&"]}),
+        ),
+        (r#"urlquery.decode_object("a;b=1")"#, json!(null)),
+        (r#"urlquery.decode_object("a=%")"#, json!(null)),
+        (r#"urlquery.decode_object("")"#, json!({})),
+    ] {
+        assert_eq!(both(expression, &json!({})), expected, "{expression}");
+    }
+}
