@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::{env, fs};
 
 use anyhow::{Context, Result};
@@ -64,6 +64,22 @@ pub enum Found {
     At(PathBuf),
     /// Why there is none; whoever needs it says "skipped: …" with this.
     Missing(String),
+}
+
+/// What tests of packages that do not know this one are told: the variables of OPA and Regal, where these can be had.
+#[must_use]
+pub fn variables() -> &'static [(&'static str, PathBuf)] {
+    static VARIABLES: OnceLock<Vec<(&str, PathBuf)>> = OnceLock::new();
+    VARIABLES.get_or_init(|| {
+        let mut variables = Vec::new();
+        for program in [OPA, REGAL] {
+            match program.find() {
+                Found::At(path) => variables.push((program.variable, path)),
+                Found::Missing(reason) => println!("skipped: {} ({reason})", program.name),
+            }
+        }
+        variables
+    })
 }
 
 impl Program {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::{build_wasm, scenario, tidy, workspace};
+use crate::{build_wasm, go, scenario, tidy, workspace};
 
 /// A step: what the summary calls it, and what it does.
 type Step = (&'static str, fn() -> Result<()>);
@@ -69,7 +69,7 @@ fn clippy() -> Result<()> {
 }
 
 fn unit_tests() -> Result<()> {
-    cargo(&["test", "--workspace", "--exclude", "remit-tests"])
+    held_against_originals(&["test", "--workspace", "--exclude", "remit-tests"])
 }
 
 fn rego_tests() -> Result<()> {
@@ -78,12 +78,19 @@ fn rego_tests() -> Result<()> {
 }
 
 fn end_to_end_tests() -> Result<()> {
-    cargo(&["test", "--package", "remit-tests", "--no-fail-fast"])
+    held_against_originals(&["test", "--package", "remit-tests", "--no-fail-fast"])
 }
 
 fn cargo(arguments: &[&str]) -> Result<()> {
     let mut command: Command = workspace::cargo();
     workspace::run(command.args(arguments))
+}
+
+/// Tests that compare with OPA and Regal find them by their variables.
+fn held_against_originals(arguments: &[&str]) -> Result<()> {
+    let mut command: Command = workspace::cargo();
+    let variables = go::variables().iter().map(|(name, path)| (name, path));
+    workspace::run(command.args(arguments).envs(variables))
 }
 
 fn summary(results: &[(&str, bool, Duration)]) -> String {
