@@ -226,8 +226,7 @@ impl Root {
         let Some(stream) = stream.upgrade() else { return };
         host::turn_to(id);
         let reply = |limit| host::reply_to_call(num_headers, body_size, limit);
-        let further = Stream::replied(&self.shared, &stream, Some(token), reply);
-        self.shared.look_after(id, further);
+        Stream::replied(&self.shared, id, &stream, Some(token), reply);
         host::turn_to(self.id);
     }
 
@@ -246,15 +245,16 @@ impl Root {
         for (id, wait) in over {
             let Some(stream) = wait.stream.upgrade() else { continue };
             host::turn_to(id);
-            let further = match wait.what {
-                Awaited::Body => {
-                    Stream::give_up_waiting(&self.shared, &stream);
-                    None
+            match wait.what {
+                Awaited::Body => Stream::give_up_waiting(&self.shared, &stream),
+                Awaited::Keys { .. } => {
+                    let further = Stream::keys_answered(&self.shared, &stream);
+                    self.shared.look_after(id, further);
                 }
-                Awaited::Keys { .. } => Stream::keys_answered(&self.shared, &stream),
-                Awaited::Reply { .. } => Stream::replied(&self.shared, &stream, None, |_| HttpReply::Late),
-            };
-            self.shared.look_after(id, further);
+                Awaited::Reply { .. } => {
+                    Stream::replied(&self.shared, id, &stream, None, |_| HttpReply::Late);
+                }
+            }
             host::turn_to(self.id);
         }
     }
@@ -294,7 +294,8 @@ impl Context for Root {
         _num_trailers: usize,
     ) {
         if self.report.take_if(|report| *report == token).is_some() {
-            self.reported(&host::reply_to_call(num_headers, body_size, 0));
+            // What it says besides its status is nobody's to read.
+            self.reported(&host::reply_to_call(num_headers, 0, 0));
             return;
         }
         let Some(source) = self.fetches.remove(&token) else {

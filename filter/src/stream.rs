@@ -94,32 +94,31 @@ impl Stream {
         waiting.wait(stream)
     }
 
-    /// The reply to a call has come, or none will; says what the stream waits for now. `token` is of the call, unless
-    /// time is over.
+    /// The reply to a call has come, or none will. `token` is of the call, unless time is over. That of a call that was
+    /// given up on changes nothing: what the stream waits for now has its own time.
     pub(crate) fn replied(
         shared: &Shared,
+        id: u32,
         stream: &Rc<RefCell<Waiting>>,
         token: Option<u32>,
         reply: impl FnOnce(usize) -> HttpReply,
-    ) -> Option<Wait> {
+    ) {
         let mut waiting = stream.borrow_mut();
-        match waiting.stage {
-            Stage::Reply { token: of, limit } if token.is_none_or(|token| token == of) => {
-                let reply = reply(limit);
-                shared.metrics.called(match &reply {
-                    HttpReply::Response { .. } => "response",
-                    HttpReply::TooLarge => "too_large",
-                    HttpReply::Late => "late",
-                    HttpReply::Nothing => "nothing",
-                });
-                waiting.run(shared, Event::HttpReply(reply));
-                waiting.take_body(shared);
-                waiting.let_go();
-                waiting.wait(stream)
-            }
-            // Of a call that was given up on.
-            _ => waiting.wait(stream),
+        let Stage::Reply { token: of, limit } = waiting.stage else { return };
+        if token.is_some_and(|token| token != of) {
+            return;
         }
+        let reply = reply(limit);
+        shared.metrics.called(match &reply {
+            HttpReply::Response { .. } => "response",
+            HttpReply::TooLarge => "too_large",
+            HttpReply::Late => "late",
+            HttpReply::Nothing => "nothing",
+        });
+        waiting.run(shared, Event::HttpReply(reply));
+        waiting.take_body(shared);
+        waiting.let_go();
+        shared.look_after(id, waiting.wait(stream));
     }
 
     fn body_arrived(&self, size: usize, whole: bool) -> Action {
@@ -294,8 +293,7 @@ fn circumstances(shared: &Shared) -> Circumstances {
 impl Context for Stream {
     fn on_http_call_response(&mut self, token: u32, num_headers: usize, body_size: usize, _: usize) {
         let reply = |limit| host::reply_to_call(num_headers, body_size, limit);
-        let further = Self::replied(&self.shared, &self.waiting, Some(token), reply);
-        self.shared.look_after(self.id, further);
+        Self::replied(&self.shared, self.id, &self.waiting, Some(token), reply);
     }
 }
 

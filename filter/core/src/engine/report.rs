@@ -13,9 +13,6 @@ pub const REPORTER: &str = "remit/status/reporter";
 /// How long a worker is the one that reports, in seconds, if it does not say so again.
 const LEASE_SECONDS: u64 = 15;
 
-/// The largest answer that is waited for, in bytes; nobody reads it.
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
-
 /// Whether this worker reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reporter {
@@ -104,14 +101,14 @@ impl Engine {
             ],
             body,
             timeout_ms: settings.timeout_ms,
-            max_response_bytes: MAX_ANSWER_BYTES,
+            max_response_bytes: 0,
         })
     }
 
     /// Takes the answer to a report; says what became of it, for a metric. One that was not taken is made again.
     pub fn reported(&mut self, reply: &HttpReply, now: UnixSeconds) -> &'static str {
         let result = match reply {
-            HttpReply::Response { status: 200..=299, .. } | HttpReply::TooLarge => "ok",
+            HttpReply::Response { status: 200..=299, .. } => "ok",
             HttpReply::Response { .. } => "status",
             _ => "no_answer",
         };
