@@ -2,6 +2,9 @@
 //! real plugin.
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
+use std::path::Path;
+use std::process::Command;
+
 use remit_harness::capture::Response;
 use remit_harness::replay::{Native, Subject, WireRequest};
 use remit_tests::contract::{Case, Group, Outcome, Pair, PairOptions, cases, grouped, native, wasm};
@@ -89,6 +92,18 @@ fn in_the_module() {
     failures.none();
 }
 
+/// Cases that releases of opa-envoy-plugin before the one of the contract answer in another way.
+const CHANGED_IN_1_19: [&str; 1] = ["body/a text over the limit"];
+
+fn is_before_the_contract(plugin: &Path) -> bool {
+    let output = Command::new(plugin).arg("version").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let version = text.lines().find_map(|line| line.strip_prefix("Version: ")).unwrap();
+    let (_, minor) = version.split_once('.').unwrap();
+    let minor: u32 = minor.split('.').next().unwrap().parse().unwrap();
+    version.starts_with("0.") || version.starts_with("1.") && minor < 19
+}
+
 /// The same Envoy, the same requests, once with Remit and once with opa-envoy-plugin: the same status, headers, body and
 /// view of the upstream, but for what differs on purpose.
 #[test]
@@ -102,6 +117,7 @@ fn in_envoy_and_beside_opa_envoy_plugin() {
         }
     };
     let compares = plugin.is_some();
+    let is_older = plugin.as_deref().is_some_and(is_before_the_contract);
     let pair = Pair::start(&PairOptions { name: "contract", plugin }, &groups).unwrap();
     let mut failures = Failures::default();
     let mut compared = 0_usize;
@@ -110,6 +126,10 @@ fn in_envoy_and_beside_opa_envoy_plugin() {
             let remit = pair.remit(group, case).unwrap();
             failures.hold("envoy", case, &case.expect, &remit);
             if !compares {
+                continue;
+            }
+            if is_older && CHANGED_IN_1_19.contains(&case.name.as_str()) {
+                println!("skipped: {} with an opa-envoy-plugin before 1.19", case.name);
                 continue;
             }
             compared = compared.saturating_add(1);
