@@ -17,7 +17,8 @@ pub struct DiscoveryConfig {
     /// Path of the configuration below `data` in that bundle; default: all of it.
     #[serde(default)]
     pub decision: Option<String>,
-    /// How it has to be signed, and the bundles that it names with it, unless it says otherwise for one.
+    /// How it has to be signed, and the bundles that it names with it. For one of them it may name another `keyid` and
+    /// `scope`, and no more.
     #[serde(default)]
     pub signing: Option<Signing>,
     /// The services that it may name.

@@ -113,6 +113,9 @@ pub(super) fn plan(said: &Said, discovery: &DiscoveryConfig, config: &Config) ->
             return wrong(format!("{at}/size_limit_bytes"), "set limits.bundle_bytes in the configuration");
         }
         let resource = bundle.resource.clone().unwrap_or_else(|| format!("bundles/{name}"));
+        if !stays_below(&resource) {
+            return wrong(format!("{at}/resource"), NOT_BELOW);
+        }
         let longest = bundle.polling.max_delay_seconds.unwrap_or(120);
         let fetch = BundleFetch {
             cluster: service.cluster.clone(),
@@ -124,7 +127,20 @@ pub(super) fn plan(said: &Said, discovery: &DiscoveryConfig, config: &Config) ->
             max_age_seconds: service.max_age_seconds,
             long_polling_timeout_seconds: bundle.polling.long_polling_timeout_seconds,
         };
-        let signing = bundle.signing.clone().or_else(|| discovery.signing.clone());
+        let signing = match (&bundle.signing, &discovery.signing) {
+            (Some(said), Some(demanded)) if relaxes(said, demanded) => {
+                return wrong(
+                    format!("{at}/signing"),
+                    "only `keyid` and `scope` may differ from the configuration's discovery.signing",
+                );
+            }
+            (Some(said), Some(demanded)) => Some(Signing {
+                keyid: said.keyid.clone().or_else(|| demanded.keyid.clone()),
+                scope: said.scope.clone().or_else(|| demanded.scope.clone()),
+                ..demanded.clone()
+            }),
+            (said, demanded) => said.clone().or_else(|| demanded.clone()),
+        };
         bundles.insert(
             name.clone(),
             BundleEntry { source: BundleSource::Http(fetch), mode: Mode::Enforce, signing },
@@ -140,6 +156,9 @@ pub(super) fn plan(said: &Said, discovery: &DiscoveryConfig, config: &Config) ->
                 let problem = "the configuration's discovery.services has no such service";
                 return wrong("/status/service".to_owned(), problem);
             };
+            if status.partition_name.as_ref().is_some_and(|name| !stays_below(name)) {
+                return wrong("/status/partition_name".to_owned(), NOT_BELOW);
+            }
             let partition = status.partition_name.as_ref().map(|name| format!("/{name}")).unwrap_or_default();
             Some(StatusConfig {
                 cluster: service.cluster.clone(),
@@ -151,6 +170,25 @@ pub(super) fn plan(said: &Said, discovery: &DiscoveryConfig, config: &Config) ->
         }
     };
     Ok(Planned { bundles, status })
+}
+
+const NOT_BELOW: &str =
+    "visible ASCII without `#`, and no segment `.` or `..`, so that it stays below the service's path";
+
+/// Whether no server and no proxy takes this for a place outside of the path that it is appended to.
+fn stays_below(resource: &str) -> bool {
+    let plain = resource.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+    let lower = resource.to_ascii_lowercase();
+    let read = lower.replace("%2e", ".").replace("%2f", "/").replace("%5c", "\\");
+    // Some servers drop what follows `;` in a segment, and some read `\` as `/`.
+    let mut segments = read.split(['/', '\\', '?']).filter_map(|segment| segment.split(';').next());
+    plain && !segments.any(|segment| segment == "." || segment == "..")
+}
+
+/// Whether a bundle would be taken that the configuration's demands refuse.
+fn relaxes(said: &Signing, demanded: &Signing) -> bool {
+    (said.allow_unsigned_delta_bundles && !demanded.allow_unsigned_delta_bundles)
+        || said.exclude_files.iter().any(|pattern| !demanded.exclude_files.contains(pattern))
 }
 
 fn path(service: &Service, resource: &str) -> String {

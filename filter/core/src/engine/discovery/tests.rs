@@ -137,7 +137,13 @@ fn a_bad_document_leaves_everything() {
         (bundle(json!({"size_limit_bytes": 10})), "/bundles/a/size_limit_bytes"),
         (bundle(json!({"polling": {"min_delay_seconds": 130}})), "/bundles/a/source/http: min_refresh"),
         (bundle(json!({"signing": {"keyid": "none"}})), "there are no `keys`"),
-        (json!({"bundles": {"a b": {"service": "acme"}}}), "/bundles/a b: a name"),
+        (json!({"bundles": {"é": {"service": "acme", "resource": "e"}}}), "/bundles/é: a name"),
+        (json!({"bundles": {"a b": {"service": "acme"}}}), "/bundles/a b/resource: visible ASCII"),
+        (json!({"bundles": {"../../a": {"service": "acme"}}}), "/bundles/..~1..~1a/resource: visible"),
+        (
+            with("status", json!({"service": "acme", "partition_name": "../../a"})),
+            "/status/partition_name: visible ASCII",
+        ),
         (json!(7), "discovery at"),
         (Value::Null, "discovery at"),
         ((0..17).map(|n| (n.to_string(), json!({"service": "acme"}))).collect::<Value>(), "unknown field"),
@@ -182,4 +188,91 @@ fn bundles_have_to_be_signed_as_the_discovery_bundle_is() {
     let mut world = World(Engine::configure(settings.to_string().as_bytes()).unwrap());
     let answered = world.discover(&json!({"bundles": {"authz": {"service": "acme"}}}), 1000);
     assert!(answered.contains("signature"), "{answered}");
+}
+
+#[test]
+fn the_document_relaxes_no_signature_that_the_configuration_demands() {
+    let planned = |demanded: Value, said: Value| {
+        let mut settings: Value = serde_json::from_slice(&document(json!({"signing": demanded}))).unwrap();
+        settings["keys"] = json!({
+            "k": {"algorithm": "HS256", "key": "a secret of thirty-two bytes or more"},
+            "l": {"algorithm": "HS256", "key": "another one of thirty-two bytes or more"}});
+        let config = crate::config::Config::parse(settings.to_string().as_bytes()).unwrap();
+        let said = crate::shape::read(&json!({"bundles": {"authz": {"service": "acme", "signing": said}}}));
+        let planned = super::document::plan(&said.unwrap(), config.discovery.as_ref().unwrap(), &config);
+        planned.map(|planned| json!(planned.bundles["authz"].signing)).map_err(|error| error.to_string())
+    };
+    let signing = |keyid: Value, scope: Value, exclude: Value, deltas: bool| {
+        json!({"keyid": keyid, "scope": scope,
+        "exclude_files": exclude, "allow_unsigned_delta_bundles": deltas})
+    };
+    for (demanded, said, expected) in [
+        (
+            json!({}),
+            json!({"keyid": "l", "scope": "read"}),
+            signing(json!("l"), json!("read"), json!([]), false),
+        ),
+        (
+            json!({"keyid": "k", "scope": "read"}),
+            json!({}),
+            signing(json!("k"), json!("read"), json!([]), false),
+        ),
+        (
+            json!({"exclude_files": ["a", "b"], "allow_unsigned_delta_bundles": true}),
+            json!({"keyid": "l", "exclude_files": ["b"]}),
+            signing(json!("l"), Value::Null, json!(["a", "b"]), true),
+        ),
+    ] {
+        assert_eq!(planned(demanded, said), Ok(expected));
+    }
+    for said in [
+        json!({"allow_unsigned_delta_bundles": true}),
+        json!({"exclude_files": ["*"]}),
+        json!({"keyid": "l", "exclude_files": ["b", "a"]}),
+    ] {
+        let error = planned(json!({"exclude_files": ["b"]}), said.clone()).unwrap_err();
+        assert!(error.starts_with("discovery at /bundles/authz/signing: only `keyid`"), "{said}: {error}");
+    }
+}
+
+#[test]
+fn what_is_fetched_stays_below_the_path_of_its_service() {
+    let resource = |resource: &str| {
+        let mut world = World::new();
+        let said = json!({"bundles": {"a": {"service": "acme", "resource": resource}}});
+        let answered = world.discover(&said, 1000);
+        if answered == "discovered" { world.due(1000).join(" ") } else { answered }
+    };
+    for (given, place) in [
+        ("a/b.tar.gz", "bundles acme.example/v1/a/b.tar.gz"),
+        ("//a/..b/c../...", "bundles acme.example/v1/a/..b/c../..."),
+        ("a?version=1.2&x=%20", "bundles acme.example/v1/a?version=1.2&x=%20"),
+    ] {
+        assert_eq!(resource(given), place);
+    }
+    for given in [
+        "../../other-tenant/bundle.tar.gz",
+        "a/..",
+        "./a",
+        "a/./b",
+        "/../a",
+        "..?a",
+        "a/%2e%2E/b",
+        "%2e/a",
+        ".%2e/a",
+        "a%2f..%2Fb",
+        "..\\a",
+        "a%5c..%5Cb",
+        "a/..;x/b",
+        "a#b",
+        "a b",
+        "a\tb",
+        "a\r\nx: y",
+        "a\0",
+        "a\u{7f}",
+        "é",
+    ] {
+        let answered = resource(given);
+        assert!(answered.contains("/bundles/a/resource: visible ASCII"), "{given:?}: {answered}");
+    }
 }
