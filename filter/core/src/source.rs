@@ -273,6 +273,12 @@ impl Source {
         Ok(Ticket { _held: Rc::clone(&self.gate), timeout_ms: self.plan.timeout_ms })
     }
 
+    /// Whether a fetch is under way, however late.
+    #[must_use]
+    pub fn awaits_answer(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
     /// The discovery whose metadata is under way, if that is what is.
     #[must_use]
     pub fn discovering(&self) -> Option<&Discovery> {

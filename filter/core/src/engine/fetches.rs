@@ -180,6 +180,9 @@ impl Engine {
         answer: Answer,
         now: UnixSeconds,
     ) -> Result<Installed, FetchError> {
+        if matches!(id, SourceId::Bundle(_)) && self.part(id).is_some_and(Part::awaits_nothing) {
+            return Err(FetchError::Unknown);
+        }
         let mut fresh = None;
         if let Answer::Response { fresh_seconds, content_type, .. } = &answer {
             fresh = *fresh_seconds;

@@ -116,6 +116,11 @@ impl Part {
         self.entry.as_ref() == Some(entry)
     }
 
+    /// Whether an answer would be that of a forerunner, which a discovery bundle said was to be fetched elsewhere.
+    pub(in super::super) fn awaits_nothing(&self) -> bool {
+        self.entry.is_some() && !self.source.as_ref().is_some_and(Source::awaits_answer)
+    }
+
     /// Its source, if a version of it is in force.
     pub(super) fn retire(self) -> Option<Source> {
         self.source.filter(|_| self.accepted.is_some())

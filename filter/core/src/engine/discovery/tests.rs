@@ -33,6 +33,12 @@ impl World {
 
     /// What becomes of an answer from a source.
     fn take(&mut self, id: &SourceId, body: Vec<u8>, now: u64) -> String {
+        let _ = self.0.due(t(now));
+        self.arrive(id, body, now)
+    }
+
+    /// The same without looking for what is due.
+    fn arrive(&mut self, id: &SourceId, body: Vec<u8>, now: u64) -> String {
         let answer =
             Answer::Response { status: 200, etag: None, fresh_seconds: None, content_type: None, body };
         match self.0.answered(id, answer, t(now)) {
@@ -275,4 +281,25 @@ fn what_is_fetched_stays_below_the_path_of_its_service() {
         let answered = resource(given);
         assert!(answered.contains("/bundles/a/resource: visible ASCII"), "{given:?}: {answered}");
     }
+}
+
+#[test]
+fn the_answer_of_a_source_that_is_no_longer_one_is_not_taken() {
+    let mut world = World::new();
+    let at = |resource: &str| json!({"bundles": {"authz": {"service": "acme", "resource": resource}}});
+    let authz = |revision: &str| {
+        let manifest = json!({"revision": revision, "roots": ["remit"]}).to_string();
+        packed(&[(".manifest", manifest.as_str()), ("a.rego", AUTHZ)])
+    };
+    let id = SourceId::Bundle("authz".into());
+    world.discover(&at("x"), 1000);
+    assert_eq!(world.due(1000), ["bundles acme.example/v1/x"]);
+    // It moves while that is under way.
+    world.discover(&at("y"), 1000);
+    assert_eq!(world.arrive(&id, authz("of x"), 1000), "unknown: nobody asked for it");
+    assert_eq!(world.in_force(1000), None);
+    let status = world.0.bundle_statuses().next().unwrap().1.clone();
+    assert_eq!((status.last_successful_request, status.fault), (None, None));
+    assert_eq!(world.due(1001), ["bundles acme.example/v1/y"]);
+    assert_eq!(world.arrive(&id, authz("of y"), 1001), "of y");
 }
