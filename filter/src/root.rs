@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, LogLevel};
-use remit_core::engine::{Engine, Installed, REPORTER, Reporter, SourceId};
+use remit_core::engine::{Engine, Installed, SourceId};
 use remit_core::exchange::Stored;
 use remit_core::ids::{Now, UnixSeconds};
 use remit_core::policy::{EngineKind, HttpReply};
@@ -175,15 +175,10 @@ impl Root {
     /// Tells what became of the bundles, where that is wanted, due, and for this worker to do.
     fn report(&mut self, now: UnixSeconds) {
         let mut shared = self.shared.engine.borrow_mut();
-        let Some(engine) = shared.as_mut().filter(|engine| engine.report_is_due(now)) else { return };
-        let Some((stored, version)) = host::shared(REPORTER) else { return };
-        match engine.reporter(stored.as_deref(), now) {
-            Reporter::Here => {}
-            // Whoever loses looks again with the next tick.
-            Reporter::Claim(value) if host::store_shared(REPORTER, &value, version) == Stored::Done => {}
-            Reporter::Claim(_) | Reporter::Elsewhere => return,
-        }
-        let Some(call) = engine.report(now) else { return };
+        let Some(engine) = shared.as_mut() else { return };
+        let store =
+            |key: &str, value: &[u8], version| host::store_shared(key, value, version) == Stored::Done;
+        let Some(call) = engine.report_in_turn(now, host::shared, store) else { return };
         drop(shared);
         self.report = host::call(&call);
         if self.report.is_none() {

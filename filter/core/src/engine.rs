@@ -45,7 +45,6 @@ pub use fetches::{FetchError, Installed, SourceId};
 pub use issuer::Issuer;
 use outside::Outside;
 use report::Reports;
-pub use report::{REPORTER, Reporter};
 
 /// Why a configuration cannot be put in force.
 #[derive(Debug, thiserror::Error)]

@@ -1,21 +1,24 @@
 //! What is told about the bundles: OPA's status document, when it is sent, and by which worker.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{BundleStatus, Engine};
 use crate::audit::rfc3339;
 use crate::ids::{Now, UnixSeconds};
 use crate::policy::{HttpCall, HttpReply};
 
-/// The key of the proxy's shared data that says which worker reports.
-pub const REPORTER: &str = "remit/status/reporter";
+/// What the keys of the proxy's shared data that say which worker reports begin with.
+const REPORTER: &str = "remit/status/reporter/";
 
 /// How long a worker is the one that reports, in seconds, if it does not say so again.
 const LEASE_SECONDS: u64 = 15;
 
 /// Whether this worker reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reporter {
+enum Reporter {
     /// It does.
     Here,
     /// It does once it has written this in place of what was read.
@@ -64,9 +67,35 @@ impl Engine {
         !told.eq(self.bundle_statuses().map(|(name, status)| (name, steady(status))))
     }
 
-    /// Whether it is for this worker to report, by what the proxy's shared data has under [`REPORTER`].
-    #[must_use]
-    pub fn reporter(&self, stored: Option<&[u8]>, now: UnixSeconds) -> Reporter {
+    /// The report, if one is due and it is for this worker to make. To be asked for more often than every 7 seconds, also
+    /// while none is due: who reports goes on to. `read` is given a key of the proxy's shared data, and finds its value
+    /// and the version of that; `write` replaces this version, and says whether it could.
+    pub fn report_in_turn<V>(
+        &mut self,
+        now: UnixSeconds,
+        read: impl FnOnce(&str) -> Option<(Option<Vec<u8>>, V)>,
+        write: impl FnOnce(&str, &[u8], V) -> bool,
+    ) -> Option<HttpCall> {
+        let key = self.reporter_key()?;
+        let (stored, version) = read(&key)?;
+        let reports = match self.reporter(stored.as_deref(), now) {
+            Reporter::Here => true,
+            // Whoever loses looks again the next time.
+            Reporter::Claim(value) => write(&key, &value, version),
+            Reporter::Elsewhere => false,
+        };
+        if reports && self.report_is_due(now) { self.report(now) } else { None }
+    }
+
+    /// Of those who tell the same server of the same proxy, one does.
+    fn reporter_key(&self) -> Option<String> {
+        let settings = self.config.status.as_ref()?;
+        let told = json!([settings.cluster, settings.authority, settings.path, self.config.labels]);
+        Some(format!("{REPORTER}{}", STANDARD.encode(Sha256::digest(told.to_string()))))
+    }
+
+    /// Whether it is for this worker to report, by what the proxy's shared data has under its key.
+    fn reporter(&self, stored: Option<&[u8]>, now: UnixSeconds) -> Reporter {
         let mine = self.reports.worker;
         let held = stored.and_then(|value| value.split_first_chunk::<8>());
         let held = held.and_then(|(worker, rest)| Some((*worker, u64::from_be_bytes(rest.try_into().ok()?))));

@@ -123,3 +123,66 @@ fn one_worker_of_the_proxy_reports() {
         assert!(matches!(one.reporter(Some(broken), t(1000)), Reporter::Claim(_)), "{broken:?}");
     }
 }
+
+/// Shared data of the proxy: each value with the time of its last change.
+type SharedData = std::cell::RefCell<std::collections::BTreeMap<String, (Vec<u8>, u64)>>;
+
+fn reports(engine: &mut Engine, shared: &SharedData, now: u64) -> bool {
+    let read = |key: &str| {
+        let found = shared.borrow().get(key).cloned();
+        Some(found.map_or((None, 0), |(value, version)| (Some(value), version)))
+    };
+    let write = |key: &str, value: &[u8], version: u64| {
+        let mut shared = shared.borrow_mut();
+        let is_read = shared.get(key).map_or(0, |(_, known)| *known) == version;
+        if is_read {
+            shared.insert(key.to_owned(), (value.to_vec(), version.wrapping_add(1)));
+        }
+        is_read
+    };
+    let call = engine.report_in_turn(t(now), read, write);
+    if call.is_some() {
+        engine.reported(&ok(), t(now));
+    }
+    call.is_some()
+}
+
+#[test]
+fn who_reports_goes_on_to_while_it_is_there() {
+    let shared = SharedData::default();
+    let mut workers = [engine(), engine(), engine()];
+    for (number, worker) in (1..).zip(&mut workers) {
+        worker.spread([number; 8]);
+    }
+    let mut told = Vec::new();
+    for now in 1000..1300 {
+        // The first one is gone after 1200.
+        for (number, worker) in workers.iter_mut().enumerate().skip(usize::from(now > 1200)) {
+            if reports(worker, &shared, now) {
+                told.push((number, now));
+            }
+        }
+    }
+    assert_eq!(told, [(0, 1000), (0, 1060), (0, 1120), (0, 1180), (1, 1215), (1, 1275)]);
+}
+
+#[test]
+fn configurations_report_apart_where_somebody_else_is_told_or_of_something_else() {
+    let keys = ["cluster", "authority", "path", "labels", "interval_seconds"].map(|changed| {
+        let mut engine = engine();
+        let status = engine.config.status.as_mut().unwrap();
+        match changed {
+            "cluster" => status.cluster.push('x'),
+            "authority" => status.authority.push('x'),
+            "path" => status.path.push('x'),
+            "labels" => drop(engine.config.labels.insert("id".into(), "x".into())),
+            _ => status.interval_seconds += 1,
+        }
+        engine.reporter_key().unwrap()
+    });
+    let mut apart: Vec<_> = keys.iter().collect();
+    apart.sort();
+    apart.dedup();
+    assert_eq!(apart.len(), 5);
+    assert_eq!(engine().reporter_key().as_ref(), keys.last(), "how often makes no difference");
+}
