@@ -144,7 +144,7 @@ fn first_versions_that_do_not_go_with_each_other_are_reported_until_one_changes(
     let overlap = "bundles \"facts\" and \"policy\" have overlapping roots: \"remit/more\" and \"remit\"";
     for (body, expected) in [
         (bundle("f1", &["remit/more"], "package remit.more\n", &json!({})), overlap),
-        (bundle("f1", &["facts"], "package facts.more\nx := \n", &json!({})), "facts/policy.rego"),
+        (bundle("f1", &["facts"], "package facts.more\nx := \n", &json!({})), "facts:policy.rego:3:1"),
     ] {
         let mut world = World::new();
         assert_eq!(world.answer("policy", 200, policy("p1"), 1000), "incomplete");
