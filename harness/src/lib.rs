@@ -5,6 +5,7 @@ pub mod bundles;
 pub mod capture;
 pub mod challenge;
 pub mod check;
+pub mod eval;
 pub mod forge;
 pub mod host;
 pub mod inventory;

@@ -2,6 +2,7 @@
 
 mod bundle;
 mod check;
+mod eval;
 mod inventory;
 mod key_file;
 mod progress;
@@ -33,6 +34,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Run the Rego unit tests of bundles
     Test(test::Arguments),
+    /// Evaluate the decision of a bundle on an input, and say which rules decided
+    Eval(eval::Arguments),
     /// Check a configuration and a bundle, and say what would be in force
     Check(check::Arguments),
     /// Build, sign, verify, inspect and compare bundles, and carry them to a registry and back
@@ -63,6 +66,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     let ending = match cli.command {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Eval(arguments) => eval::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Bundle(arguments) => bundle::run(&arguments),
         Command::Inventory(arguments) => inventory::run(&arguments),
@@ -162,6 +166,11 @@ mod tests {
             ("check --schema other", false),
             ("check --bundle a --strict --format json", true),
             ("check --config a --strict", false),
+            ("eval --bundle a --input - --explain --format raw --decision data.a.b", true),
+            ("eval a --exchange b --bundle c --config d --format json", true),
+            ("eval a", false),
+            ("eval --input a", false),
+            ("eval a --exchange b --input c", false),
             ("schema input", true),
             ("schema decision", true),
             ("schema other", false),

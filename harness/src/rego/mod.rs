@@ -1,5 +1,6 @@
 //! Rego for authors' tools: sources as the command line names them, the interpreter, and marks that tell what it did.
 
+mod definitions;
 mod marks;
 mod recorder;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use remit_core::json::{self, JsonError};
 
 use crate::pack::{Files, PackError, PackOptions};
 
+pub use definitions::{Definition, definitions};
 pub(crate) use marks::{Kind, Marked, constant, mark};
 pub(crate) use recorder::{Case, Recorder, Trail};
 

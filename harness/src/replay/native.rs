@@ -8,6 +8,7 @@ use remit_core::effect::{Effect, Forward};
 use remit_core::engine::Engine;
 use remit_core::exchange::{Body, Conclusion, Event, Exchange, Need, Nonce, Step, Stored};
 use remit_core::ids::{Now, UnixSeconds};
+use remit_core::policy;
 use remit_core::request::Circumstances;
 use sha2::{Digest, Sha256};
 
@@ -34,6 +35,7 @@ pub struct Native {
     seed: u64,
     exchanges: u64,
     documents: Vec<Document>,
+    asked: Option<policy::Document>,
 }
 
 impl Native {
@@ -46,7 +48,20 @@ impl Native {
         let mut engine =
             Engine::configure(plugin_config.as_bytes()).context("the filter refuses its configuration")?;
         engine.config.limits.evaluation_ms = EVALUATION_MS;
-        Ok(Self { engine, shared: BTreeMap::new(), seed, exchanges: 0, documents: Vec::new() })
+        let (shared, documents) = (BTreeMap::new(), Vec::new());
+        Ok(Self { engine, shared, seed, exchanges: 0, documents, asked: None })
+    }
+
+    /// What the policy was asked about the last request; `None` where it was not asked.
+    #[must_use]
+    pub fn asked(&self) -> Option<&policy::Document> {
+        self.asked.as_ref()
+    }
+
+    /// The engine, as it is after the last request.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     fn nonce(&mut self) -> Nonce {
@@ -92,7 +107,12 @@ impl Native {
             let step = exchange.advance(&mut self.engine, event, now);
             added = added.saturating_add(began.elapsed());
             event = match step {
-                Step::Done(conclusion) => return (*conclusion, added),
+                Step::Done(conclusion) => {
+                    let counted = &conclusion.counted;
+                    let was_asked = counted.evaluated || counted.decision_remembered == Some(true);
+                    self.asked = was_asked.then(|| exchange.input(&self.engine, now)).flatten();
+                    return (*conclusion, added);
+                }
                 Step::Need(need) => self.provide(need, request, now),
             };
         }

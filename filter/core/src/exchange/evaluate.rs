@@ -64,6 +64,20 @@ impl Exchange {
         self.run(engine, around, input, remembers)
     }
 
+    /// What the policy was asked, put together once more when the exchange is over: for the tools of authors. `None` where
+    /// the request came to no action.
+    #[must_use]
+    pub fn input(&self, engine: &Engine, now: Now) -> Option<Document> {
+        let (bundle, action) = (self.bundle.as_ref()?, self.action.as_ref()?);
+        let asked = self.asked(engine, bundle, action, self.registration, now).ok()?;
+        let (identity, reads) = (self.identity.as_ref(), bundle.policy.reads());
+        Some(asked.of(
+            identity.map(|identity| &identity.derived),
+            identity.filter(|_| reads.claims).map(|identity| identity.token.claims()),
+            reads.moment.then_some(now),
+        ))
+    }
+
     /// Evaluates the policy; once, or again with an answer.
     fn run(
         &mut self,
