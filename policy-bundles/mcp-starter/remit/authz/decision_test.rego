@@ -1,9 +1,9 @@
 package remit.authz_test
 
-agents := {
+agents := {"https://idp.example": {
 	"agent-a": {"reads": ["read_note", "find_note"], "writes": ["write_note"]},
 	"agent-b": {"reads": ["read_note"]},
-}
+}}
 
 arguments := {
 	"read_note": {"id": {"prefix": "n-"}},
@@ -24,7 +24,7 @@ calls(agent, tool, side_effect, given) := {"remit": {
 }}
 
 listing(agent) := {"remit": {
-	"delegation": {"actor": {"sub": agent}},
+	"delegation": {"actor": {"iss": "https://idp.example", "sub": agent}},
 	"action": {"protocol": "mcp", "classified": true, "verb": "session"},
 }}
 
@@ -36,6 +36,14 @@ cases := {
 	"a tool to write": {"asked": calls("agent-a", "write_note", true, {"shelf": "s-2"}), "reasons": []},
 	"nobody": {"asked": json.remove(reading, ["remit/delegation"]), "reasons": ["agent_unknown"]},
 	"somebody else": {"asked": calls("agent-z", "read_note", false, {"id": "n-1"}), "reasons": ["agent_unknown"]},
+	"the same name of another issuer": {
+		"asked": object.union(reading, {"remit": {"delegation": {"actor": {"iss": "https://other.example"}}}}),
+		"reasons": ["agent_unknown"],
+	},
+	"the name without an issuer": {
+		"asked": json.remove(reading, ["remit/delegation/actor/iss"]),
+		"reasons": ["agent_unknown"],
+	},
 	"housekeeping of somebody else": {"asked": listing("agent-z"), "reasons": ["agent_unknown"]},
 	"another agent's tool": {
 		"asked": calls("agent-b", "write_note", true, {"shelf": "s-1"}),

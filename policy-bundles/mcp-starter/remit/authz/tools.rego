@@ -2,7 +2,7 @@ package remit.authz
 
 # METADATA
 # title: Agent unknown
-# description: The data has no entry for whoever acts.
+# description: The data has no entry for whoever acts, of this issuer.
 # custom:
 #   reason_code: agent_unknown
 denials contains "agent_unknown" if not agent
@@ -37,7 +37,8 @@ denials contains "read_only" if {
 	not changes_nothing
 }
 
-agent := data.remit.starter.agents[input.remit.delegation.actor.sub]
+# Each issuer names its own agents: what another one calls by the same name is another agent.
+agent := data.remit.starter.agents[input.remit.delegation.actor.iss][input.remit.delegation.actor.sub]
 
 tool := input.remit.action.tool
 
