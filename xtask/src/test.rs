@@ -1,9 +1,10 @@
 //! `cargo xtask test`: everything that must hold, step by step. `cargo xtask demo`: the product's main job.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::{build_wasm, go, scenario, tidy, workspace};
 
@@ -72,9 +73,31 @@ fn unit_tests() -> Result<()> {
     held_against_originals(&["test", "--workspace", "--exclude", "remit-tests"])
 }
 
+/// Each shipped bundle by itself, every line of it.
 fn rego_tests() -> Result<()> {
-    let mut remit = scenario::remit()?;
-    workspace::run(remit.args(["test", scenario::BUNDLE]))
+    let mut failed = Vec::new();
+    for bundle in bundles(&workspace::root().join("policy-bundles"))? {
+        println!("{}", bundle.display());
+        let mut remit = scenario::remit()?;
+        let run = workspace::run(remit.args(["test", "--coverage", "--threshold", "100"]).arg(&bundle));
+        failed.extend(run.err().map(|_| bundle.display().to_string()));
+    }
+    if failed.is_empty() { Ok(()) } else { bail!("{}", failed.join(", ")) }
+}
+
+/// The folders below one that have a manifest, sorted.
+fn bundles(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.join(".manifest").is_file() {
+            found.push(path);
+        } else if path.is_dir() {
+            found.append(&mut bundles(&path)?);
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 fn end_to_end_tests() -> Result<()> {
@@ -107,7 +130,24 @@ fn summary(results: &[(&str, bool, Duration)]) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::summary;
+    use super::{bundles, summary};
+    use crate::workspace;
+
+    #[test]
+    fn every_shipped_bundle_is_tested() {
+        let root = workspace::root().join("policy-bundles");
+        let found = bundles(&root).unwrap();
+        let found: Vec<_> =
+            found.iter().map(|path| path.strip_prefix(&root).unwrap().to_str().unwrap()).collect();
+        let expected = [
+            "agent-baseline",
+            "mcp-starter",
+            "opa-envoy-compat/decision-object",
+            "opa-envoy-compat/quick-start",
+            "opa-envoy-compat/request-body",
+        ];
+        assert_eq!(found, expected);
+    }
 
     #[test]
     fn each_step_has_a_line() {
