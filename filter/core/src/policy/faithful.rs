@@ -4,7 +4,7 @@
 //!   regorus inside, so that the negation holds. They get names in front of it.
 //! * `every x in [y | …]`: the bytecode loses its way in what is run over. It gets a name in front.
 //! * `y := input.x`: the bytecode goes on with an undefined `y`, so `y == y` follows.
-//! * `f(x, y)` for `y = f(x)`, where the function is one of ours: the interpreter does not know how many arguments it
+//! * `f(x, y)` for `y = f(x)`, where the function is one of ours or goes through the meter: the interpreter does not know how many arguments it
 //!   takes.
 //! * Arithmetic on what is no number, and `-`, `|` and `&` of a set and something else, end the evaluation or more than
 //!   the turn of a loop in regorus and are undefined in OPA; `k, v in xs` overlooks sets. They become calls of

@@ -18,7 +18,7 @@ mod urlquery;
 mod values;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use regorus::rvm::instructions::{BuiltinCallParams, Instruction};
 use regorus::rvm::program::{BuiltinInfo, Program};
@@ -48,6 +48,8 @@ pub(super) enum Body {
     Pure(fn(&[Value]) -> Option<Value>),
     /// As `Pure`, and a [`Stop`] ends the evaluation.
     Bounded(fn(&[Value]) -> Result<Option<Value>, Stop>),
+    /// As `Bounded`, and how much it may make: for results that can be much larger than the arguments.
+    Growing(Looking),
     /// What is around the evaluation besides.
     Around(Looking),
 }
@@ -72,6 +74,10 @@ const fn bounded(
 /// A token or its signature against keys: the same whenever it is asked, and counted.
 const fn signature(name: &'static str, call: Looking) -> Function {
     Function { name, arity: 2, body: Body::Around(call), repeats: true }
+}
+
+const fn growing(name: &'static str, arity: usize, call: Looking) -> Function {
+    Function { name, arity, body: Body::Growing(call), repeats: true }
 }
 
 /// `a & b`; these are what [`super::faithful`] makes of operators.
@@ -130,13 +136,13 @@ const FUNCTIONS: &[Function] = &[
     signature("io.jwt.verify_rs256", |called, around| jwt::verify(called, around, Algorithm::Rs256)),
     signature("io.jwt.verify_rs384", |called, around| jwt::verify(called, around, Algorithm::Rs384)),
     signature("io.jwt.verify_rs512", |called, around| jwt::verify(called, around, Algorithm::Rs512)),
-    pure("json.is_valid", 1, values::is_valid),
-    bounded("json.unmarshal", 1, values::unmarshal),
+    growing("json.is_valid", 1, values::is_valid),
+    growing("json.unmarshal", 1, values::unmarshal),
     pure("net.cidr_contains", 2, net::cidr_contains),
     pure("net.cidr_intersects", 2, net::cidr_intersects),
     pure("net.cidr_is_valid", 1, net::cidr_is_valid),
-    bounded("numbers.range", 2, values::range),
-    bounded("numbers.range_step", 3, values::range_step),
+    growing("numbers.range", 2, values::range),
+    growing("numbers.range_step", 3, values::range_step),
     pure("object.subset", 2, values::subset),
     Function { name: "opa.runtime", arity: 0, body: Body::Around(outside::runtime), repeats: true },
     pure(AND, 2, operators::and),
@@ -147,11 +153,11 @@ const FUNCTIONS: &[Function] = &[
     pure(ORDER, 2, operators::order),
     bounded(OVER, 2, operators::over),
     bounded(PLUS, 2, operators::plus),
-    pure(PRINTABLE, 1, operators::printable),
+    growing(PRINTABLE, 1, operators::printable),
     bounded(REMAINDER, 2, operators::remainder),
     bounded(TIMES, 2, operators::times),
     pure("strings.count", 2, strings::count),
-    pure("strings.replace_n", 2, strings::replace_n),
+    growing("strings.replace_n", 2, strings::replace_n),
     Function { name: "time.now_ns", arity: 0, body: Body::Around(time::now_ns), repeats: false },
     Function { name: "trace", arity: 1, body: Body::Around(outside::trace), repeats: true },
     bounded("urlquery.decode", 1, urlquery::decode),
@@ -163,6 +169,15 @@ const FUNCTIONS: &[Function] = &[
 /// The function of a name.
 pub(super) fn find(name: &str) -> Option<&'static Function> {
     FUNCTIONS.binary_search_by(|function| function.name.cmp(name)).ok().and_then(|at| FUNCTIONS.get(at))
+}
+
+/// How many arguments a function has that is ours or is metered: one that the interpreter knows by that number alone.
+pub(super) fn arity(name: &str) -> Option<usize> {
+    if let Some(function) = find(name) {
+        return Some(function.arity);
+    }
+    metered::of::<LimitError>(name)?;
+    super::builtins::arity(name)
 }
 
 /// The functions that a policy calls.
@@ -201,13 +216,9 @@ impl Called {
 
     /// Makes the functions known to an interpreter.
     pub(super) fn extend(&self, engine: &mut Engine, survey: &Survey<'_>) {
-        let mut names: BTreeMap<&str, usize> = BTreeMap::new();
-        for call in survey.builtin_calls.iter().filter(|call| find(&call.name).is_none()) {
-            let given = names.entry(&call.name).or_default();
-            *given = call.arguments.len().max(*given);
-        }
-        for (name, given) in names {
-            meter(engine, name, given);
+        let names: BTreeSet<&str> = survey.builtin_calls.iter().map(|call| call.name.as_str()).collect();
+        for name in names.into_iter().filter(|name| find(name).is_none()) {
+            meter(engine, name);
         }
         for function in self.0.iter().copied() {
             let arity = u8::try_from(function.arity).unwrap_or(u8::MAX);
@@ -218,11 +229,10 @@ impl Called {
     }
 }
 
-/// Has the interpreter call a builtin of regorus' through the meter, but for one that is called with a name for its
-/// result: extensions know no such form.
-fn meter(engine: &mut Engine, name: &str, given: usize) {
+/// Has the interpreter call a builtin of regorus' through the meter.
+fn meter(engine: &mut Engine, name: &str) {
     let Some((name, (_, arity))) = BUILTINS.get_key_value(name) else { return };
-    if given > usize::from(*arity) || metered::of::<LimitError>(name).is_none() {
+    if metered::of::<LimitError>(name).is_none() {
         return;
     }
     let Ok(source) = Source::from_contents("builtin".to_owned(), String::new()) else { return };
@@ -237,7 +247,7 @@ fn meter(engine: &mut Engine, name: &str, given: usize) {
 /// Makes functions known to an interpreter of somebody else's, such as one that runs unit tests, but for those that look at
 /// what is around an evaluation.
 pub fn serve(engine: &mut Engine) {
-    let pure = FUNCTIONS.iter().filter(|function| matches!(function.body, Body::Pure(_)));
+    let pure = FUNCTIONS.iter().filter(|function| matches!(function.body, Body::Pure(_) | Body::Growing(_)));
     Called(pure.collect()).extend(engine, &Survey::default());
 }
 
@@ -279,7 +289,8 @@ fn dispatch<E: From<LimitError>>(
 
 thread_local! {
     /// What is around the evaluation that runs: regorus hands builtins their arguments and nothing else.
-    static SURROUNDINGS: RefCell<Surroundings> = RefCell::default();
+    /// Between evaluations, where somebody else's interpreter may run, nothing is bounded.
+    static SURROUNDINGS: RefCell<Surroundings> = RefCell::new(Surroundings::default().with_room(usize::MAX));
 }
 
 /// Runs an evaluation with this around it.
@@ -310,7 +321,7 @@ fn answer<E: From<LimitError>>(function: &Function, arguments: &[Value]) -> Resu
                 Ok(value) => value,
                 Err(Stop(error)) => return stopped(&mut around, error),
             },
-            Body::Around(call) => match call(arguments, &mut around) {
+            Body::Growing(call) | Body::Around(call) => match call(arguments, &mut around) {
                 Ok(value) => value,
                 Err(Stop(error)) => return stopped(&mut around, error),
             },

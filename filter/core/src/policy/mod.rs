@@ -28,7 +28,7 @@ mod walk;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use regorus::unstable::{Module, Ref};
+use regorus::unstable::{Expr, Module, Ref};
 use regorus::{Engine, Rc, Value};
 
 use crate::bundle::{Bundle, RegoVersion};
@@ -148,10 +148,13 @@ impl Policy {
         }
         refused::check(&survey)?;
         check_calls(&survey, limits)?;
+        check_results(&survey, &survey.expressions)?;
         graph::check(&survey, limits.rule_depth)?;
         let (rewritten, mut interpreter) = faithfully(bundle, interpreter)?;
         let modules = interpreter.get_modules().clone();
         let survey = if rewritten { survey::survey(&modules) } else { survey };
+        // None is left, else the interpreter would call it past the meter.
+        check_results(&survey, &[])?;
         let called = Called::of(&survey);
         called.extend(&mut interpreter, &survey);
         let data = data_of(bundle);
@@ -420,6 +423,22 @@ fn check_calls(survey: &Survey<'_>, limits: &PolicyLimits) -> Result<(), PolicyE
         let Some(facts) = survey.rules.get(&call.function) else { continue };
         let name = format!("data.{}", call.function.join("."));
         check_arity(&call.at, &name, facts.arity.unwrap_or(0), call.given)?;
+    }
+    Ok(())
+}
+
+/// Only a statement can name its result, and those that do are rewritten.
+fn check_results(survey: &Survey<'_>, rewritten: &[&Expr]) -> Result<(), PolicyError> {
+    let is_rewritten = |call: &survey::BuiltinCall<'_>| {
+        let same = |params: &[_]| std::ptr::eq(params, call.arguments);
+        rewritten.iter().any(|expr| matches!(expr, Expr::Call { params, .. } if same(params)))
+    };
+    for call in survey.builtin_calls.iter().filter(|call| call.is_call) {
+        let Some(expected) = functions::arity(&call.name) else { continue };
+        let given = call.arguments.len();
+        if given > expected && !is_rewritten(call) {
+            return Err(PolicyError::Arity { at: call.at.clone(), name: call.name.clone(), expected, given });
+        }
     }
     Ok(())
 }

@@ -100,6 +100,12 @@ impl Surroundings {
         self.signatures = 0;
     }
 
+    /// With room for this many bytes, until an evaluation begins.
+    pub(super) fn with_room(mut self, bytes: usize) -> Self {
+        self.bytes = (bytes, bytes);
+        self
+    }
+
     /// How many bytes builtins may make in one evaluation.
     pub(super) fn bytes(&self) -> usize {
         self.bytes.0
@@ -107,6 +113,14 @@ impl Surroundings {
 
     pub(super) fn bytes_left(&self) -> usize {
         self.bytes.1
+    }
+
+    /// Before a builtin makes this many bytes: ends the evaluation where there is no room for them.
+    pub(super) fn has_room(&self, bytes: usize) -> Result<(), Stop> {
+        if bytes <= self.bytes.1 {
+            return Ok(());
+        }
+        Err(Stop(EvaluationError::MemoryExhausted { bytes: self.bytes.0 }))
     }
 
     /// Counts what a builtin has made; `false` when it is more than there may be.

@@ -313,15 +313,15 @@ impl<'a> Survey<'a> {
         }
     }
 
-    /// A statement `f(x, y)` for `y = f(x)`, where the function is one of ours.
+    /// A statement `f(x, y)` for `y = f(x)`, where the interpreter does not know that form of the function.
     fn named_result(&self, scope: &Scope<'_>, statement: &'a LiteralStmt) -> Option<&'a Expr> {
         let (Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. }) = &statement.literal else {
             return None;
         };
         let Expr::Call { fcn, params, .. } = expr.as_ref() else { return None };
         let name = self.function(scope, fcn).err()?;
-        let function = functions::find(&name)?;
-        (params.len() == function.arity.saturating_add(1)).then_some(expr.as_ref())
+        let arity = functions::arity(&name)?;
+        (params.len() == arity.saturating_add(1)).then_some(expr.as_ref())
     }
 
     /// Whether a name stands for a rule or a part of the input, and not for a variable.

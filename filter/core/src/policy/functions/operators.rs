@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 
 use regorus::Value;
 
-use super::Stop;
+use super::{Stop, metered};
 use crate::policy::error::EvaluationError;
+use crate::policy::surroundings::Surroundings;
 
 /// A number that is too large, for which regorus ends the evaluation as well.
 fn overflow<E>(_: E) -> Stop {
@@ -113,18 +114,25 @@ fn set<'a>(items: impl Iterator<Item = &'a Value>) -> Value {
 const LOOKED_THROUGH: usize = 10_000;
 
 /// The values of `sprintf`: one that holds an empty set becomes the text that OPA makes of it.
-pub(super) fn printable(arguments: &[Value]) -> Option<Value> {
-    let [Value::Array(values)] = arguments else { return arguments.first().cloned() };
+/// Texts that there is no room for end the evaluation before they are made.
+pub(super) fn printable(arguments: &[Value], around: &mut Surroundings) -> Result<Option<Value>, Stop> {
+    let [Value::Array(values)] = arguments else { return Ok(arguments.first().cloned()) };
     let mut left = LOOKED_THROUGH;
     let holds: Vec<bool> = values.iter().map(|value| holds_empty_set(value, &mut left)).collect();
     if left == 0 || !holds.contains(&true) {
-        return arguments.first().cloned();
+        return Ok(arguments.first().cloned());
     }
+    let mut size = 0_usize;
+    for (value, _) in values.iter().zip(&holds).filter(|(_, holds)| **holds) {
+        size = size.saturating_add(metered::text_size(value, around.bytes_left()));
+        around.has_room(size)?;
+    }
+    around.makes(size);
     let shown = values.iter().zip(holds).map(|(value, holds)| match holds {
         true => Value::from(text(value)),
         false => value.clone(),
     });
-    Some(Value::from(shown.collect::<Vec<_>>()))
+    Ok(Some(Value::from(shown.collect::<Vec<_>>())))
 }
 
 fn holds_empty_set(value: &Value, left: &mut usize) -> bool {

@@ -144,10 +144,16 @@ fn what_builtins_make_is_bounded() {
         "decision := [1 | not concat(\"\", [x | some _ in numbers.range(1, 1000); x := input.long])]"
             .to_owned(),
         "decision := json.unmarshal(input.list)".to_owned(),
+        "decision := value if json.unmarshal(input.list, value)".to_owned(),
+        "decision := json.is_valid(input.list)".to_owned(),
+        "decision := json.unmarshal(input.maps)".to_owned(),
+        "decision := strings.replace_n({\"\": input.long}, input.long)".to_owned(),
+        "decision := sprintf(\"%v\", [[[input.long | some _ in numbers.range(1, 1000)], set()]])".to_owned(),
     ] {
         let policy = policy(&rego);
         assert!(is_bytecode(&policy), "{rego}: {:?}", policy.engine());
-        let input = json!({"text": "text", "long": "x".repeat(10_000), "list": format!("[{}1]", "1,".repeat(100_000))});
+        let input = json!({"text": "text", "long": "x".repeat(10_000), "list": format!("[{}1]", "1,".repeat(100_000)),
+            "maps": format!("[{}1]", r#"{"":1},"#.repeat(10_000))});
         let budget =
             EvaluationBudget { bytes: 1 << 20, time: Duration::from_secs(60), ..EvaluationBudget::default() };
         let evaluate = |policy: &Policy| {
@@ -160,6 +166,72 @@ fn what_builtins_make_is_bounded() {
             "{rego}"
         );
     }
+}
+
+/// Before anything is made of it: what is left of the room says so.
+#[test]
+fn what_there_is_no_room_for_is_not_made() {
+    let text = Value::from("x".repeat(1_000));
+    let texts = Value::from(vec![text.clone(); 1_000]);
+    let patterns = Value::from_json_str(&format!(r#"{{"": {text}}}"#)).unwrap();
+    let list = |item: &str| Value::from(format!("[{}1]", item.repeat(10_000)));
+    let empty = Value::from(BTreeSet::<Value>::new());
+    for (name, arguments) in [
+        ("json.is_valid", vec![list("1,")]),
+        ("json.unmarshal", vec![list("1,")]),
+        ("json.unmarshal", vec![list("[],")]),
+        ("json.unmarshal", vec![list(r#"{"":1},"#)]),
+        ("json.unmarshal", vec![list(r#""\"[",[],"#)]),
+        ("numbers.range", vec![Value::from(1), Value::from(10_000)]),
+        ("numbers.range_step", vec![Value::from(20_000), Value::from(1), Value::from(2)]),
+        (PRINTABLE, vec![Value::from(vec![Value::from(vec![texts, empty])])]),
+        ("strings.replace_n", vec![patterns, text]),
+    ] {
+        let Body::Growing(call) = find(name).unwrap().body else { panic!("{name}") };
+        let mut around = Surroundings::default().with_room(100_000);
+        let stop = call(&arguments, &mut around).err().map(|Stop(error)| error);
+        assert_eq!(stop, Some(EvaluationError::MemoryExhausted { bytes: 100_000 }), "{name}");
+        assert_eq!(around.bytes_left(), 100_000, "{name}");
+        let mut around = Surroundings::default().with_room(100 << 20);
+        assert!(call(&arguments, &mut around).is_ok_and(|value| value.is_some()), "{name}");
+    }
+}
+
+#[test]
+fn a_call_that_names_its_result_is_metered_as_any_other() {
+    let budget = EvaluationBudget { bytes: 1 << 20, ..EvaluationBudget::default() };
+    let doubled = |rule: &str| -> String {
+        let rule = |n: usize| {
+            let (before, after) = (format!("a{n}"), format!("a{}", n + 1));
+            format!("{}\n", rule.replace("BEFORE", &before).replace("AFTER", &after))
+        };
+        (0..20).map(rule).collect()
+    };
+    for rego in [
+        doubled("AFTER := out if sprintf(\"%s%s\", [BEFORE, BEFORE], out)"),
+        doubled("AFTER := out if { concat(\"\", [BEFORE, BEFORE], out) }"),
+        doubled("AFTER := sprintf(\"%s%s\", [BEFORE, BEFORE])") + "b if sprintf(\"%s\", [\"x\"], \"x\")\n",
+    ] {
+        let rego = format!("a0 := input.text\n{rego}decision if count(a20) > 0\n");
+        for policy in [policy(&rego), interpreted(policy(&rego))] {
+            let outcome = policy.evaluate(Document::from_json(&json!({"text": "text"})), &budget);
+            let outcome = outcome.map(|evaluated| evaluated.value.to_json());
+            assert_eq!(outcome, Err(EvaluationError::MemoryExhausted { bytes: 1 << 20 }), "{rego}");
+        }
+    }
+    for (rego, small) in [
+        ("decision := out if sprintf(\"%s\", [input.text], out)", json!("text")),
+        ("decision := out if { upper(input.text, out) }", json!("TEXT")),
+        ("decision if not upper(input.text, \"text\")", json!(true)),
+    ] {
+        let policy = policy(rego);
+        assert_eq!(decide(&policy, &json!({"text": "text"})), Ok(small.clone()), "{rego}");
+        assert_eq!(decide(&interpreted(policy), &json!({"text": "text"})), Ok(small), "{rego}");
+    }
+    assert_eq!(
+        try_policy("decision := [sprintf(\"%s\", [\"x\"], y) | some y in [\"x\"]]").unwrap_err().to_string(),
+        "p.rego:2:21: sprintf takes 2 arguments and is given 3"
+    );
 }
 
 #[test]

@@ -4,20 +4,59 @@ use regorus::Value;
 
 use super::Stop;
 use crate::policy::error::EvaluationError;
+use crate::policy::surroundings::Surroundings;
 
 /// How many numbers `numbers.range` makes at most.
 const RANGE: i64 = 10_000;
 
 /// Whether a text is JSON; what is no text is not.
-pub(super) fn is_valid(arguments: &[Value]) -> Option<Value> {
-    let [Value::String(text)] = arguments else { return Some(Value::Bool(false)) };
-    Some(Value::Bool(parse(text).unwrap_or(Some(Value::Null)).is_some()))
+pub(super) fn is_valid(arguments: &[Value], around: &mut Surroundings) -> Result<Option<Value>, Stop> {
+    let [Value::String(text)] = arguments else { return Ok(Some(Value::Bool(false))) };
+    let size = parsed_size(text);
+    around.has_room(size)?;
+    around.makes(size);
+    Ok(Some(Value::Bool(parse(text).unwrap_or(Some(Value::Null)).is_some())))
 }
 
 /// The value of a JSON text. A number that no double holds ends the evaluation: OPA would have it exactly.
-pub(super) fn unmarshal(arguments: &[Value]) -> Result<Option<Value>, Stop> {
+pub(super) fn unmarshal(arguments: &[Value], around: &mut Surroundings) -> Result<Option<Value>, Stop> {
     let [Value::String(text)] = arguments else { return Ok(None) };
+    let size = parsed_size(text);
+    around.has_room(size)?;
+    around.makes(size);
     parse(text)
+}
+
+/// What the values of a JSON text take, in bytes, without parsing it: a short text makes much larger values.
+fn parsed_size(text: &str) -> usize {
+    const VALUE: usize = size_of::<Value>();
+    // A map has room for this many fields from the first one on.
+    const MAP: usize = 11 * 2 * VALUE;
+    // A list grows by doubling.
+    const ITEM: usize = 2 * VALUE;
+    let mut size = VALUE;
+    let (mut in_text, mut escaped) = (false, false);
+    let mut bytes = text.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        let takes = match byte {
+            _ if in_text => {
+                in_text = escaped || byte != b'"';
+                escaped = !escaped && byte == b'\\';
+                1
+            }
+            b'"' => {
+                in_text = true;
+                VALUE
+            }
+            b'{' if bytes.peek() != Some(&b'}') => MAP,
+            b'[' | b'{' => 4 * VALUE,
+            b',' => ITEM,
+            b':' => VALUE,
+            _ => 0,
+        };
+        size = size.saturating_add(takes);
+    }
+    size
 }
 
 fn parse(text: &str) -> Result<Option<Value>, Stop> {
@@ -29,23 +68,23 @@ fn parse(text: &str) -> Result<Option<Value>, Stop> {
 }
 
 /// `numbers.range`, down as well as up.
-pub(super) fn range(arguments: &[Value]) -> Result<Option<Value>, Stop> {
+pub(super) fn range(arguments: &[Value], around: &mut Surroundings) -> Result<Option<Value>, Stop> {
     let [from, to] = arguments else { return Ok(None) };
-    numbers(from, to, 1)
+    numbers(from, to, 1, around)
 }
 
 /// `numbers.range_step`; the step is positive, whichever way it goes.
-pub(super) fn range_step(arguments: &[Value]) -> Result<Option<Value>, Stop> {
+pub(super) fn range_step(arguments: &[Value], around: &mut Surroundings) -> Result<Option<Value>, Stop> {
     let [from, to, step] = arguments else { return Ok(None) };
     match step {
         Value::Number(step) if step.is_integer() && step.is_positive() => {
-            numbers(from, to, step.as_i64().unwrap_or(i64::MAX))
+            numbers(from, to, step.as_i64().unwrap_or(i64::MAX), around)
         }
         _ => Ok(None),
     }
 }
 
-fn numbers(from: &Value, to: &Value, step: i64) -> Result<Option<Value>, Stop> {
+fn numbers(from: &Value, to: &Value, step: i64, around: &Surroundings) -> Result<Option<Value>, Stop> {
     let (Value::Number(from), Value::Number(to)) = (from, to) else { return Ok(None) };
     if !from.is_integer() || !to.is_integer() || step <= 0 {
         return Ok(None);
@@ -54,6 +93,8 @@ fn numbers(from: &Value, to: &Value, step: i64) -> Result<Option<Value>, Stop> {
     let (from, to) = from.as_i64().zip(to.as_i64()).ok_or_else(too_many)?;
     let distance = to.checked_sub(from).and_then(i64::checked_abs).ok_or_else(too_many)?;
     let steps = distance.checked_div(step).filter(|steps| *steps < RANGE).ok_or_else(too_many)?;
+    let count = usize::try_from(steps).unwrap_or(usize::MAX).saturating_add(1);
+    around.has_room(count.saturating_mul(size_of::<Value>()))?;
     let step = if from <= to { step } else { step.saturating_neg() };
     let number = |at: i64| Value::from(from.saturating_add(step.saturating_mul(at)));
     Ok(Some(Value::from((0..=steps).map(number).collect::<Vec<_>>())))
