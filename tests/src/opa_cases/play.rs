@@ -41,9 +41,9 @@ pub struct Played {
     pub interpreter: Outcome,
 }
 
-/// The module that asks a case's question.
+/// The module that asks a case's question; the answer is `remit_v`.
 #[must_use]
-pub(super) fn question(case: &Case) -> String {
+pub(super) fn question(case: &Case, head: &str) -> String {
     let with = case.input_term.as_ref().map(|term| format!(" with input as {term}")).unwrap_or_default();
     let body = match case.plain() {
         Some((term, _)) => format!("remit_v := {term}{with}"),
@@ -53,19 +53,18 @@ pub(super) fn question(case: &Case) -> String {
             format!("remit_v := [{{{}}} | {}]{with}", bindings.join(", "), case.query.trim())
         }
     };
-    let head = "decision := {\"v\": remit_v}";
     let if_ = if case.is_v0 { "" } else { "if " };
     format!("package remit_case\n\n{head} {if_}{{ {body} }}\n")
 }
 
 /// The files of the bundle.
 #[must_use]
-pub(super) fn files(case: &Case) -> Vec<(String, Vec<u8>)> {
+pub(super) fn files(case: &Case, question: &str) -> Vec<(String, Vec<u8>)> {
     let version = if case.is_v0 { 0 } else { 1 };
     let mut files = vec![
         (".manifest".to_owned(), json!({ "rego_version": version }).to_string().into_bytes()),
         ("data.json".to_owned(), case.data.to_string().into_bytes()),
-        ("case.rego".to_owned(), question(case).into_bytes()),
+        ("case.rego".to_owned(), question.as_bytes().to_vec()),
     ];
     files.extend(
         case.modules.iter().enumerate().map(|(i, text)| (format!("m{i}.rego"), text.clone().into_bytes())),
@@ -79,7 +78,8 @@ pub(super) fn files(case: &Case) -> Vec<(String, Vec<u8>)> {
 ///
 /// See [`Out`].
 pub fn load(case: &Case) -> Result<Loaded, Out> {
-    let bundle = Bundle::from_files(files(case), &BundleLimits::default())
+    let question = question(case, "decision := {\"v\": remit_v}");
+    let bundle = Bundle::from_files(files(case, &question), &BundleLimits::default())
         .map_err(|error| Out::Refused(error.to_string()))?;
     let policy =
         Policy::compile(&bundle, "remit_case/decision", &PolicyLimits::default()).map_err(|error| {
