@@ -114,7 +114,7 @@ fn of_exchange(arguments: &Arguments, path: &Path) -> Result<Evaluation> {
     let config = &native.engine().config;
     let decision = arguments.decision.as_deref().unwrap_or(&config.decision);
     let http_send = config.builtins.http_send.clone();
-    let subject = Subject::new(&archive, decision, config.limits.clone(), http_send)?;
+    let subject = Subject::new(&archive, decision, config.limits, http_send)?;
     subject.evaluate(&input, native.engine().surroundings(played.time), arguments.explain)
 }
 

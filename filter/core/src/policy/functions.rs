@@ -117,7 +117,7 @@ const FUNCTIONS: &[Function] = &[
     pure("glob.quote_meta", 1, glob::quote_meta),
     pure("graph.reachable", 2, graph::reachable),
     Function { name: "http.send", arity: 1, body: Body::Around(outside::http_send), repeats: false },
-    bounded("io.jwt.decode", 1, jwt::decode),
+    growing("io.jwt.decode", 1, jwt::decode),
     Function {
         name: "io.jwt.decode_verify",
         arity: 2,

@@ -16,6 +16,7 @@ use super::Stop;
 use super::crypto::hex;
 use super::values::unmarshal;
 use crate::policy::error::EvaluationError;
+use crate::policy::surroundings::Surroundings;
 pub(super) use constraints::decode_verify;
 pub(super) use verify::{verify, verify_mac};
 
@@ -27,12 +28,12 @@ const BASE64URL: GeneralPurpose =
     GeneralPurpose::new(&URL_SAFE, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
 
 /// Header, payload and the signature in hex; a token in a token is opened.
-pub(super) fn decode(arguments: &[Value]) -> Result<Option<Value>, Stop> {
+pub(super) fn decode(arguments: &[Value], around: &mut Surroundings) -> Result<Option<Value>, Stop> {
     let [Value::String(text)] = arguments else { return Ok(None) };
     let mut text = text.to_string();
     loop {
         let Some(token) = Token::split(&text)? else { return Ok(None) };
-        let Some(header) = token.header()? else { return Ok(None) };
+        let Some(header) = token.header(around)? else { return Ok(None) };
         let Some(payload) = base64url(token.payload) else { return Ok(None) };
         match header.as_object().ok().and_then(|header| header.get(&Value::from("cty"))) {
             Some(Value::String(kind)) if kind.as_ref() == "JWT" => {
@@ -43,7 +44,7 @@ pub(super) fn decode(arguments: &[Value]) -> Result<Option<Value>, Stop> {
             Some(Value::String(_)) | None => {}
             Some(_) => return Ok(None),
         }
-        let Some(payload) = object(payload)? else { return Ok(None) };
+        let Some(payload) = object(payload, around)? else { return Ok(None) };
         let Some(signature) = base64url(token.signature) else { return Ok(None) };
         return Ok(Some(Value::from(vec![header, payload, Value::from(hex(&signature))])));
     }
@@ -75,9 +76,9 @@ impl<'t> Token<'t> {
     }
 
     /// An object that is not the header of an encrypted token.
-    fn header(&self) -> Result<Option<Value>, Stop> {
+    fn header(&self, around: &mut Surroundings) -> Result<Option<Value>, Stop> {
         let Some(bytes) = base64url(self.header) else { return Ok(None) };
-        let header = object(bytes)?;
+        let header = object(bytes, around)?;
         Ok(header.filter(|header| {
             header.as_object().is_ok_and(|header| !header.contains_key(&Value::from("enc")))
         }))
@@ -95,10 +96,10 @@ fn base64url(text: &str) -> Option<Vec<u8>> {
     BASE64URL.decode([text, padding].concat()).ok()
 }
 
-fn object(bytes: Vec<u8>) -> Result<Option<Value>, Stop> {
+fn object(bytes: Vec<u8>, around: &mut Surroundings) -> Result<Option<Value>, Stop> {
     // OPA would put other characters in the place of the bytes.
     let text = String::from_utf8(bytes).map_err(|_| failed("a token that is not UTF-8".to_owned()))?;
-    Ok(unmarshal(&[Value::from(text)])?.filter(|value| value.as_object().is_ok()))
+    Ok(unmarshal(&[Value::from(text)], around)?.filter(|value| value.as_object().is_ok()))
 }
 
 fn failed(message: String) -> Stop {

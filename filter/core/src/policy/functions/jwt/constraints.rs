@@ -83,7 +83,7 @@ impl Constraints {
     fn open(&self, mut text: String, around: &mut Surroundings) -> Result<Opened, Stop> {
         loop {
             let Some(token) = Token::split(&text)? else { return Ok(Opened::Malformed) };
-            let Some(header) = token.header()? else { return Ok(Opened::Malformed) };
+            let Some(header) = token.header(around)? else { return Ok(Opened::Malformed) };
             let Some(read) = Header::of(&header) else { return Ok(Opened::Malformed) };
             if read.alg.is_empty() || read.is_critical || !(self.alg.is_empty() || self.alg == read.alg) {
                 return Ok(Opened::Unverified);
@@ -94,7 +94,7 @@ impl Constraints {
             }
             let Some(payload) = base64url(token.payload) else { return Ok(Opened::Malformed) };
             if !read.cty.eq_ignore_ascii_case("JWT") {
-                return Ok(match object(payload)? {
+                return Ok(match object(payload, around)? {
                     Some(payload) => Opened::Verified { header, payload },
                     None => Opened::Malformed,
                 });

@@ -19,7 +19,7 @@ pub(in crate::policy::functions) fn verify(
     let Some(token) = Token::split(token)? else { return Ok(None) };
     let Some(keys) = read(keys, algorithm)? else { return Ok(None) };
     let Some(signature) = base64url(token.signature) else { return Ok(None) };
-    let Some(header) = token.header()? else { return Ok(None) };
+    let Some(header) = token.header(around)? else { return Ok(None) };
     let Some(header) = Header::of(&header) else { return Ok(None) };
     verify_with(&keys, &header, algorithm, (&token, &signature), around).map(|valid| Some(Value::Bool(valid)))
 }
