@@ -52,11 +52,11 @@ impl Candidate {
         let below = (wanted.fraction * 4_294_967_296.0) as u64;
         let alone = wanted.bundle.is_some();
         let mut candidate = Self { parts, alone, active: None, same_catalog: false, below, budget };
-        candidate.compile(in_force, config).map_err(|source| {
+        candidate.compile(|_| true, in_force, config).map_err(|source| {
             let pointer = if alone { "/candidate/bundle" } else { "/candidate/bundles" };
             EngineError::Bundle { pointer: pointer.to_owned(), source }
         })?;
-        candidate.accept(None);
+        candidate.accept(|_| true, None);
         Ok(Some(candidate))
     }
 
@@ -118,35 +118,50 @@ impl Candidate {
         if let Taken::Unchanged = part.take(body, config, now)? {
             return Ok(Installed::Unchanged);
         }
-        if !self.compile(in_force, config)? {
+        // As with those in force: new versions may go with each other, and need not wait for one that goes with none.
+        let others_wait = self.parts.iter().any(|(other, part)| other != name && part.waiting.is_some());
+        let (is_whole, alone) = match self.compile(|_| true, in_force, config) {
+            Err(_) if others_wait => (self.compile(|other| other == name, in_force, config)?, true),
+            together => (together?, false),
+        };
+        if !is_whole {
             return Ok(Installed::Incomplete);
         }
-        self.accept(Some(now));
+        self.accept(|other| !alone || other == name, Some(now));
         Ok(self
             .active
             .as_ref()
             .map_or(Installed::Incomplete, |active| Installed::Candidate(Rc::clone(active))))
     }
 
-    /// Other bundles are in force. A candidate that does not go with them is none.
+    /// Other bundles are in force. New versions that were refused so far may go with them, else those before them stay; a
+    /// candidate of which neither goes with them is none.
     pub(super) fn rebase(&mut self, in_force: &Bundles, config: &Config) {
         self.active = None;
-        match self.compile(in_force, config) {
-            Ok(true) => self.accept(None),
-            Ok(false) => {}
-            Err(error) => {
-                let error = FetchError::Bundle(error);
-                self.parts.values_mut().for_each(|part| part.blame(&error));
-            }
-        }
+        let error = match self.compile(|_| true, in_force, config) {
+            Ok(true) => return self.accept(|_| true, None),
+            Ok(false) => return,
+            Err(error) => error,
+        };
+        let waits = |part: &Part| part.waiting.is_some();
+        let only_new = self.parts.values().any(waits) && self.compile(|_| false, in_force, config).is_ok();
+        let error = FetchError::Bundle(error);
+        let blamed = self.parts.values_mut().filter(|part| !only_new || waits(part));
+        blamed.for_each(|part| part.blame(&error));
     }
 
-    /// Whether it could be compiled: all bundles are there.
-    fn compile(&mut self, in_force: &Bundles, config: &Config) -> Result<bool, LoadError> {
+    /// Whether it could be compiled, of the latest versions of these bundles and the accepted ones of the others: all are
+    /// there.
+    fn compile(
+        &mut self,
+        latest: impl Fn(&str) -> bool,
+        in_force: &Bundles,
+        config: &Config,
+    ) -> Result<bool, LoadError> {
         let own: Option<Vec<_>> = self
             .parts
             .iter()
-            .map(|(name, part)| Some((name.as_str(), part.mode, part.version(true)?)))
+            .map(|(name, part)| Some((name.as_str(), part.mode, part.version(latest(name))?)))
             .collect();
         let Some(mut chosen) = own else { return Ok(false) };
         if !self.alone {
@@ -171,9 +186,9 @@ impl Candidate {
         Ok(true)
     }
 
-    fn accept(&mut self, now: Option<UnixSeconds>) {
+    fn accept(&mut self, is_new: impl Fn(&str) -> bool, now: Option<UnixSeconds>) {
         if self.active.is_some() {
-            self.parts.values_mut().for_each(|part| part.accept(now));
+            self.parts.iter_mut().filter(|(name, _)| is_new(name)).for_each(|(_, part)| part.accept(now));
         }
     }
 }

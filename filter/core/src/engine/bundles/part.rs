@@ -66,7 +66,7 @@ pub(in super::super) struct Part {
     /// The version in force.
     pub(super) accepted: Option<Version>,
     /// A good version that is not in force: others are missing, or do not go with it.
-    pub(super) waiting: Option<Version>,
+    pub(in super::super) waiting: Option<Version>,
     pub(in super::super) status: BundleStatus,
 }
 

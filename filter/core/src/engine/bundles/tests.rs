@@ -53,6 +53,10 @@ impl World {
     }
 
     fn answer(&mut self, name: &str, status: u16, body: Vec<u8>, now: u64) -> String {
+        self.answer_to(&SourceId::Bundle(name.to_owned()), status, body, now)
+    }
+
+    fn answer_to(&mut self, id: &SourceId, status: u16, body: Vec<u8>, now: u64) -> String {
         let answer = Answer::Response {
             status,
             etag: Some(format!("\"{now}\"")),
@@ -61,8 +65,8 @@ impl World {
             body,
         };
         let _ = self.0.due(t(now));
-        match self.0.answered(&SourceId::Bundle(name.to_owned()), answer, t(now)) {
-            Ok(Installed::Bundle(active)) => {
+        match self.0.answered(id, answer, t(now)) {
+            Ok(Installed::Bundle(active) | Installed::Candidate(active)) => {
                 let both = active.revisions.iter().map(|(name, revision)| format!("{name}={revision}"));
                 both.collect::<Vec<_>>().join(" ")
             }
@@ -177,6 +181,45 @@ fn bundles_that_change_together_come_into_force_together() {
     assert!(said.contains("overlap"), "{said}");
     let newer = bundle("p3", &["facts"], "package facts\nallowed := false\n", &json!({}));
     assert_eq!(world.answer("policy", 200, newer, 1121), "facts=f2 policy=p3");
+}
+
+#[test]
+fn a_candidate_that_was_refused_leaves_the_one_before_it() {
+    let mut document: Value =
+        serde_json::from_slice(&document(&json!({"policy": http("/p"), "facts": http("/f")}))).unwrap();
+    document["candidate"] = json!({"bundles": {"facts": http("/c"), "more": http("/m")}});
+    let mut world = World(Engine::configure(document.to_string().as_bytes()).unwrap());
+    world.answer("policy", 200, policy("p1"), 1000);
+    world.answer("facts", 200, facts("f1"), 1000);
+    let of = |name: &str| SourceId::Candidate(name.to_owned());
+    let more = |revision: &str| bundle(revision, &["more"], "package more\n", &json!({}));
+    assert_eq!(world.answer_to(&of("more"), 200, more("m1"), 1000), "incomplete");
+    assert_eq!(world.answer_to(&of("facts"), 200, facts("c1"), 1000), "facts=c1 more=m1 policy=p1");
+    let on_trial = |world: &World| {
+        let candidate = world.0.candidate().unwrap();
+        let faulty: Vec<_> =
+            candidate.statuses().filter(|(_, s)| s.fault.is_some()).map(|(n, _)| n.to_owned()).collect();
+        (candidate.policy().map(|active| active.revision.clone()), faulty)
+    };
+    // With this policy it does not go, and with the next but one it does.
+    let takes_root = bundle("c2", &["facts", "old"], "package old\n", &json!({"facts": {"allowed": false}}));
+    let old = |revision: &str| bundle(revision, &["remit", "old"], DECIDES, &json!({}));
+    world.answer("policy", 200, old("p2"), 1060);
+    let said = world.answer_to(&of("facts"), 200, takes_root, 1060);
+    assert!(said.contains("overlap"), "{said}");
+    let named = |revisions: &str| Some(revisions.to_owned());
+    let faulty = vec!["facts".to_owned()];
+    assert_eq!(on_trial(&world), (named("facts=c1 more=m1 policy=p2"), faulty.clone()));
+    assert_eq!(world.answer("policy", 200, old("p3"), 1120), "facts=f1 policy=p3");
+    assert_eq!(on_trial(&world), (named("facts=c1 more=m1 policy=p3"), faulty.clone()));
+    // Another new version does not wait for it.
+    assert_eq!(world.answer_to(&of("more"), 200, more("m2"), 1120), "facts=c1 more=m2 policy=p3");
+    assert_eq!(on_trial(&world).1, faulty);
+    world.answer("policy", 200, policy("p4"), 1180);
+    assert_eq!(on_trial(&world), (named("facts=c2 more=m2 policy=p4"), vec![]));
+    // Nothing of it goes with this one.
+    world.answer("policy", 200, bundle("p5", &["remit", "more"], DECIDES, &json!({})), 1240);
+    assert_eq!(on_trial(&world), (None, vec!["facts".to_owned(), "more".to_owned()]));
 }
 
 #[test]
