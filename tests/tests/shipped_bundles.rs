@@ -42,7 +42,7 @@ fn played_in_both(folder: &Path) -> (usize, usize) {
         }
     }
     let forwarded = reference.iter().filter(|exchange| exchange.forwarded.is_some()).count();
-    (forwarded, reference.len() - forwarded)
+    (forwarded, reference.len().saturating_sub(forwarded))
 }
 
 #[test]
