@@ -1,6 +1,6 @@
 //! `http.send` natively and in the module on wasmtime, with a capture's documents for the servers that are called; and
 //! what comes of replies that are late, of nobody's, or of a report.
-#![expect(clippy::arithmetic_side_effects, reason = "a test's own clock")]
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use remit_harness::capture::Response;
 use remit_harness::host::{HeaderMap, HttpResponse, MetricValue, Properties, StreamId, Verdict};
