@@ -1,6 +1,7 @@
 //! A proxy-wasm host on wasmtime, and what the `remit` command is made of.
 
 pub mod annotations;
+pub mod bench;
 pub mod bundles;
 pub mod capture;
 pub mod challenge;

@@ -1,4 +1,4 @@
-//! `remit eval` as authors run it: decisions, explanations, and what is said when there is none.
+//! `remit eval` and `remit bench` as authors run them: decisions, explanations, and what is said when there is none.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails says where")]
 
 use std::path::{Path, PathBuf};
@@ -102,4 +102,41 @@ fn the_request_of_a_capture_is_evaluated_as_it_was_decided() {
         remit(&format!("eval {SCENARIO} --bundle {BUNDLE} --exchange approval-replayed"));
     assert_eq!(status, Some(2));
     assert!(error.contains("the policy is not asked"), "{error}");
+}
+
+#[test]
+fn each_rule_is_measured() {
+    let folder = folder("bench");
+    let file = folder.join("input.json");
+    std::fs::write(&file, r#"{"user": "a", "a": 1}"#).unwrap();
+    let line = format!(
+        "bench --bundle {}/b --input {} --decision p/decision --runs 3",
+        folder.display(),
+        file.display()
+    );
+    let (status, out, error) = remit(&line);
+    assert_eq!((status, error.as_str()), (Some(0), ""), "{out}");
+    for part in [
+        "data.p.decision  p.rego:3",
+        "100 %",
+        "data.p.level",
+        "ran for more than",
+        "3 runs of each rule on 1 input",
+    ] {
+        assert!(out.contains(part), "{part}\n{out}");
+    }
+    assert!(out.lines().all(|line| line.chars().count() <= 120) && !out.contains('\u{1b}'), "{out}");
+    let (_, out, _) = remit(&format!("{line} --input {} --format json", file.display()));
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((json["runs"].as_u64(), json["inputs"].as_u64()), (Some(3), Some(2)));
+    assert_eq!(json["decision"]["engine"], "bytecode");
+    let rules = json["rules"].as_array().unwrap();
+    let names: std::collections::BTreeSet<_> =
+        rules.iter().map(|rule| rule["rule"].as_str().unwrap()).collect();
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), ["data.p.level", "data.p.loops", "data.p.twice"]);
+    assert!(rules.iter().all(|rule| rule["median_us"].is_number() != rule["error"].is_string()), "{out}");
+    let (status, _, error) = remit(&line.replace("p/decision", "p/loops"));
+    assert_eq!(status, Some(2));
+    assert!(error.contains("data.p.loops: the policy ran for more than"), "{error}");
+    std::fs::remove_dir_all(folder).unwrap();
 }

@@ -21,7 +21,7 @@ use super::{Ending, print, style};
 /// The nesting of an input that is read, as much as the filter's own may have.
 const DEPTH: usize = 128;
 /// Where the decision is unless it is said.
-const DECISION: &str = "remit/authz/decision";
+pub(super) const DECISION: &str = "remit/authz/decision";
 
 /// In which form results are printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -118,7 +118,7 @@ fn of_exchange(arguments: &Arguments, path: &Path) -> Result<Evaluation> {
     subject.evaluate(&input, native.engine().surroundings(played.time), arguments.explain)
 }
 
-fn read(path: &Path) -> Result<Value> {
+pub(super) fn read(path: &Path) -> Result<Value> {
     let name = || path.display().to_string();
     let mut bytes = Vec::new();
     if path == Path::new("-") {
@@ -129,7 +129,7 @@ fn read(path: &Path) -> Result<Value> {
     json::parse(&bytes, DEPTH).with_context(name)
 }
 
-fn present() -> Now {
+pub(super) fn present() -> Now {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Now(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }

@@ -1,5 +1,6 @@
 //! What the command line says, and how the command ends.
 
+mod bench;
 mod bundle;
 mod check;
 mod eval;
@@ -36,6 +37,8 @@ enum Command {
     Test(test::Arguments),
     /// Evaluate the decision of a bundle on an input, and say which rules decided
     Eval(eval::Arguments),
+    /// Measure how long the decision of a bundle and each of its rules take
+    Bench(bench::Arguments),
     /// Check a configuration and a bundle, and say what would be in force
     Check(check::Arguments),
     /// Build, sign, verify, inspect and compare bundles, and carry them to a registry and back
@@ -67,6 +70,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Bundle(arguments) => bundle::run(&arguments),
         Command::Inventory(arguments) => inventory::run(&arguments),
@@ -171,6 +175,9 @@ mod tests {
             ("eval a", false),
             ("eval --input a", false),
             ("eval a --exchange b --input c", false),
+            ("bench --bundle a --input b --input c --decision p/q --runs 5 --format json", true),
+            ("bench --bundle a --input b --runs 0", false),
+            ("bench --bundle a", false),
             ("schema input", true),
             ("schema decision", true),
             ("schema other", false),

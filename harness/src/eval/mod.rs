@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::rego::definitions;
 
 /// What an evaluation may take at the author's desk, where a busy machine is not the policy's doing.
-const TIME: Duration = Duration::from_secs(10);
+pub(crate) const TIME: Duration = Duration::from_secs(10);
 
 /// A bundle, its limits, and the rule that is asked for.
 #[derive(Debug)]
@@ -155,7 +155,7 @@ impl Subject {
 }
 
 /// `data.a.b` and `a/b` are the same.
-fn path(decision: &str) -> String {
+pub(crate) fn path(decision: &str) -> String {
     match decision.strip_prefix("data.") {
         Some(rule) => rule.replace('.', "/"),
         None => decision.trim_matches('/').to_owned(),
