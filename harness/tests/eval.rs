@@ -1,5 +1,5 @@
 //! `remit eval` and `remit bench` as authors run them: decisions, explanations, and what is said when there is none.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails says where")]
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
