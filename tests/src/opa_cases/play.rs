@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use remit_core::bundle::{Bundle, BundleLimits};
 use remit_core::policy::{
-    Document, EngineKind, EvaluationBudget, EvaluationError, Policy, PolicyError, PolicyLimits,
+    Document, EngineKind, EvaluationBudget, EvaluationError, Policy, PolicyError, PolicyLimits, Surroundings,
 };
 use serde_json::{Value, json};
 
 use super::outcome::Outcome;
 use super::read::Case;
+use crate::world::now;
 
 /// Why a case is not played.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,7 +103,10 @@ pub fn native(loaded: Loaded) -> Played {
         time: Duration::from_secs(10),
         ..EvaluationBudget::default()
     };
-    let run = |policy: &Policy| outcome_of(policy.evaluate(Document::from_json(&input), &budget));
+    let run = |policy: &Policy| {
+        let input = Document::from_json(&input);
+        outcome_of(policy.evaluate_in(&mut Surroundings::at(now()), input, &budget))
+    };
     let bytecode = (policy.engine() == EngineKind::Bytecode).then(|| run(&policy));
     Played { bytecode, interpreter: run(&policy.interpreted()) }
 }
