@@ -2,11 +2,22 @@
 
 use remit_core::effect::MCP_APPROVAL_REQUIRED;
 use remit_harness::replay::{Observed, Played, Replay};
+use remit_harness::scenario::Scenario;
 use serde_json::Value;
+
+use crate::world::with_patience;
 
 /// Headers that the filter sets for the upstream, and the one that it takes away.
 pub const OWN_HEADERS: [&str; 5] =
     ["x-remit-agent", "x-remit-principal", "x-remit-task", "x-remit-decision-id", "agent-approval"];
+
+/// A scenario's plugin configuration, for machines that are slow.
+#[must_use]
+pub fn config(scenario: &Scenario) -> String {
+    let mut config = scenario.plugin_config_document();
+    with_patience(&mut config);
+    Value::Object(config).to_string()
+}
 
 /// What is compared of one exchange.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,17 +3,10 @@
 
 use remit_harness::replay::{Native, Replay, Subject, Wasm, WasmOptions, replay};
 use remit_harness::scenario::Scenario;
-use remit_tests::parity::{Comparable, comparable};
+use remit_tests::parity::{Comparable, comparable, config};
 use remit_tests::proxy::{Options, Proxy, compiled_module};
 use remit_tests::subject::{InEnvoy, WithoutHostSignatures};
-use remit_tests::world::{scenario_folder, seconds_ago, with_patience};
-use serde_json::Value;
-
-fn config(scenario: &Scenario) -> String {
-    let mut config = scenario.plugin_config_document();
-    with_patience(&mut config);
-    Value::Object(config).to_string()
-}
+use remit_tests::world::{scenario_folder, seconds_ago};
 
 fn replayed(scenario: &mut Scenario, subject: &mut dyn Subject) -> Replay {
     let replay = replay(scenario, subject).unwrap();

@@ -6,16 +6,9 @@ use std::path::Path;
 
 use remit_harness::replay::{Native, Replay, Subject, Wasm, WasmOptions, replay};
 use remit_harness::scenario::Scenario;
-use remit_tests::parity::comparable;
+use remit_tests::parity::{comparable, config};
 use remit_tests::proxy::compiled_module;
-use remit_tests::world::{scenario_folder, with_patience};
-use serde_json::Value;
-
-fn config(scenario: &Scenario) -> String {
-    let mut config = scenario.plugin_config_document();
-    with_patience(&mut config);
-    Value::Object(config).to_string()
-}
+use remit_tests::world::scenario_folder;
 
 fn replayed(scenario: &mut Scenario, subject: &mut dyn Subject) -> Replay {
     let replay = replay(scenario, subject).unwrap();

@@ -404,29 +404,7 @@ pub(crate) fn path_of(module: &Module, rule: &Rule) -> Vec<String> {
 
 /// The constant segments that a reference begins with.
 pub(crate) fn constant(refr: &Expr) -> Vec<String> {
-    let mut segments: Vec<Option<String>> = Vec::new();
-    let mut at = refr;
-    loop {
-        match at {
-            Expr::RefDot { refr, field, .. } => {
-                segments.push(Some(field.0.text().to_owned()));
-                at = refr;
-            }
-            Expr::RefBrack { refr, index, .. } => {
-                segments.push(match index.as_ref() {
-                    Expr::String { value, .. } | Expr::RawString { value, .. } => {
-                        value.as_string().ok().map(|text| text.to_string())
-                    }
-                    _ => None,
-                });
-                at = refr;
-            }
-            other => {
-                segments.push(Some(other.span().text().to_owned()));
-                break;
-            }
-        }
-    }
-    segments.reverse();
-    segments.into_iter().map_while(|segment| segment).collect()
+    let (root, segments) = walk::taken_apart(refr);
+    let root = root.span().text().to_owned();
+    std::iter::once(root).chain(segments.into_iter().map_while(|segment| segment)).collect()
 }

@@ -12,6 +12,15 @@ pub(crate) struct Reference<'a> {
 
 /// The expression as a reference that begins with a variable.
 pub(crate) fn reference(expr: &Expr) -> Option<Reference<'_>> {
+    let (root, segments) = taken_apart(expr);
+    match root {
+        Expr::Var { span, .. } => Some(Reference { root: span, segments }),
+        _ => None,
+    }
+}
+
+/// What a reference begins with, and the names that follow: a constant one, or `None` for anything else.
+pub(crate) fn taken_apart(expr: &Expr) -> (&Expr, Vec<Option<String>>) {
     let mut segments = Vec::new();
     let mut at = expr;
     loop {
@@ -29,11 +38,10 @@ pub(crate) fn reference(expr: &Expr) -> Option<Reference<'_>> {
                 });
                 at = refr;
             }
-            Expr::Var { span, .. } => {
+            root => {
                 segments.reverse();
-                return Some(Reference { root: span, segments });
+                return (root, segments);
             }
-            _ => return None,
         }
     }
 }

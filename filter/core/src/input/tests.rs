@@ -10,18 +10,6 @@ use crate::request::tests::request;
 use crate::token::IssuerRules;
 use crate::token::testing::{ISSUER, NOW, Signer, at, claims, with};
 
-const ALL: Reads = Reads {
-    body: true,
-    arguments: true,
-    named: true,
-    properties: Properties::ALL,
-    query: true,
-    headers: true,
-    claims: true,
-    moment: true,
-    around: false,
-};
-
 /// What a proxy answers that knows everything.
 fn circumstances(properties: Properties) -> Circumstances {
     Circumstances::ask(properties, |path| {
@@ -87,14 +75,14 @@ fn composed(reads: Reads) -> Value {
 
 #[test]
 fn inputs_have_the_published_shape() {
-    let input = composed(ALL);
+    let input = composed(Reads::ALL);
     let shape: Result<schema::Input, _> = serde_json::from_value(input.clone());
     assert!(shape.is_ok(), "{}: {input:#}", shape.unwrap_err());
 }
 
 #[test]
 fn what_nobody_reads_is_not_built() {
-    let (all, none) = (composed(ALL), composed(Reads::default()));
+    let (all, none) = (composed(Reads::ALL), composed(Reads::default()));
     assert_eq!(all["attributes"]["request"]["http"]["headers"]["a"], "1,2");
     assert_eq!(all["attributes"]["request"]["http"]["headers"]["x-envoy-auth-partial-body"], "false");
     let (sources, http) = (&all["attributes"]["source"], &all["attributes"]["request"]["http"]);

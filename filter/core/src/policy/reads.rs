@@ -27,6 +27,22 @@ pub struct Reads {
     pub around: bool,
 }
 
+#[cfg(test)]
+impl Reads {
+    /// Everything of the input, and nothing around it.
+    pub(crate) const ALL: Self = Self {
+        body: true,
+        arguments: true,
+        named: true,
+        properties: Properties::ALL,
+        query: true,
+        headers: true,
+        claims: true,
+        moment: true,
+        around: false,
+    };
+}
+
 const BODY: &[&[&str]] = &[
     &["parsed_body"],
     &["truncated_body"],

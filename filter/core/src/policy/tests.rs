@@ -316,17 +316,7 @@ fn loops_end_and_the_next_evaluation_is_right() {
 #[test]
 fn the_policy_tells_what_it_can_read() {
     let none = Reads::default();
-    let all = Reads {
-        body: true,
-        arguments: true,
-        named: true,
-        properties: Properties::ALL,
-        query: true,
-        headers: true,
-        claims: true,
-        moment: true,
-        around: false,
-    };
+    let all = Reads::ALL;
     let peer = |property| Reads { properties: Properties::default().with(property), ..none };
     let http = Reads { body: true, query: true, headers: true, moment: true, ..peer(Property::Protocol) };
     for (rego, expected) in [
