@@ -33,16 +33,40 @@ const WARM_UP: usize = 400;
 /// Further workers in the second measurement of memory.
 const FURTHER_WORKERS: u32 = 4;
 
-/// Measures every subject, or only what any filter costs, and prints the table.
+/// What is measured.
+#[derive(Debug, Clone, Copy)]
+pub enum Rows<'a> {
+    /// Every subject.
+    All,
+    /// Only what any filter costs.
+    Floor,
+    /// Subjects whose name contains this text, and no filter.
+    Named(&'a str),
+}
+
+impl Rows<'_> {
+    fn has(self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Floor => false,
+            Self::Named(text) => name == table::NO_FILTER || name.contains(text),
+        }
+    }
+}
+
+/// Measures these subjects and prints the table.
 ///
 /// # Errors
 /// When a part cannot be built or started, or a request is not answered with 200.
-pub fn run(only_floor: bool) -> Result<()> {
+pub fn run(rows: Rows<'_>) -> Result<()> {
     let stop = workspace::interrupted()?;
     let folder = Folder::create("bench")?;
     let tokens = ROUNDS.saturating_mul(PER_ROUND_UNCACHED).saturating_add(WARM_UP);
     let fewer = ROUNDS.saturating_mul(PER_ROUND_IN_MODULE).saturating_add(WARM_UP);
-    let subjects = if only_floor { subjects::floor()? } else { subjects::all(&folder, tokens, fewer)? };
+    let subjects = match rows {
+        Rows::Floor => subjects::floor()?,
+        _ => subjects::all(&folder, rows, tokens, fewer)?,
+    };
     let native = subjects.compared.as_ref().map(|compared| compared.measure(&folder.0)).transpose()?;
     let upstream = upstream::start()?;
 

@@ -4,7 +4,8 @@ use std::env;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use xtask::{bench, build_wasm, fuzz, playground, rego_fuzz, test, tidy};
+use xtask::bench::{self, Rows};
+use xtask::{build_wasm, fuzz, playground, rego_fuzz, test, tidy};
 
 const HELP: &str = "\
 Builds, demonstrates, tests and measures Remit.
@@ -16,7 +17,9 @@ Tasks:
   test             everything: format, lints, house rules, unit, Rego and end-to-end tests
   build-wasm       build the filter for wasm32-wasip1, getting the target where it is missing
   envoy            run the filter in a real Envoy and print curl lines to try; Ctrl-C ends it
-  bench [--floor]  what the filter adds to a request, compared; --floor: only what any filter adds
+  bench [--floor | --only TEXT]
+                   what the filter adds to a request, compared; --floor: only what any filter adds; --only: rows
+                   whose name contains the text
   tidy             check the house rules
   rego-fuzz [--cases N] [--seed N]
                    compare generated policies with OPA, 10000 of them
@@ -42,8 +45,9 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["demo"] => test::demo(),
         ["test"] => test::test(),
         ["envoy"] => playground::run(),
-        ["bench"] => bench::run(false),
-        ["bench", "--floor"] => bench::run(true),
+        ["bench"] => bench::run(Rows::All),
+        ["bench", "--floor"] => bench::run(Rows::Floor),
+        ["bench", "--only", text] => bench::run(Rows::Named(text)),
         ["build-wasm"] => build_wasm::build().map(drop),
         ["tidy"] => tidy::tidy(),
         ["rego-fuzz", settings @ ..] => rego_fuzz::run(settings),

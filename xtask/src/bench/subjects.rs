@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::{Map, Value};
 
+use super::Rows;
 use super::engines::{self, Compared};
 use super::filter::Filter;
 use super::load::Requests;
@@ -81,11 +82,14 @@ fn floor_with(request: &[u8]) -> Result<Vec<Subject>> {
 
 /// Everything, all with the same `tools/call` of the scenario; `tokens` new tokens for each algorithm.
 /// `fewer` where the module checks them all by itself.
-pub(super) fn all(folder: &Folder, tokens: usize, fewer: usize) -> Result<Subjects> {
+pub(super) fn all(folder: &Folder, rows: Rows<'_>, tokens: usize, fewer: usize) -> Result<Subjects> {
     let module = std::fs::read(build_wasm::build()?)?;
-    engines::build()?;
+    if matches!(rows, Rows::All) {
+        engines::build()?;
+    }
     let mut setups = Vec::new();
     for algorithm in ALGORITHMS {
+        let tokens = if rows.has(&format!("{NEW}{algorithm}")) { tokens } else { 0 };
         println!("Minting {tokens} tokens with {algorithm}.");
         setups.push((algorithm, scenario::scenario_setup(POLICY, algorithm, tokens)?));
     }
@@ -120,19 +124,28 @@ pub(super) fn all(folder: &Folder, tokens: usize, fewer: usize) -> Result<Subjec
     let (elsewhere, configuration) = (module.clone(), first.configuration.clone());
     let elsewhere = Filter::WasmElsewhere { module: elsewhere, configuration };
     measured.push(repeated(ELSEWHERE, elsewhere, &request));
-    let compared = Compared::new(call, &first.configuration, &interpreted.configuration)?;
+    let compared = match rows {
+        Rows::All => Some(Compared::new(call, &first.configuration, &interpreted.configuration)?),
+        _ => None,
+    };
     let shipped = scenario::scenario_setup(scenario::BUNDLE, FIRST_ALGORITHM, 0)?;
     let call = measured_call(&shipped)?;
     measured.push(repeated(SHIPPED, evaluating(&shipped)?, &call.bytes(BODY, None)));
-    for (algorithm, setup) in &setups {
+    for (algorithm, setup) in setups.iter().filter(|(_, setup)| !setup.tokens.is_empty()) {
         measured.push(new_tokens(&format!("{JWT_NEW}{algorithm}"), setup, jwt(setup, false)?)?);
         measured.push(new_tokens(&format!("{NEW}{algorithm}"), setup, remit(setup))?);
     }
-    let shared_secret = scenario::scenario_setup(POLICY, "HS256", tokens)?;
-    let configuration = without_approvals(&shared_secret.configuration)?;
-    let filter = Filter::Wasm { module: module.clone(), configuration };
-    measured.push(new_tokens(&format!("{NEW}HS256"), &shared_secret, filter)?);
+    let shared_secret = format!("{NEW}HS256");
+    if rows.has(&shared_secret) {
+        let setup = scenario::scenario_setup(POLICY, "HS256", tokens)?;
+        let configuration = without_approvals(&setup.configuration)?;
+        let filter = Filter::Wasm { module: module.clone(), configuration };
+        measured.push(new_tokens(&shared_secret, &setup, filter)?);
+    }
     for algorithm in IN_MODULE_ALGORITHMS {
+        if !rows.has(&format!("{IN_MODULE}{algorithm}")) {
+            continue;
+        }
         println!("Minting {fewer} tokens with {algorithm}.");
         let setup = scenario::scenario_setup(POLICY, algorithm, fewer)?;
         let configuration = with_setting(&setup.configuration, "signatures", "host", false.into())?;
@@ -140,7 +153,8 @@ pub(super) fn all(folder: &Folder, tokens: usize, fewer: usize) -> Result<Subjec
         let subject = new_tokens(&format!("{IN_MODULE}{algorithm}"), &setup, filter)?;
         measured.push(Subject { per_round: PER_ROUND_IN_MODULE, has_workers: false, ..subject });
     }
-    Ok(Subjects { measured, skipped, compared: Some(compared) })
+    measured.retain(|subject| rows.has(&subject.name));
+    Ok(Subjects { measured, skipped, compared })
 }
 
 /// The configuration with the memory of decisions turned off: every call is evaluated, however long a busy machine takes.
