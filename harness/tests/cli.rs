@@ -172,11 +172,13 @@ fn essence(tests: &serde_json::Value) -> Vec<String> {
 }
 
 const CONVENTIONS: &str = "tests/policies/test-conventions";
+/// `with` on builtins, functions, rules, data and input.
+const MOCKS: &str = "tests/policies/test-mocks";
 
 #[test]
 fn tests_go_as_with_opa() {
     let Some(opa) = opa() else { return };
-    for folder in [CONVENTIONS, BUNDLE] {
+    for folder in [CONVENTIONS, MOCKS, BUNDLE] {
         let theirs = Command::new(&opa)
             .current_dir(root())
             .args(["test", "-b", "--format", "json", folder])

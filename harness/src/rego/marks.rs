@@ -94,10 +94,10 @@ fn rules(modules: &[Ref<Module>]) -> impl Iterator<Item = (&Module, &Rule)> {
 }
 
 /// What takes the place of the bytes of a range; most ranges are empty.
-type Edit = (std::ops::Range<usize>, String);
+pub(super) type Edit = (std::ops::Range<usize>, String);
 
 /// The text with its edits, those of one place in their order.
-fn edited(text: &str, mut edits: Vec<Edit>) -> String {
+pub(super) fn edited(text: &str, mut edits: Vec<Edit>) -> String {
     edits.sort_by_key(|(range, _)| (range.start, range.end));
     let mut out = String::with_capacity(text.len().saturating_mul(2));
     let mut from = 0;
@@ -210,7 +210,7 @@ impl Marker<'_> {
             if body.query.stmts.is_empty() {
                 if let Some(assign) = &body.assign {
                     self.insert(
-                        end_of(assign.value.span()),
+                        self.end(end_of(assign.value.span())),
                         format!("{} {{ {MARK}({mark}) }}", self.keyword),
                     );
                 }
@@ -372,11 +372,11 @@ pub(crate) fn is_test(name: &str) -> bool {
     name.starts_with("test_")
 }
 
-fn start(span: &Span) -> usize {
+pub(super) fn start(span: &Span) -> usize {
     usize::try_from(span.start).unwrap_or(usize::MAX)
 }
 
-fn end_of(span: &Span) -> usize {
+pub(super) fn end_of(span: &Span) -> usize {
     usize::try_from(span.end).unwrap_or(usize::MAX)
 }
 

@@ -3,6 +3,7 @@
 mod definitions;
 mod marks;
 mod recorder;
+mod served;
 #[cfg(test)]
 mod tests;
 pub(crate) mod walk;
@@ -150,11 +151,27 @@ impl Sources {
         engine.set_gather_prints(true);
         engine.set_strict_builtin_errors(false);
         remit_core::policy::serve(&mut engine);
-        self.add_files(&mut engine)?;
+        let evaluated = self.as_evaluated()?;
+        let replaced =
+            Self { files: served::replaced(&evaluated.files, &evaluated.parse()?), ..Self::default() };
+        replaced.add_files(&mut engine)?;
+        Self { files: vec![served::package()], ..Self::default() }.add_files(&mut engine)?;
         for document in &self.data {
             engine.add_data(Value::from(document.clone())).map_err(|error| rego(&error.to_string()))?;
         }
         Ok(engine)
+    }
+
+    /// The files as the filter has them evaluated: where the evaluator reads Rego differently from OPA, they are written so
+    /// that it does not.
+    fn as_evaluated(&self) -> Result<Self, RegoError> {
+        let texts = self.files.iter().map(|file| (file.path.clone(), file.text.clone())).collect();
+        let is_v0 = |path: &str| self.files.iter().any(|file| file.is_v0 && file.path == path);
+        let texts =
+            remit_core::policy::faithful_texts(texts, &is_v0).map_err(|error| rego(&error.to_string()))?;
+        let text = |file: &Source| texts.get(&file.path).unwrap_or(&file.text).clone();
+        let files = self.files.iter().map(|file| Source { text: text(file), ..file.clone() }).collect();
+        Ok(Self { files, data: Vec::new() })
     }
 
     fn add_files(&self, engine: &mut Engine) -> Result<(), RegoError> {

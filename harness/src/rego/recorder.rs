@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use regorus::{Engine, Value};
 
 use super::marks::{CASE, Kind, MARK, Marked};
+use super::served::ASKED;
 use super::{RegoError, rego};
 
 /// What an evaluation went through.
@@ -17,6 +18,8 @@ pub(crate) struct Trail {
     pub(crate) last: BTreeMap<usize, usize>,
     /// The cases that were begun, in order; one that begins again is the same.
     pub(crate) cases: Vec<Case>,
+    /// What `http.send` was first asked for.
+    pub(crate) asked: Option<String>,
     /// Rules with a default, while they are evaluated: the definitions that were begun, and whether one came to its end.
     open: BTreeMap<usize, (BTreeSet<usize>, bool)>,
 }
@@ -103,6 +106,14 @@ impl Recorder {
             this.begun(arguments.first(), arguments.get(1));
             Ok(Value::Bool(true))
         };
+        let this = self.clone();
+        let asked = move |arguments: Vec<Value>| {
+            this.asked(arguments.first());
+            Ok(Value::Undefined)
+        };
+        engine
+            .add_extension(ASKED.to_owned(), 1, Box::new(asked))
+            .map_err(|error| rego(&error.to_string()))?;
         engine.add_extension(MARK.to_owned(), 1, Box::new(mark)).map_err(|error| rego(&error.to_string()))?;
         engine.add_extension(CASE.to_owned(), 2, Box::new(case)).map_err(|error| rego(&error.to_string()))
     }
@@ -142,6 +153,14 @@ impl Recorder {
             }
             Kind::Default => {}
         }
+    }
+
+    fn asked(&self, request: Option<&Value>) {
+        let url =
+            request.and_then(|request| request.as_object().ok()?.get(&Value::from("url"))?.as_string().ok());
+        let url = url.map(|url| url.to_string()).unwrap_or_default();
+        let mut trail = self.trail.lock().unwrap_or_else(PoisonError::into_inner);
+        trail.asked.get_or_insert(url);
     }
 
     fn begun(&self, definition: Option<&Value>, name: Option<&Value>) {

@@ -11,10 +11,12 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
+use remit_core::ids::Now;
+use remit_core::policy::{Surroundings, around};
 
 use crate::rego::{Marked, Recorder, RegoError, Sources, Trail, mark, one_line};
 use find::Found;
@@ -167,6 +169,10 @@ impl Suite {
         let value = if test.is_skipped { Ok(Value::Undefined) } else { evaluate(&mut engine, test) };
         let duration = began.elapsed();
         let trail = self.recorder.take();
+        let value = match &trail.asked {
+            Some(url) => Err(unanswered(url)),
+            None => value,
+        };
         let mut cases = BTreeMap::new();
         let verdict = match value {
             _ if test.is_skipped => Verdict::Skipped,
@@ -216,17 +222,35 @@ impl Suite {
     }
 }
 
+/// In OPA a test would go out to ask.
+fn unanswered(url: &str) -> String {
+    format!(
+        "http.send to {url:?}: tests ask nobody; say what it gives, as in `with http.send as {{\"status_code\": 200}}`"
+    )
+}
+
 fn evaluate(engine: &mut Engine, test: &Found) -> Result<Value, String> {
     let path = format!("{}.{}", test.package, test.rule);
-    let value = if test.has_cases {
-        // What has a variable in its head is no rule by this name.
-        engine.eval_query(path, false).map(|results| {
-            let value =
-                results.result.into_iter().next().and_then(|result| result.expressions.into_iter().next());
-            value.map_or(Value::Undefined, |expression| expression.value)
-        })
-    } else {
-        engine.eval_rule(path)
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = Now(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
+    let evaluation = || {
+        if test.has_cases {
+            // What has a variable in its head is no rule by this name.
+            engine.eval_query(path, false).map(|results| {
+                let value = results
+                    .result
+                    .into_iter()
+                    .next()
+                    .and_then(|result| result.expressions.into_iter().next());
+                value.map_or(Value::Undefined, |expression| expression.value)
+            })
+        } else {
+            engine.eval_rule(path)
+        }
     };
-    value.map_err(|error| one_line(&error.to_string()))
+    let (value, stop) = around(&mut Surroundings::at(now), evaluation);
+    match stop {
+        Some(stop) => Err(stop.to_string()),
+        None => value.map_err(|error| one_line(&error.to_string())),
+    }
 }

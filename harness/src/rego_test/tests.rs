@@ -73,6 +73,32 @@ fn a_test_that_loops_ends() {
 }
 
 #[test]
+fn nobody_is_asked() {
+    let tests = "package a_test\nx := http.send({\"method\": \"get\", \"url\": \"https://e.example/\"})\n\
+        test_asked if x\ntest_not if not x\ntest_told if x.status_code == 200 with http.send as {\"status_code\": 200}\n\
+        test_names if { http := {\"send\": 3}; http.send == 3 }\n";
+    let results = run(&[("a_test.rego", tests)]).unwrap();
+    for (result, is_asked) in results.iter().zip([true, true, false, false]) {
+        match &result.verdict {
+            Verdict::Error(message) => {
+                assert!(is_asked && message.contains("https://e.example/"), "{message}")
+            }
+            verdict => assert!(!is_asked && *verdict == Verdict::Pass, "{}: {verdict:?}", result.name),
+        }
+    }
+}
+
+#[test]
+fn a_test_reads_rego_as_the_filter_does() {
+    let tests = "package a_test\nlevel(n) := \"high\" if n > 10\n\nelse := \"low\"\n\ntest_else if level(3) == \"low\"\n\
+        test_negated if not level(input.absent)\ntest_clock if time.now_ns() > 1700000000000000000\n\
+        test_runtime if opa.runtime()\n";
+    let verdicts: Vec<_> =
+        run(&[("a_test.rego", tests)]).unwrap().into_iter().map(|result| result.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Pass, Verdict::Fail, Verdict::Pass, Verdict::Pass]);
+}
+
+#[test]
 fn what_does_not_load_is_named() {
     for (files, expected) in [
         (&[("a.rego", "package a\ny if {")] as &[_], "a.rego:2:"),

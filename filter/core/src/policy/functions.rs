@@ -244,11 +244,26 @@ fn meter(engine: &mut Engine, name: &str) {
     let _ = engine.add_extension(name.to_owned(), *arity, Box::new(call));
 }
 
-/// Makes functions known to an interpreter of somebody else's, such as one that runs unit tests, but for those that look at
-/// what is around an evaluation.
+/// Makes functions known to an interpreter of somebody else's, such as one that runs unit tests. Those that look at what is
+/// around an evaluation see what [`around`] puts there.
 pub fn serve(engine: &mut Engine) {
-    let pure = FUNCTIONS.iter().filter(|function| matches!(function.body, Body::Pure(_) | Body::Growing(_)));
-    Called(pure.collect()).extend(engine, &Survey::default());
+    Called(FUNCTIONS.iter().collect()).extend(engine, &Survey::default());
+}
+
+/// The builtins that [`serve`] makes known, with the number of their arguments.
+pub fn served() -> impl Iterator<Item = (&'static str, usize)> {
+    let is_builtin = |function: &&Function| !function.name.starts_with("remit__");
+    FUNCTIONS.iter().filter(is_builtin).map(|function| (function.name, function.arity))
+}
+
+/// Runs an evaluation of somebody else's with this around it, and says why a builtin stopped it, if one did.
+pub fn around<T>(
+    surroundings: &mut Surroundings,
+    evaluation: impl FnOnce() -> T,
+) -> (T, Option<EvaluationError>) {
+    surroundings.begin(usize::MAX);
+    let outcome = surrounded(surroundings, evaluation);
+    (outcome, surroundings.take_stop())
 }
 
 /// Turns the calls of host functions into calls of [`dispatch`], which both get the arguments and the name.

@@ -44,13 +44,14 @@ pub use builtins::Refusal;
 pub use document::{Document, Key};
 pub use error::{EvaluationError, PolicyError};
 pub use explain::Held;
-pub use functions::serve;
+pub use functions::{around, serve, served};
 pub use http_send::{HttpCache, HttpCall, HttpReply};
 pub use limits::{EvaluationBudget, PolicyLimits};
 pub use place::Place;
 pub use reads::Reads;
 pub use refused::Construct;
 pub use risks::Unseen;
+pub use sources::faithful_texts;
 pub use surroundings::Surroundings;
 
 /// A bundle's policy, ready to decide.

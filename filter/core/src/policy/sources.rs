@@ -12,24 +12,53 @@ use super::place::{self, Place};
 use super::{analysis, faithful, survey};
 use crate::bundle::{Bundle, RegoVersion};
 
-/// The modules as [`faithful`] has them, and whether that changed anything.
+/// Texts by path as the evaluators of a [`Policy`](super::Policy) get them, lines kept, for an interpreter of somebody
+/// else's; `is_v0` says of a path whether it is Rego v0.
+///
+/// # Errors
+///
+/// [`PolicyError::Analysis`] where a text does not parse, or is nested too deep.
+pub fn faithful_texts(
+    texts: BTreeMap<String, String>,
+    is_v0: &dyn Fn(&str) -> bool,
+) -> Result<BTreeMap<String, String>, PolicyError> {
+    let engine = parsed_as(texts, is_v0).map_err(|error| analysis(&error))?;
+    let (_, mut engine) = rewritten(engine, is_v0)?;
+    let modules = engine.get_modules().clone();
+    let sources = modules.iter().map(|module| &module.package.span.source);
+    Ok(sources.map(|source| (source.get_path().clone(), source.get_contents().clone())).collect())
+}
+
+/// The modules as [`faithful_texts`] has them, and whether that changed anything.
 pub(super) fn faithfully(bundle: &Bundle, engine: Engine) -> Result<(bool, Engine), PolicyError> {
+    rewritten(engine, &|path| is_v0(bundle, path))
+}
+
+fn rewritten(engine: Engine, is_v0: &dyn Fn(&str) -> bool) -> Result<(bool, Engine), PolicyError> {
     let mut engine = engine;
     for round in 0..=faithful::ROUNDS {
         let modules = engine.get_modules().clone();
         let texts = faithful::rewrite(&survey::survey(&modules), &modules, round);
         let Some(texts) = texts else { return Ok((round > 0, engine)) };
-        engine = parsed(bundle, texts).map_err(|error| analysis(&error))?;
+        engine = parsed_as(texts, is_v0).map_err(|error| analysis(&error))?;
     }
     Err(analysis("operators and negations are nested too deep"))
 }
 
 /// An engine with these texts in place of the bundle's.
 pub(super) fn parsed(bundle: &Bundle, texts: BTreeMap<String, String>) -> Result<Engine, String> {
+    parsed_as(texts, &|path| is_v0(bundle, path))
+}
+
+fn is_v0(bundle: &Bundle, path: &str) -> bool {
+    let module = bundle.modules().iter().find(|module| module.path == path);
+    module.is_some_and(|module| module.rego_version == RegoVersion::V0)
+}
+
+fn parsed_as(texts: BTreeMap<String, String>, is_v0: &dyn Fn(&str) -> bool) -> Result<Engine, String> {
     let mut engine = new_engine();
     for (path, text) in texts {
-        let module = bundle.modules().iter().find(|module| module.path == path);
-        engine.set_rego_v0(module.is_some_and(|module| module.rego_version == RegoVersion::V0));
+        engine.set_rego_v0(is_v0(&path));
         engine.add_policy(path, text).map_err(|error| error.to_string())?;
     }
     Ok(engine)
