@@ -1,5 +1,6 @@
 //! Checks a configuration and a bundle with the code that the filter itself runs at configure time.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -10,11 +11,12 @@ use remit_core::config::{BundleSource, Config, KeySource, Limits, Mode, SOLE_BUN
 use remit_core::engine::{ActiveBundle, Engine, EngineError, LoadError, bundle_limits};
 use remit_core::ids::UnixSeconds;
 use remit_core::json;
-use remit_core::policy::EngineKind;
+use remit_core::policy::{EngineKind, PolicyError};
 use serde_json::{Value, json};
 
 use crate::bundles::SIGNATURES;
 use crate::pack::{Files, PackOptions};
+use crate::rego::definitions;
 
 /// What is checked.
 #[derive(Debug, Clone, Default)]
@@ -131,6 +133,7 @@ fn explained(error: EngineError, bundle: Option<&[u8]>) -> anyhow::Error {
 
 fn hinted(error: LoadError, bundle: &Bundle) -> anyhow::Error {
     let hint = match &error {
+        LoadError::Policy(PolicyError::NoDecision { .. }) => return anyhow!("{error}; {}", others(bundle)),
         LoadError::Policy(policy) => policy.hint(bundle.rego_version()),
         _ => None,
     };
@@ -138,6 +141,22 @@ fn hinted(error: LoadError, bundle: &Bundle) -> anyhow::Error {
         Some(hint) if bundle.rego_version() == RegoVersion::V1 => anyhow!("{error}; {hint}"),
         _ => anyhow!(error),
     }
+}
+
+/// What to do where a bundle lacks the rule that is to decide.
+fn others(bundle: &Bundle) -> String {
+    const SHOWN: usize = 8;
+    let rules: BTreeSet<String> = definitions(bundle)
+        .into_iter()
+        .filter(|definition| !definition.is_function)
+        .map(|definition| definition.rule.replacen("data.", "", 1).replace('.', "/"))
+        .collect();
+    let shown: Vec<&str> = rules.iter().take(SHOWN).map(String::as_str).collect();
+    let more = if rules.len() > SHOWN { ", …" } else { "" };
+    format!(
+        "name the rule that decides, by `decision` in the configuration or by --decision; there are: {}{more}",
+        shown.join(", ")
+    )
 }
 
 fn configured(config: &Config) -> InForce {
@@ -326,6 +345,7 @@ mod tests {
             (&[("b/p.rego", sends)], false, true, "p.rego:2"),
             (&[("b/p.rego", old)], false, true, "\"rego_version\": 0"),
             (&[("b/p.rego", "package other\n")], false, true, "remit/authz/decision"),
+            (&[("b/p.rego", "package other\nallow := true\n")], false, true, "there are: other/allow"),
         ] {
             let error = format!("{:#}", run(files, config, bundle).unwrap_err());
             assert!(error.contains(expected), "{error}");

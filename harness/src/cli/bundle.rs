@@ -80,6 +80,9 @@ struct Build {
     ignore: Vec<String>,
     #[command(flatten)]
     signer: Signer,
+    /// Form of the output; for people there is none where all went well
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
 #[derive(Debug, Args)]
@@ -92,6 +95,9 @@ struct Sign {
     output_file_path: PathBuf,
     #[command(flatten)]
     signer: Signer,
+    /// Form of the output; for people there is none where all went well
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
 #[derive(Debug, Args)]
@@ -167,8 +173,10 @@ fn build(arguments: &Build) -> Result<Ending> {
         files = bundles::signed(files, &key, &arguments.signer.claims()?)?;
     }
     let name = || arguments.output.display().to_string();
-    std::fs::write(&arguments.output, files.to_targz()?).with_context(name)?;
-    Ok(Ending::Good)
+    let archive = files.to_targz()?;
+    std::fs::write(&arguments.output, &archive).with_context(name)?;
+    let signed = arguments.signer.signing_key.is_some();
+    written(arguments.format, json!({"built": name(), "bytes": archive.len(), "signed": signed}))
 }
 
 fn sign(arguments: &Sign) -> Result<Ending> {
@@ -177,6 +185,14 @@ fn sign(arguments: &Sign) -> Result<Ending> {
     let signatures = bundles::sign(&files, &key, &arguments.signer.claims()?)?;
     let path = arguments.output_file_path.join(bundles::SIGNATURES);
     std::fs::write(&path, signatures).with_context(|| path.display().to_string())?;
+    written(arguments.format, json!({"signed": arguments.source, "signatures": path}))
+}
+
+/// Says what was written, to programs.
+fn written(format: Format, what: Value) -> Result<Ending> {
+    if format == Format::Json {
+        print(&format!("{what:#}\n"))?;
+    }
     Ok(Ending::Good)
 }
 

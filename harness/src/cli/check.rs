@@ -63,6 +63,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Ending> {
         Ok(lines) => lines,
         Err(error) => {
             super::report(&error);
+            if arguments.format == Format::Json {
+                let message = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+                print(&format!("{:#}\n", json!({"remit_check": 1, "error": message})))?;
+            }
             return Ok(Ending::Bad);
         }
     };

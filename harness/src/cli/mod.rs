@@ -138,6 +138,21 @@ enum Format {
     Json,
 }
 
+/// For commands that print nothing but JSON.
+#[derive(Debug, clap::Args)]
+struct AlwaysJson {
+    /// Form of the output, which is JSON whether this is said or not
+    #[arg(long, value_enum, default_value_t)]
+    format: OnlyJson,
+}
+
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum OnlyJson {
+    /// For programs.
+    #[default]
+    Json,
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -178,6 +193,7 @@ mod tests {
             ("bench --bundle a --input b --input c --decision p/q --runs 5 --format json", true),
             ("bench --bundle a --input b --runs 0", false),
             ("bench --bundle a", false),
+            ("schema input --format json", true),
             ("schema input", true),
             ("schema decision", true),
             ("schema other", false),
@@ -189,7 +205,7 @@ mod tests {
             ("inventory a --fail-on everything", false),
             ("inventory", false),
             ("scenario a --bundle b --bundle c --algorithm EdDSA --tokens 3 --keys d", true),
-            ("scenario a", true),
+            ("scenario a --format json", true),
             ("scenario a --algorithm none", false),
             ("scenario", false),
             ("token --issuer i --key k --sub s --aud a", true),
@@ -200,7 +216,8 @@ mod tests {
             ("token --issuer i --key k --new-key l --sub s --aud a", false),
             ("token --issuer i --new-key k --sub s --aud a", false),
             ("token --sub s", false),
-            ("token keys --key k", true),
+            ("token keys --key k --format json", true),
+            ("token --issuer i --key k --sub s --aud a --format json", true),
             ("token approval --challenge - --key k --approver m --issuer i", true),
             ("token approval --key k", false),
             ("token vectors", true),
@@ -221,6 +238,8 @@ mod tests {
             ("bundle inspect a -f json", true),
             ("bundle diff a b --format json", true),
             ("bundle diff a", false),
+            ("bundle build a --format json", true),
+            ("bundle sign a --signing-key k --format json", true),
             ("bundle push localhost:5000/a/b:1 c --plain-http --format json", true),
             ("bundle push b", false),
             ("bundle pull r.example/a:1 -o c --max-bytes 5", true),

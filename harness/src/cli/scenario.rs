@@ -10,7 +10,7 @@ use remit_harness::capture::{Body, Exchange};
 use remit_harness::scenario::{Overrides, Scenario};
 use serde_json::{Value, json};
 
-use super::{Ending, key_file, print, token};
+use super::{AlwaysJson, Ending, key_file, print, token};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -28,6 +28,8 @@ pub(super) struct Arguments {
     /// Keep the issuers' private keys in this folder, as <kid>.jwk, to sign approvals with
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
+    #[command(flatten)]
+    _format: AlwaysJson,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Ending> {

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use remit_harness::schema;
 
-use super::{Ending, print};
+use super::{AlwaysJson, Ending, print};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -13,6 +13,8 @@ pub(super) struct Arguments {
     /// Of what
     #[arg(value_enum)]
     of: Of,
+    #[command(flatten)]
+    _format: AlwaysJson,
 }
 
 /// What has a JSON Schema.

@@ -17,7 +17,7 @@ use remit_harness::text::padded;
 use remit_harness::vectors;
 use serde_json::{Map, Value, json};
 
-use super::{Ending, key_file, print};
+use super::{AlwaysJson, Ending, Format, key_file, print};
 
 /// The largest challenge that is read, in bytes.
 const MAX_CHALLENGE: u64 = 1024 * 1024;
@@ -76,6 +76,9 @@ struct Token {
     /// Type of the token
     #[arg(long, default_value = "at+jwt")]
     typ: String,
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
 #[derive(Debug, Args)]
@@ -86,6 +89,8 @@ struct Keys {
     /// Algorithm of keys in PEM
     #[arg(long, value_parser = algorithm)]
     alg: Option<Algorithm>,
+    #[command(flatten)]
+    _format: AlwaysJson,
 }
 
 #[derive(Debug, Args)]
@@ -93,6 +98,8 @@ struct Vectors {
     /// What varies in them; the repository holds those of the default
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    #[command(flatten)]
+    _format: AlwaysJson,
 }
 
 #[derive(Debug, Args)]
@@ -115,6 +122,9 @@ struct Approval {
     /// Further claims, a JSON object, such as {"acr":"phr","auth_time":1773842751}
     #[arg(long, value_name = "JSON", default_value = "{}")]
     claims: String,
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
 pub(super) fn algorithm(name: &str) -> Result<Algorithm, String> {
@@ -124,12 +134,19 @@ pub(super) fn algorithm(name: &str) -> Result<Algorithm, String> {
 pub(super) fn run(arguments: &Arguments) -> Result<Ending> {
     match (&arguments.other, &arguments.token) {
         (Some(Other::Keys(keys)), _) => print(&format!("{:#}\n", key_set(keys)?))?,
-        (Some(Other::Approval(approval)), _) => print(&format!("{}\n", approve(approval)?))?,
+        (Some(Other::Approval(approval)), _) => print(&told(approval.format, &approve(approval)?))?,
         (Some(Other::Vectors(vectors)), _) => print(&vectors::generate(vectors.seed))?,
-        (None, Some(token)) => print(&format!("{}\n", mint(token)?))?,
+        (None, Some(token)) => print(&told(token.format, &mint(token)?))?,
         (None, None) => bail!("which token? see `remit token --help`"),
     }
     Ok(Ending::Good)
+}
+
+fn told(format: Format, token: &str) -> String {
+    match format {
+        Format::Table => format!("{token}\n"),
+        Format::Json => format!("{}\n", json!({"token": token})),
+    }
 }
 
 fn mint(token: &Token) -> Result<String> {

@@ -7,6 +7,11 @@ use crate::replay::changes::{Compared, Comparison, Kind, Reason, outcome};
 use crate::replay::report::{action_of, agent_of};
 use crate::time;
 
+/// How many requests of one kind a page shows whole: a browser has to open it.
+pub(super) const CARDS: usize = 500;
+/// How many requests that do not change are listed.
+const ROWS: usize = 5000;
+
 impl Kind {
     const fn class(self) -> &'static str {
         match self {
@@ -47,9 +52,10 @@ impl Comparison {
         body.push_str(&tiles(&shares));
         for (kind, count) in counts {
             let _ = writeln!(body, "<h2>{} ({count})</h2>", escaped(kind.title()));
-            for compared in self.changed().filter(|compared| compared.kind == Some(kind)) {
+            for compared in self.changed().filter(|compared| compared.kind == Some(kind)).take(CARDS) {
                 card(&mut body, compared, kind);
             }
+            left_out(&mut body, count, CARDS);
         }
         self.unchanged(&mut body);
         page(&format!("{title}: {}", self.name), &body)
@@ -62,7 +68,7 @@ impl Comparison {
         }
         let _ = writeln!(body, "<h2>Unchanged ({})</h2>\n<details><summary>show them</summary>", same.len());
         body.push_str("<div class=\"scroll\"><table><thead><tr><th>time</th><th>agent → for whom</th><th>action</th><th>decision</th><th>reasons</th></tr></thead>\n");
-        for compared in same {
+        for compared in same.iter().take(ROWS) {
             let codes = compared
                 .new
                 .observed
@@ -81,6 +87,17 @@ impl Comparison {
             );
         }
         body.push_str("</table></div></details>\n");
+        left_out(body, same.len(), ROWS);
+    }
+}
+
+fn left_out(body: &mut String, count: usize, shown: usize) {
+    let rest = count.saturating_sub(shown);
+    if rest > 0 {
+        let _ = writeln!(
+            body,
+            "<p class=\"soft\">The first {shown} of {count}; {rest} more are in the output of <code>--format json</code>.</p>"
+        );
     }
 }
 

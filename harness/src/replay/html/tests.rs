@@ -55,3 +55,16 @@ fn pages_say_how_many() {
     let page = Comparison::of(side("deny"), side("deny")).html();
     assert!(page.contains("<h1>No request of 1 changes</h1>") && page.contains("Unchanged (1)"), "{page}");
 }
+
+#[test]
+fn a_page_can_be_opened_however_much_changes() {
+    let many = |outcome: &str| {
+        let mut side = side(outcome);
+        let one = side.replay.exchanges[0].clone();
+        side.replay.exchanges = vec![one; compared::CARDS + 1];
+        side
+    };
+    let page = Comparison::of(many("deny"), many("allow")).html();
+    assert_eq!(page.matches("<article").count(), compared::CARDS);
+    assert!(page.contains("The first 500 of 501; 1 more"));
+}
