@@ -3,6 +3,7 @@
 pub mod access_line;
 pub mod bench;
 pub mod build_wasm;
+pub mod builtins;
 pub mod envoy;
 pub mod envoy_config;
 mod exports;

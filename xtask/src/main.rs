@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use xtask::bench::{self, Rows};
-use xtask::{build_wasm, fuzz, playground, rego_fuzz, test, tidy};
+use xtask::{build_wasm, builtins, fuzz, playground, rego_fuzz, test, tidy};
 
 const HELP: &str = "\
 Builds, demonstrates, tests and measures Remit.
@@ -20,6 +20,7 @@ Tasks:
   bench [--floor | --only TEXT]
                    what the filter adds to a request, compared; --floor: only what any filter adds; --only: rows
                    whose name contains the text
+  builtins         play OPA's own cases and write policy-bundles/BUILTINS.md
   tidy             check the house rules
   rego-fuzz [--cases N] [--seed N]
                    compare generated policies with OPA, 10000 of them
@@ -49,6 +50,7 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["bench", "--floor"] => bench::run(Rows::Floor),
         ["bench", "--only", text] => bench::run(Rows::Named(text)),
         ["build-wasm"] => build_wasm::build().map(drop),
+        ["builtins"] => builtins::write(),
         ["tidy"] => tidy::tidy(),
         ["rego-fuzz", settings @ ..] => rego_fuzz::run(settings),
         ["fuzz"] => fuzz::run(fuzz::DEFAULT_SECONDS),
