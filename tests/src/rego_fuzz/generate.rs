@@ -101,7 +101,7 @@ impl Writer {
         }
         self.vars.clear();
         let body = self.body(3);
-        let value = self.expr(2);
+        let value = if self.dice.chance(3) { self.decided() } else { self.expr(2) };
         if self.dice.chance(3) {
             let _ = writeln!(text, "\ndefault decision := {}", self.dice.pick(SCALARS));
         }
@@ -177,7 +177,13 @@ impl Writer {
             }
             _ => {
                 let body = self.body(3);
-                let item = self.expr(2);
+                let item = if self.dice.chance(3) { self.decided() } else { self.expr(2) };
+                if self.dice.chance(1) {
+                    self.vars.clear();
+                    let item = self.decided();
+                    self.rules.push(name.clone());
+                    return format!("{name} := {item}");
+                }
                 format!("{name} := {item} if {{\n{body}}}")
             }
         };
@@ -200,7 +206,8 @@ impl Writer {
     }
 
     fn statement(&mut self, depth: usize) -> String {
-        match self.dice.roll(12) {
+        match self.dice.roll(13) {
+            12 => self.named_result(depth),
             0 => {
                 let (collection, var) = (self.collection(depth), self.fresh());
                 self.vars.push(var.clone());
@@ -237,6 +244,54 @@ impl Writer {
                 format!("{condition} with input.{field} as {scalar}")
             }
             _ => self.condition(depth),
+        }
+    }
+
+    /// A call whose result is its last argument.
+    fn named_result(&mut self, depth: usize) -> String {
+        let (object, field) = (self.object(depth), self.dice.pick(FIELDS));
+        let var = self.fresh();
+        let result = if self.dice.chance(5) { self.object(0) } else { var.clone() };
+        let (call, is_new) = match self.dice.roll(5) {
+            0 => (format!("object.union({object}, {}, {result})", self.object(0)), result == var),
+            1 => (format!("object.get({object}, \"{field}\", {}, {result})", self.expr(0)), result == var),
+            2 => (format!("json.marshal({object}, {var})"), true),
+            3 => (format!("object.keys({object}, {var})"), true),
+            _ => (format!("count({object}, {})", self.dice.roll(3)), false),
+        };
+        if is_new {
+            self.vars.push(var);
+        }
+        call
+    }
+
+    fn object(&mut self, depth: usize) -> String {
+        let below = depth.saturating_sub(1);
+        match self.dice.roll(3) {
+            0 => "{}".to_owned(),
+            1 => format!("{{\"{}\": {}}}", self.dice.pick(FIELDS), self.expr(below)),
+            _ => format!("{{\"a\": {}, \"b\": {}}}", self.expr(below), self.expr(below)),
+        }
+    }
+
+    /// Object literals and comprehensions side by side, as the head of a rule may have them.
+    fn decided(&mut self) -> String {
+        let object = self.object(1);
+        let outer = self.vars.clone();
+        let (body, item, key) = (self.inner(), self.expr(1), self.dice.pick(SCALARS));
+        self.vars = outer;
+        let gathered = match self.dice.roll(3) {
+            0 => format!("[{item} | {body}]"),
+            1 => format!("{{{item} | {body}}}"),
+            _ => format!("{{{key}: {item} | {body}}}"),
+        };
+        match self.dice.roll(5) {
+            0 => format!("{{\"a\": {object}, \"b\": {gathered}}}"),
+            1 => format!("{{\"b\": {gathered}, \"a\": {object}}}"),
+            2 => format!("[{object}, {gathered}]"),
+            3 => format!("{{\"a\": {object}, \"b\": count({gathered})}}"),
+            // Sets and objects in one set: their order is not OPA's, as the manual says.
+            _ => format!("[{gathered}, {object}]"),
         }
     }
 

@@ -84,7 +84,7 @@ pub(super) fn rewrite(
     }
     for collection in &survey.collections {
         let source = &collection.span().source;
-        let wrapped = extent(collection.span()).and_then(|(start, end)| {
+        let wrapped = stands(collection).and_then(|(start, end)| {
             let text = format!("{}({})", functions::ITEMS, source.get_contents().get(start..end)?);
             Some(Edit { start, end, text })
         });
@@ -92,7 +92,7 @@ pub(super) fn rewrite(
     }
     for values in &survey.printed {
         let source = &values.span().source;
-        let wrapped = extent(values.span()).and_then(|(start, end)| {
+        let wrapped = stands(values).and_then(|(start, end)| {
             let text = format!("{}({})", functions::PRINTABLE, source.get_contents().get(start..end)?);
             Some(Edit { start, end, text })
         });
@@ -168,7 +168,7 @@ fn guarded(statement: &LiteralStmt, is_bare: bool, text: &str) -> Vec<Edit> {
 
 /// `r := input.x if { … } else …` as `r := remit_v_9 if { …; remit_v_9 := input.x } else …`.
 fn named_value(chosen: &Chosen<'_>, round: usize, text: &str) -> Option<Vec<Edit>> {
-    let (start, end) = extent(chosen.value.span())?;
+    let (start, end) = stands(chosen.value)?;
     let name = format!("remit_{round}_{start}");
     let value = text.get(start..end)?;
     let (first, last) = (chosen.body.stmts.first()?, chosen.body.stmts.last()?);
@@ -193,7 +193,7 @@ fn named(statement: &Statement<'_>, round: usize, text: &str) -> Option<Edit> {
     let mut names = String::new();
     let mut at = start;
     let mut spans: Vec<(usize, usize)> =
-        statement.operands.iter().map(|operand| extent(operand.span())).collect::<Option<_>>()?;
+        statement.operands.iter().map(|operand| stands(operand)).collect::<Option<_>>()?;
     spans.sort_unstable();
     for (from, to) in spans {
         let operand = text.get(from..to)?;
@@ -211,13 +211,19 @@ fn named(statement: &Statement<'_>, round: usize, text: &str) -> Option<Edit> {
 
 /// An operator, or a call with its result among the arguments, as a call of a function of ours.
 fn called(expr: &Expr, text: &str) -> Option<Edit> {
-    let (start, end) = extent(expr.span())?;
-    let part = |expr: &Expr| extent(expr.span()).and_then(|(from, to)| text.get(from..to));
+    let (start, end) = stands(expr)?;
+    let part = |expr: &Expr| stands(expr).and_then(|(from, to)| text.get(from..to));
     let new = match expr {
         Expr::Call { params, fcn, .. } => {
             let (result, arguments) = params.split_last()?;
             let arguments: Option<Vec<&str>> = arguments.iter().map(|argument| part(argument)).collect();
-            format!("{} = {}({})", part(result)?, fcn.span().text(), arguments?.join(", "))
+            let call = format!("{}({})", fcn.span().text(), arguments?.join(", "));
+            let written = part(result)?;
+            match result.as_ref() {
+                // In front it would be read as the braces of a body. It holds no variable.
+                Expr::Object { .. } | Expr::Set { .. } => format!("{call} == {written}"),
+                _ => format!("{written} = {call}"),
+            }
         }
         Expr::AssignExpr { lhs, rhs, .. } => format!("{} == {}", part(lhs)?, part(rhs)?),
         _ => {
@@ -240,12 +246,51 @@ fn called(expr: &Expr, text: &str) -> Option<Edit> {
 pub(super) fn whole(statement: &LiteralStmt) -> Option<(usize, usize)> {
     let (start, end) = extent(&statement.span)?;
     match statement.with_mods.last() {
-        Some(last) => Some((start, extent(last.r#as.span())?.1.max(end))),
+        Some(last) => Some((start, stands(&last.r#as)?.1.max(end))),
         None => Some((start, end)),
     }
 }
 
-/// Where an expression stands in its text; the span of a string leaves out its quotes.
+/// Where an expression stands in its text. regorus has an object of several fields begin at the last of them.
+fn stands(expr: &Expr) -> Option<(usize, usize)> {
+    let (start, end) = extent(expr.span())?;
+    match expr {
+        Expr::Object { fields, .. } if fields.len() > 1 => {
+            let (first, ..) = fields.first()?;
+            Some((brace_before(first.source.get_contents(), extent(first)?.0)?, end))
+        }
+        _ => Some((start, end)),
+    }
+}
+
+/// The place of the brace that only white space and comments part from what begins at `end`.
+fn brace_before(text: &str, end: usize) -> Option<usize> {
+    let before = text.get(..end)?.trim_end();
+    let (_, line) = before.rsplit_once('\n').unwrap_or(("", before));
+    if line.ends_with('{') && !line.contains('#') {
+        return before.len().checked_sub(1);
+    }
+    let (mut found, mut bytes) = (None, before.bytes().enumerate());
+    while let Some((at, byte)) = bytes.next() {
+        match byte {
+            b'{' => found = Some(at),
+            b'#' => _ = bytes.find(|(_, byte)| *byte == b'\n'),
+            b'`' => _ = bytes.find(|(_, byte)| *byte == b'`'),
+            b'"' => {
+                let mut is_escaped = false;
+                _ = bytes.find(|(_, byte)| {
+                    let ends = *byte == b'"' && !is_escaped;
+                    is_escaped = *byte == b'\\' && !is_escaped;
+                    ends
+                });
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Where something stands in its text; the span of a string leaves out its quotes.
 pub(super) fn extent(span: &Span) -> Option<(usize, usize)> {
     let text = span.source.get_contents().as_bytes();
     let (mut start, mut end) = (usize::try_from(span.start).ok()?, usize::try_from(span.end).ok()?);

@@ -117,6 +117,13 @@ pub(super) fn is_loose(expr: &Expr) -> bool {
     }
 }
 
+/// Whether the arguments of a function begin on another line than its name, which is no call in OPA.
+pub(super) fn is_on_next_line(function: &Expr) -> bool {
+    let span = function.span();
+    let after = usize::try_from(span.end).ok().and_then(|end| span.source.get_contents().get(end..));
+    after.and_then(|after| after.split_once('(')).is_some_and(|(between, _)| between.contains('\n'))
+}
+
 fn is_set(expr: &Expr) -> bool {
     matches!(expr, Expr::Set { .. } | Expr::SetCompr { .. })
 }
@@ -140,6 +147,67 @@ fn is_scalar(expr: &Expr) -> bool {
 /// Whether a value comes of JSON, which has no sets.
 fn is_document(expr: &Expr) -> bool {
     walk::reference(expr).is_ok_and(|reference| reference.root == "input")
+}
+
+/// Whether a pattern with a variable holds an object or something empty: these fit in regorus what has more in it, and in OPA
+/// what has the same in it.
+pub(super) fn fits_more(pattern: &Expr, is_variable: &dyn Fn(&Expr) -> bool) -> bool {
+    fn look(at: &Expr, is_variable: &dyn Fn(&Expr) -> bool, found: &mut (bool, bool)) {
+        match at {
+            Expr::Var { .. } => found.0 |= is_variable(at),
+            Expr::Array { items, .. } => {
+                found.1 |= items.is_empty();
+                items.iter().for_each(|item| look(item, is_variable, found));
+            }
+            Expr::Object { fields, .. } => {
+                found.1 = true;
+                fields.iter().for_each(|(_, _, value)| look(value, is_variable, found));
+            }
+            Expr::Set { .. } => found.1 = true,
+            _ => {}
+        }
+    }
+    let mut found = (false, false);
+    look(pattern, is_variable, &mut found);
+    found == (true, true)
+}
+
+/// Whether a pattern that is given its value from elsewhere, as an argument or by `some`, holds an object.
+pub(super) fn holds_object(pattern: &Expr) -> bool {
+    match pattern {
+        Expr::Array { items, .. } => items.iter().any(|item| holds_object(item)),
+        Expr::Object { .. } => true,
+        _ => false,
+    }
+}
+
+/// The last argument of a call.
+pub(super) fn last_argument(call: &Expr) -> Option<&Expr> {
+    let Expr::Call { params, .. } = call else { return None };
+    params.last().map(|last| last.as_ref())
+}
+
+/// The sides of `=`.
+pub(super) fn unified(statement: &LiteralStmt) -> Option<[&Expr; 2]> {
+    let (Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. }) = &statement.literal else {
+        return None;
+    };
+    match expr.as_ref() {
+        Expr::AssignExpr { lhs, rhs, op: AssignOp::Eq, .. } => Some([lhs, rhs]),
+        _ => None,
+    }
+}
+
+/// What `:=` and `some` give values to.
+pub(super) fn declared(statement: &LiteralStmt) -> Vec<&Expr> {
+    match &statement.literal {
+        Literal::SomeIn { key, value, .. } => key.iter().chain([value]).map(|at| at.as_ref()).collect(),
+        Literal::Expr { expr, .. } => match expr.as_ref() {
+            Expr::AssignExpr { lhs, op: AssignOp::ColEq, .. } => vec![lhs],
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    }
 }
 
 /// The `=` of `every x in xs { x = y }`, which regorus takes for an assignment.

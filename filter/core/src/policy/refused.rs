@@ -32,6 +32,16 @@ pub enum Construct {
         "has a name that is computed in the middle and another rule below the same name: keep the two apart"
     )]
     Overlap,
+    /// `p` at the end of a line and `(x) in xs` on the next.
+    #[error(
+        "a line that begins with `(` would be read as the arguments of what the line before ends with: end that one with `;`"
+    )]
+    Parenthesis,
+    /// `{"a": x} = input.y`
+    #[error(
+        "an object in a pattern is not served, nor something empty beside a variable: take the parts by name, and compare with `==`"
+    )]
+    ObjectPattern,
     /// A name that Remit uses itself.
     #[error("names that begin with remit__ are taken")]
     Taken,

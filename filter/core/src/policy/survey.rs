@@ -175,6 +175,10 @@ impl<'a> Survey<'a> {
         let mut uses = BTreeSet::new();
         let mut undeclared = BTreeSet::new();
         let mut loose = Vec::new();
+        if let Rule::Spec { head: RuleHead::Func { args, .. }, .. } = rule {
+            let patterns = args.iter().filter(|pattern| loose::holds_object(pattern));
+            self.refused.extend(patterns.map(|at| (Place::of(at.span()), Construct::ObjectPattern)));
+        }
         walk::rule(rule, &mut |node| match node {
             Node::Reference(reference) => match self.resolve(scope, &locals, &reference) {
                 Meaning::Input(path) => {
@@ -190,6 +194,9 @@ impl<'a> Survey<'a> {
             },
             Node::Call { function, arguments, span } => {
                 let at = Place::of(span);
+                if loose::is_on_next_line(function) {
+                    self.refused.push((at.clone(), Construct::Parenthesis));
+                }
                 match self.function(scope, function) {
                     Ok(function) => {
                         uses.insert((function.clone(), true));
@@ -202,7 +209,16 @@ impl<'a> Survey<'a> {
                 }
             }
             Node::Statement(statement) => {
-                loose.extend(self.named_result(scope, statement));
+                let named_result = self.named_result(scope, statement);
+                let result = named_result.into_iter().filter_map(loose::last_argument);
+                let is_variable = |name: &Expr| !self.names_a_value(scope, &locals, name);
+                let unified = loose::unified(statement).into_iter().flatten().chain(result);
+                let patterns = unified.filter(|pattern| loose::fits_more(pattern, &is_variable));
+                let declared = loose::declared(statement).into_iter();
+                let patterns = patterns.chain(declared.filter(|pattern| loose::holds_object(pattern)));
+                let at = patterns.map(|pattern| (Place::of(pattern.span()), Construct::ObjectPattern));
+                self.refused.extend(at.collect::<Vec<_>>());
+                loose.extend(named_result);
                 loose.extend(loose::bound(statement));
                 if let Literal::SomeIn { collection, .. } = &statement.literal
                     && loose::may_be_no_collection(collection)
@@ -313,14 +329,17 @@ impl<'a> Survey<'a> {
         }
     }
 
-    /// A statement `f(x, y)` for `y = f(x)`, where the interpreter does not know that form of the function.
+    /// A statement `f(x, y)` for `y = f(x)`, which the interpreter does not know of every function, and where both evaluators
+    /// let an object `y` have less in it than the result has.
     fn named_result(&self, scope: &Scope<'_>, statement: &'a LiteralStmt) -> Option<&'a Expr> {
         let (Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. }) = &statement.literal else {
             return None;
         };
         let Expr::Call { fcn, params, .. } = expr.as_ref() else { return None };
-        let name = self.function(scope, fcn).err()?;
-        let arity = functions::arity(&name)?;
+        let arity = match self.function(scope, fcn) {
+            Err(name) => functions::arity(&name).or_else(|| super::builtins::arity(&name))?,
+            Ok(path) => self.rules.get(&path)?.arity?,
+        };
         (params.len() == arity.saturating_add(1)).then_some(expr.as_ref())
     }
 
