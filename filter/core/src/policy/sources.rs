@@ -9,7 +9,7 @@ use regorus::utils::limits::PolicyLengthConfig;
 use super::error::PolicyError;
 use super::limits::PolicyLimits;
 use super::place::{self, Place};
-use super::{analysis, faithful, survey};
+use super::{analysis, faithful, graph, survey};
 use crate::bundle::{Bundle, RegoVersion};
 
 /// Texts by path as the evaluators of a [`Policy`](super::Policy) get them, lines kept, for an interpreter of somebody
@@ -17,12 +17,16 @@ use crate::bundle::{Bundle, RegoVersion};
 ///
 /// # Errors
 ///
-/// [`PolicyError::Analysis`] where a text does not parse, or is nested too deep.
+/// [`PolicyError::Analysis`] where a text does not parse, or is nested too deep; [`PolicyError::Recursion`] and
+/// [`PolicyError::TooDeep`] where evaluating would not end, or not in its stack.
 pub fn faithful_texts(
     texts: BTreeMap<String, String>,
     is_v0: &dyn Fn(&str) -> bool,
 ) -> Result<BTreeMap<String, String>, PolicyError> {
-    let engine = parsed_as(texts, is_v0).map_err(|error| analysis(&error))?;
+    let mut engine = parsed_as(texts, is_v0).map_err(|error| analysis(&error))?;
+    let modules = engine.get_modules().clone();
+    // Tests stand above the rules that they test.
+    graph::check(&survey::survey(&modules), PolicyLimits::default().rule_depth.saturating_mul(2))?;
     let (_, mut engine) = rewritten(engine, is_v0)?;
     let modules = engine.get_modules().clone();
     let sources = modules.iter().map(|module| &module.package.span.source);
