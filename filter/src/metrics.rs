@@ -55,6 +55,9 @@ impl Metrics {
             Some(false) => self.count("remit.agents.registered.false"),
             None => {}
         }
+        if let Some(why) = conclusion.counted.unexplained {
+            self.count(&["remit.unexplained.result.", why.as_str()].concat());
+        }
         if let Some(candidate) = &conclusion.counted.candidate {
             self.count(&["remit.shadow.evaluations.result.", candidate.result()].concat());
             for what in &candidate.differs {

@@ -4,6 +4,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use remit_tests::http::send;
 use remit_tests::proxy::{Options, Proxy};
 use remit_tests::world::{World, bundle, get};
@@ -21,7 +23,10 @@ fn policy(interpreted: bool) -> String {
          does := input.attributes.request.http.headers[\"x-do\"]\n\n\
          decision if not does\n\n\
          decision if {{ does == \"loop\"; every a in many {{ every b in many {{ every c in many {{ [a, b, c] != [] }} }} }} }}\n\n\
-         decision if {{ does == \"grow\"; count(a40) > 0 }}\n\n{with}{grows}a0 := \"text\"\nmany := [{many}]\n"
+         decision if {{ does == \"grow\"; count(a40) > 0 }}\n\n\
+         decision if {{ does == \"explain\"; not denied }}\n\n\
+         denied if does == \"explain\"\n\n\
+         denied if {{ every a in many {{ every b in many {{ every c in many {{ [a, b, c] != [] }} }} }} }}\n\n{with}{grows}a0 := \"text\"\nmany := [{many}]\n"
     )
 }
 
@@ -52,6 +57,36 @@ fn each_budget_ends_the_evaluation_by_its_own_reason() {
         }
         proxy.finish().unwrap();
     }
+}
+
+#[test]
+fn a_request_has_one_time_for_the_decision_its_explanation_and_the_candidate() {
+    let world = World::new().unwrap();
+    let token = world.token().unwrap();
+    let shipped = bundle("one-time", &policy(false)).unwrap();
+    let looping = "package remit.authz\n\ndecision if { every a in numbers.range(1, 1000) { every b in numbers.range(1, 1000) { [a, b] != [] } } }\n";
+    let candidate = STANDARD.encode(bundle("endless", looping).unwrap());
+    let changes = json!({"candidate": {"bundle": {"inline": candidate}}});
+    let mut document: Value = serde_json::from_str(&world.config_with_bundle(&shipped, changes)).unwrap();
+    document["limits"] = json!({"evaluation_ms": 50, "instructions": 100_000_000});
+    let configuration = document.to_string();
+    let proxy =
+        Proxy::start(&Options { name: "limits-one-time", configuration, ..Options::default() }).unwrap();
+    for _ in 0..3 {
+        // Which rules denied takes a loop to find out, and the candidate loops.
+        let seen = proxy.send(&get(&token).header("x-do", "explain")).unwrap();
+        assert_eq!(seen.summary(), "403 deny ");
+        let record = seen.audit.value();
+        assert_eq!((record.get("rules"), &record["unexplained"]), (None, &json!("budget_spent")), "{record}");
+        assert_eq!(record["candidate"]["skipped"], "budget_spent", "{record}");
+        // What ends in time is explained.
+        let seen = proxy.send(&get(&token).header("x-do", "nothing")).unwrap();
+        let record = seen.audit.value();
+        assert_eq!((seen.summary().as_str(), record.get("unexplained")), ("403 deny ", None), "{record}");
+        assert_eq!(record["rules"][0]["rule"], "default data.remit.authz.decision", "{record}");
+    }
+    assert!(proxy.statistic("remit_unexplained", &["result=\"budget_spent\""]).unwrap() >= 3);
+    proxy.finish().unwrap();
 }
 
 #[test]

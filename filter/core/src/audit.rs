@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::action::{Action, Resource, Verb};
 use crate::approval::canonical;
 use crate::config::Mode;
-use crate::decision::{DecidedBy, Decision, Outcome};
+use crate::decision::{DecidedBy, Decision, Outcome, Unexplained};
 use crate::delegation::{Delegation, Party};
 use crate::exchange::Shadow;
 use crate::ids::{Now, ReasonCode};
@@ -75,6 +75,9 @@ pub struct AuditRecord {
     /// The rules that held, of a decision of the policy's that does not allow.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rules: Vec<DecidedBy>,
+    /// Why they are not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unexplained: Option<Unexplained>,
     /// Revision of the bundle that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     bundle: Option<String>,
@@ -185,6 +188,7 @@ impl AuditRecord {
             body_sha256: None,
             approval: None,
             rules: decision.rules.clone(),
+            unexplained: decision.unexplained,
             bundle: None,
             bundles: BTreeMap::new(),
             candidate: None,

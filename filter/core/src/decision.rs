@@ -105,6 +105,8 @@ pub struct Decision {
     pub challenge: Option<Challenge>,
     /// Denied by the policy: the rules that held, for the operator.
     pub rules: Vec<DecidedBy>,
+    /// Why those rules are not known.
+    pub unexplained: Option<Unexplained>,
 }
 
 /// A definition of the policy that took part in a decision.
@@ -114,6 +116,27 @@ pub struct DecidedBy {
     pub rule: String,
     /// File and line in the bundle.
     pub at: String,
+}
+
+/// Why it is not known which rules held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unexplained {
+    /// What the request's evaluations may cost was spent before the explanation was there.
+    BudgetSpent,
+    /// The explanation failed.
+    Failed,
+}
+
+impl Unexplained {
+    /// The name in audit and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BudgetSpent => "budget_spent",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// Leave to forward a request. Only [`Decision::permit`] makes one.
@@ -135,6 +158,7 @@ impl Decision {
             status: None,
             challenge: None,
             rules: Vec::new(),
+            unexplained: None,
         }
     }
 

@@ -28,9 +28,9 @@ pub struct Limits {
     pub json_depth: usize,
     /// Fields of a form, or values of a gRPC message, that the policy sees.
     pub body_values: usize,
-    /// Instructions of the policy engine for one decision.
+    /// Instructions of the policy engine for one evaluation.
     pub instructions: usize,
-    /// Time of the policy engine for one decision, in milliseconds.
+    /// Time of the policy engine for all evaluations of one request, in milliseconds.
     pub evaluation_ms: u64,
     /// Bytes of the values that builtins make for one decision, whether they are kept or not.
     pub evaluation_bytes: usize,
@@ -117,11 +117,11 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// What one evaluation may cost.
+    /// What the evaluations of one request may cost.
     #[must_use]
     pub fn evaluation(&self) -> EvaluationBudget {
         let time = Duration::from_millis(self.evaluation_ms);
-        EvaluationBudget { instructions: self.instructions, time, bytes: self.evaluation_bytes }
+        EvaluationBudget { instructions: self.instructions, time, bytes: self.evaluation_bytes, since: None }
     }
 
     /// How much of a proof of possession is read.

@@ -8,7 +8,7 @@ use crate::approval::ApprovalError;
 use crate::audit::AuditRecord;
 use crate::body::BodyError;
 use crate::config::Mode;
-use crate::decision::{Challenge, Decision, Outcome};
+use crate::decision::{Challenge, Decision, Outcome, Unexplained};
 use crate::delegation::DelegationError;
 use crate::effect::{self, Credential, Effect, Telling};
 use crate::engine::Engine;
@@ -56,6 +56,8 @@ pub struct Counted {
     pub truncated: bool,
     /// Whether the pipeline came to no decision of the policy's.
     pub failed: bool,
+    /// Why it is not known which rules denied.
+    pub unexplained: Option<Unexplained>,
     /// What the candidate would have decided, where it was asked.
     pub candidate: Option<Shadow>,
     pub(super) detail: Option<String>,
@@ -207,6 +209,7 @@ impl Exchange {
     fn end(&mut self, engine: &Engine, mut decision: Decision, told: Told, mode: Mode, now: Now) -> Step {
         let request = self.request.as_ref();
         let delegation = self.identity.as_ref().map(|identity| &identity.derived.delegation);
+        self.counted.unexplained = decision.unexplained;
         let mut record = AuditRecord::of(&decision, self.nonce.decision_id(), mode, now);
         if let Some(request) = request {
             record.requested(request.method(), &request.authority(), &request.target.path);

@@ -7,11 +7,11 @@ use super::{Exchange, Refusal, Stage};
 use crate::action::Action;
 use crate::body;
 use crate::config::{FailureMode, Failures};
-use crate::decision::{DecidedBy, Decision};
+use crate::decision::{DecidedBy, Decision, Unexplained};
 use crate::engine::{ActiveBundle, Engine};
 use crate::ids::{Now, ReasonCode};
 use crate::input::{self, Asked, Parts};
-use crate::policy::{Document, EvaluationError, Held, HttpReply, Surroundings};
+use crate::policy::{Document, EvaluationBudget, EvaluationError, Held, HttpReply, Surroundings};
 use crate::reason;
 use crate::registry::Registration;
 
@@ -19,7 +19,10 @@ use crate::registry::Registration;
 const MAX_RULES: usize = 16;
 
 /// What an evaluation comes to.
-#[expect(clippy::large_enum_variant, reason = "taken apart where it is returned")]
+#[cfg_attr(
+    not(target_family = "wasm"),
+    expect(clippy::large_enum_variant, reason = "taken apart where it is returned")
+)]
 pub(super) enum Evaluation {
     Decided(Decision),
     /// An answer is missing that the policy asks for.
@@ -89,9 +92,12 @@ impl Exchange {
         let bundle = self.bundle.as_ref().ok_or_else(Refusal::internal)?;
         // Kept for a second evaluation, and for the explanation; a clone shares.
         let again = input.clone();
-        let budget = engine.config.limits.evaluation();
+        // One for the request: it goes on where a wait interrupted it.
+        let budget = self.budget.unwrap_or_else(|| engine.config.limits.evaluation()).begun();
+        self.budget = Some(budget);
         let evaluated = bundle.policy.evaluate_in(&mut around, input, &budget);
         if evaluated == Err(EvaluationError::Waiting) {
+            self.budget = Some(budget.paused());
             return Ok(Evaluation::Asks(Box::new(Asking { around, input: again, place: None })));
         }
         self.lines = around.take_lines();
@@ -100,9 +106,10 @@ impl Exchange {
             Ok(evaluated) => match evaluated.value.to_json().map(Decision::from_policy) {
                 Some(Ok(mut decision)) => {
                     if !decision.outcome.allows() {
-                        decision.rules = rules(&bundle.policy.explain(&mut around, again, &budget));
+                        explain(&mut decision, bundle, &mut around, again, &budget);
                     }
-                    if let Some(key) = remembers {
+                    // With more time its rules may be known the next time.
+                    if let Some(key) = remembers.filter(|_| decision.unexplained.is_none()) {
                         let bytes = key.1.bytes().saturating_add(evaluated.value.bytes());
                         bundle.decisions.borrow_mut().keep(key, decision.clone(), bytes);
                     }
@@ -110,7 +117,10 @@ impl Exchange {
                 }
                 _ => (reason::DECISION_MALFORMED, failures.evaluation),
             },
-            Err(error) => {
+            Err(mut error) => {
+                if let EvaluationError::TimeExhausted { milliseconds } = &mut error {
+                    *milliseconds = engine.config.limits.evaluation_ms.into();
+                }
                 let (reason, mode) = failure(&error, failures);
                 self.counted.detail = Some(error.to_string());
                 (reason, mode)
@@ -149,6 +159,10 @@ impl Exchange {
         asking.around.take_reply(reply, now);
         if asking.around.wanted().is_some() {
             return self.ask(engine, Box::new(asking), now);
+        }
+        if self.budget.is_some_and(|budget| budget.time.is_zero()) {
+            let mode = engine.config.failures.budget_exhausted;
+            return self.decided(engine, Decision::of_failure(reason::TIME_EXHAUSTED, mode, 500), now);
         }
         let Asking { around, input, place } = asking;
         match self.run(engine, around, input, None)? {
@@ -199,13 +213,32 @@ pub(super) fn failed(error: &EvaluationError) -> Decision {
     Decision::deny(failure(error, &Failures::default()).0, 500)
 }
 
+/// Which rules made the decision, if there is time left to find out.
+fn explain(
+    decision: &mut Decision,
+    bundle: &ActiveBundle,
+    around: &mut Surroundings,
+    input: Document,
+    budget: &EvaluationBudget,
+) {
+    let held = match budget.left() {
+        Some(left) => bundle.policy.explain(around, input, &left),
+        None => Err(EvaluationError::TimeExhausted { milliseconds: 0 }),
+    };
+    match held {
+        Ok(held) => decision.rules = rules(&held),
+        Err(error) if error.is_exhaustion() => decision.unexplained = Some(Unexplained::BudgetSpent),
+        Err(_) => decision.unexplained = Some(Unexplained::Failed),
+    }
+}
+
 /// What is kept of an explanation: names and places, no values.
-fn rules(held: &Result<Vec<Held>, EvaluationError>) -> Vec<DecidedBy> {
+fn rules(held: &[Held]) -> Vec<DecidedBy> {
     let shown = |held: &Held| DecidedBy {
         rule: if held.is_default { format!("default {}", held.rule) } else { held.rule.clone() },
         at: format!("{}:{}", held.at.file, held.at.line),
     };
-    held.iter().flatten().take(MAX_RULES).map(shown).collect()
+    held.iter().take(MAX_RULES).map(shown).collect()
 }
 
 fn failure(error: &EvaluationError, failures: &Failures) -> (ReasonCode, FailureMode) {

@@ -24,6 +24,7 @@ use crate::dpop::{Mark, Proof};
 use crate::engine::{ActiveBundle, Engine};
 use crate::ids::{Now, UnixSeconds};
 use crate::input::Identity;
+use crate::policy::EvaluationBudget;
 use crate::reason;
 use crate::registry::Registration;
 use crate::request::{Circumstances, Reading, RequestView, is_own};
@@ -74,6 +75,8 @@ pub struct Exchange {
     has_waited: bool,
     /// All waits of a request together are no longer than the first may be.
     keys_until: Option<Now>,
+    /// What the evaluations may cost together, from the first one on.
+    budget: Option<EvaluationBudget>,
     /// What the policy printed, where that is wanted.
     lines: Vec<String>,
     /// What the candidate would have decided.
@@ -141,6 +144,7 @@ impl Exchange {
             approval_token: None,
             has_waited: false,
             keys_until: None,
+            budget: None,
             lines: Vec::new(),
             candidate: None,
             counted: Counted::default(),

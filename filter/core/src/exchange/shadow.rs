@@ -8,8 +8,11 @@ use crate::action::{BodyUse, Route};
 use crate::decision::{Decision, Outcome};
 use crate::engine::{ActiveBundle, Engine};
 use crate::ids::{Now, ReasonCode};
-use crate::policy::{EvaluationError, Surroundings};
+use crate::policy::{EvaluationBudget, EvaluationError, Surroundings};
 use crate::registry::Registration;
+
+/// Why a candidate was not asked, or not to the end: what the request's evaluations may cost was spent.
+const SPENT: &str = "budget_spent";
 
 /// What the candidate would have decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -115,13 +118,22 @@ impl Exchange {
             identity.filter(|_| reads.claims).map(|identity| identity.token.claims()),
             reads.moment.then_some(now),
         );
-        let budget = engine.candidate().map(|candidate| candidate.budget).ok_or_else(Refusal::internal)?;
+        let own = engine.candidate().map(|candidate| candidate.budget).ok_or_else(Refusal::internal)?;
+        let left = match &self.budget {
+            Some(budget) => budget.left().ok_or(Unasked::Skipped(SPENT))?,
+            None => engine.config.limits.evaluation().begun(),
+        };
+        let budget = EvaluationBudget { time: left.time.min(own.time), since: left.since, ..own };
         let mut around =
             if bundle.policy.looks_around() { engine.surroundings(now) } else { Surroundings::default() };
         let evaluated = match bundle.policy.evaluate_in(&mut around, input, &budget) {
             Ok(evaluated) => evaluated,
             // The call would be made for the candidate alone, and the request would wait for it.
             Err(EvaluationError::Waiting) => return Err(Unasked::Skipped("http_send")),
+            // What the policy in force left for it was less than its own.
+            Err(EvaluationError::TimeExhausted { .. }) if budget.time < own.time => {
+                return Err(Unasked::Skipped(SPENT));
+            }
             Err(error) => return Ok(super::evaluate::failed(&error)),
         };
         let Some(Ok(decision)) = evaluated.value.to_json().map(Decision::from_policy) else {

@@ -70,7 +70,11 @@ impl Bytecode {
             .try_borrow_mut()
             .map_err(|_| EvaluationError::Failed { at: None, message: "the machine is in use".to_owned() })?;
         machine.set_max_instructions(budget.instructions);
-        machine.set_execution_timer_config(Some(budget.timer()));
+        // Setting it looks at the clock, as beginning does.
+        let timer = Some(budget.timer());
+        if machine.execution_timer_config() != timer {
+            machine.set_execution_timer_config(timer);
+        }
         machine.set_input(input);
         let outcome = machine.execute_entry_point_by_name(&self.entry);
         // The input is the caller's; what the machine keeps of it goes with the next evaluation.

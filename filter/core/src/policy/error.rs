@@ -195,3 +195,14 @@ pub enum EvaluationError {
         message: String,
     },
 }
+
+impl EvaluationError {
+    /// Whether the evaluation came to the end of its budget.
+    #[must_use]
+    pub fn is_exhaustion(&self) -> bool {
+        matches!(
+            self,
+            Self::BudgetExhausted { .. } | Self::TimeExhausted { .. } | Self::MemoryExhausted { .. }
+        )
+    }
+}

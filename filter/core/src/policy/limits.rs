@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use regorus::utils::limits::ExecutionTimerConfig;
+use regorus::utils::limits::{ExecutionTimerConfig, monotonic_now};
 
 use crate::config::HttpSend;
 
@@ -26,7 +26,8 @@ impl Default for PolicyLimits {
     }
 }
 
-/// What one evaluation may cost.
+/// What one evaluation may cost. The evaluations of a request share its time; each has its own count of instructions, since
+/// regorus does not say how many one took, and of bytes, which are free again when it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EvaluationBudget {
     /// Instructions of the bytecode; the interpreter counts none.
@@ -35,15 +36,39 @@ pub struct EvaluationBudget {
     pub time: Duration,
     /// Bytes of the values that builtins make, kept or not.
     pub bytes: usize,
+    /// The moment on the evaluator's clock from which the time counts; `None`: with the evaluation.
+    pub since: Option<Duration>,
 }
 
 impl Default for EvaluationBudget {
     fn default() -> Self {
-        Self { instructions: 100_000, time: Duration::from_millis(50), bytes: 16 << 20 }
+        Self { instructions: 100_000, time: Duration::from_millis(50), bytes: 16 << 20, since: None }
     }
 }
 
 impl EvaluationBudget {
+    /// From now on, unless its time counts already.
+    #[must_use]
+    pub fn begun(self) -> Self {
+        Self { since: self.since.or_else(monotonic_now), ..self }
+    }
+
+    /// What is left for a further evaluation, from now on; `None`: nothing. Without a clock, all of it.
+    #[must_use]
+    pub fn left(&self) -> Option<Self> {
+        let now = monotonic_now();
+        let spent = self.since.zip(now).map_or(Duration::ZERO, |(since, now)| now.saturating_sub(since));
+        let time = self.time.checked_sub(spent).filter(|time| !time.is_zero())?;
+        Some(Self { time, since: now, ..*self })
+    }
+
+    /// What is left when its time stops counting, which may be no time.
+    #[must_use]
+    pub fn paused(&self) -> Self {
+        let time = self.left().map_or(Duration::ZERO, |left| left.time);
+        Self { time, since: None, ..*self }
+    }
+
     pub(super) fn timer(&self) -> ExecutionTimerConfig {
         let check_interval = NonZeroU32::MIN.saturating_add(127);
         ExecutionTimerConfig { limit: self.time, check_interval }

@@ -202,11 +202,12 @@ impl Policy {
         input: Document,
         budget: &EvaluationBudget,
     ) -> Result<Evaluated, EvaluationError> {
+        let budget = budget.begun();
         if !self.looks_around {
-            return self.run(input, budget);
+            return self.run(input, &budget);
         }
         around.begin(budget.bytes);
-        let outcome = functions::surrounded(around, || self.run(input, budget));
+        let outcome = functions::surrounded(around, || self.run(input, &budget));
         match around.take_stop() {
             Some(stop) => Err(stop),
             None => outcome,
@@ -241,7 +242,9 @@ impl Policy {
         match bytecode.run(input.0.clone(), budget) {
             // Undefined may be a conflict, and an overflow may be a rewritten one: the interpreter tells.
             Ok(None) | Err(EvaluationError::Overflow) => {
-                match engine::interpret(&self.interpreter, &self.rule, input.0, budget)? {
+                let exhausted = EvaluationError::TimeExhausted { milliseconds: budget.time.as_millis() };
+                let left = budget.left().ok_or(exhausted)?;
+                match engine::interpret(&self.interpreter, &self.rule, input.0, &left)? {
                     None => Err(EvaluationError::Undefined),
                     Some(_) => Err(EvaluationError::Disagreement),
                 }

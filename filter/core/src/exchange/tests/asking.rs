@@ -231,3 +231,32 @@ fn the_runtime_says_who_this_is_and_nothing_else() {
     let mut world = World::with(policy, &json!({"labels": {"region": "eu"}}));
     assert_eq!(world.read().outcome, "allow");
 }
+
+#[test]
+fn the_evaluations_of_a_request_share_its_time() {
+    // No time at all: the clock is not looked at within the first few steps, so a short evaluation ends, and none after it begins.
+    let spent = |world: &mut World| world.engine.config.limits.evaluation_ms = 0;
+    let candidate = json!({"bundle": {"inline": base64::engine::general_purpose::STANDARD.encode(targz("package remit.authz\ndecision := true\n"))}});
+    let mut world = World::with("package remit.authz\ndecision := false\n", &json!({"candidate": candidate}));
+    let came = world.read();
+    assert_eq!(came.record["rules"][0]["rule"], "data.remit.authz.decision");
+    assert_eq!(came.record["candidate"]["outcome"], "allow");
+    let mut world = World::with("package remit.authz\ndecision := false\n", &json!({"candidate": candidate}));
+    spent(&mut world);
+    for _ in 0..3 {
+        let came = world.read();
+        assert_eq!((came.outcome.as_str(), came.remembered == Some(true)), ("deny", false));
+        assert_eq!(
+            (&came.record["rules"], &came.record["unexplained"]),
+            (&Value::Null, &json!("budget_spent"))
+        );
+        assert_eq!(came.record["candidate"]["skipped"], "budget_spent", "{}", came.record);
+    }
+    // What was spent before a wait is gone after it.
+    let mut world = self::world(ASKS, &json!({}));
+    spent(&mut world);
+    world.upstream.replies = vec![says(&json!({"blocked": false}))];
+    let came = world.read();
+    assert_eq!(came.summary(), (500, "deny", "time_exhausted"));
+    assert_eq!(world.upstream.calls.len(), 1);
+}
