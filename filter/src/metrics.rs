@@ -1,23 +1,21 @@
 //! What the proxy's statistics show. Names are `remit.<what>.<label>.<value>…`; `envoy/` turns the pairs into labels.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 use proxy_wasm::types::MetricType;
 use remit_core::engine::BundleStatus;
 use remit_core::exchange::Conclusion;
 use remit_core::ids::UnixSeconds;
+use remit_core::statistics::{Names, label};
 
 use crate::host;
 
-/// The most names that one worker defines: policies bring their own reason codes, and statistics are never freed.
-const MAX_NAMES: usize = 256;
-/// The most revisions of bundles among them.
-const MAX_REVISIONS: usize = 32;
+/// The most revisions of bundles that one worker shows.
+const MAX_REVISIONS: usize = 128;
 
 #[derive(Default)]
 pub(crate) struct Metrics {
-    ids: RefCell<BTreeMap<String, Option<u32>>>,
+    names: RefCell<Names>,
     /// Bundle and revision, the latest last.
     revisions: RefCell<Vec<(String, String)>>,
 }
@@ -145,17 +143,7 @@ impl Metrics {
     }
 
     fn id(&self, kind: MetricType, name: &str) -> Option<u32> {
-        let mut ids = self.ids.borrow_mut();
-        if let Some(id) = ids.get(name) {
-            return *id;
-        }
-        let name = if ids.len() < MAX_NAMES { name } else { "remit.names.beyond.limit" };
-        *ids.entry(name.to_owned()).or_insert_with(|| host::define_metric(kind, name))
+        let is_counter = matches!(kind, MetricType::Counter);
+        self.names.borrow_mut().id(name, is_counter, |name| host::define_metric(kind, name))
     }
-}
-
-/// As the value of a label, which is a part of a name between dots.
-fn label(text: &str) -> String {
-    let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-    text.chars().take(64).map(safe).collect()
 }

@@ -28,5 +28,6 @@ pub mod request;
 pub mod revocation;
 pub mod shape;
 pub mod source;
+pub mod statistics;
 pub mod status;
 pub mod token;
