@@ -19,6 +19,7 @@ const METERED: [&str; COUNT] = [
     "concat",
     "hex.decode",
     "hex.encode",
+    "indexof_n",
     "intersection",
     "json.filter",
     "json.marshal",
@@ -43,7 +44,7 @@ const METERED: [&str; COUNT] = [
     "union",
     "upper",
 ];
-const COUNT: usize = 34;
+const COUNT: usize = 35;
 
 /// A builtin as regorus' bytecode calls it. `E` is regorus' own error type.
 pub(super) type Builtin<E> = fn(&Span, &[Ref<Expr>], &[Value], bool) -> Result<Value, E>;
@@ -93,7 +94,7 @@ fn thunks<E: From<LimitError>>() -> [Builtin<E>; COUNT] {
     macro_rules! all {
         ($($at:literal)*) => { [$(thunk::<$at, E>),*] };
     }
-    all!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33)
+    all!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34)
 }
 
 /// What a value holds itself, in bytes, without what it shares.
@@ -124,6 +125,28 @@ fn foreseen(name: &str, arguments: &[Value], limit: usize) -> usize {
                 _ => 0,
             }
         }
+        ("indexof_n", [Value::String(text), Value::String(part)]) => {
+            // Those that overlap are found too.
+            let found = text.matches(part.as_ref()).count().saturating_mul(part.len().max(1));
+            found.min(text.len()).saturating_mul(size_of::<Value>())
+        }
+        ("object.union", [one, two]) => united_size(one, two, limit),
+        ("object.union_n", [Value::Array(items)]) => {
+            // regorus copies what it has for each further item.
+            let (mut sum, mut united) = (0_usize, 0_usize);
+            for item in items.iter() {
+                united = united.saturating_add(united_size(item, item, limit) / 2);
+                sum = sum.saturating_add(united);
+                if sum > limit {
+                    break;
+                }
+            }
+            sum
+        }
+        ("split", [Value::String(text), Value::String(delimiter)]) => {
+            let parts = text.matches(delimiter.as_ref()).count().saturating_add(1);
+            text.len().saturating_add(parts.saturating_mul(size_of::<Value>() + SHARED))
+        }
         ("replace", [Value::String(text), Value::String(old), Value::String(new)]) => {
             text.len().saturating_add(text.matches(old.as_ref()).count().saturating_mul(new.len()))
         }
@@ -139,6 +162,25 @@ fn foreseen(name: &str, arguments: &[Value], limit: usize) -> usize {
         ("json.marshal" | "json.marshal_with_options", [value, ..]) => text_size(value, limit),
         _ => 0,
     }
+}
+
+/// What a text of its own takes besides its bytes.
+const SHARED: usize = 16;
+
+/// What two objects take as one, with those in them that are united too; stops counting beyond the limit, since shared parts
+/// are united each time.
+fn united_size(one: &Value, two: &Value, limit: usize) -> usize {
+    let mut sum = 0_usize;
+    let mut open = vec![(one, two)];
+    while let Some((one, two)) = open.pop() {
+        let (Value::Object(ours), Value::Object(theirs)) = (one, two) else { continue };
+        sum = sum.saturating_add(own_size(one)).saturating_add(own_size(two));
+        if sum > limit {
+            break;
+        }
+        open.extend(theirs.iter().filter_map(|(key, value)| Some((ours.get(key)?, value))));
+    }
+    sum
 }
 
 /// What a value takes as JSON, at least; stops counting beyond the limit, since shared parts count each time.

@@ -148,6 +148,12 @@ fn what_builtins_make_is_bounded() {
         "decision := json.is_valid(input.list)".to_owned(),
         "decision := json.unmarshal(input.maps)".to_owned(),
         "decision := strings.replace_n({\"\": input.long}, input.long)".to_owned(),
+        format!("{}decision := object.union(a40, a40)", shared_objects(40)),
+        format!("{}decision := object.union_n([a40, a40])", shared_objects(40)),
+        "decision := object.union_n([{n: n} | some n in numbers.range(1, 1000)])".to_owned(),
+        "decision := split(concat(\"\", [input.long | some _ in numbers.range(1, 50)]), \"\")".to_owned(),
+        "decision := indexof_n(concat(\"\", [input.long | some _ in numbers.range(1, 90)]), \"xx\")"
+            .to_owned(),
         "decision := sprintf(\"%v\", [[[input.long | some _ in numbers.range(1, 1000)], set()]])".to_owned(),
     ] {
         let policy = policy(&rego);
@@ -166,6 +172,12 @@ fn what_builtins_make_is_bounded() {
             "{rego}"
         );
     }
+}
+
+/// `a0` to the one of this number, each with the one before it in two fields: small, and endless to walk.
+fn shared_objects(last: usize) -> String {
+    let next = |n: usize| format!("a{n} := {{\"l\": a{0}, \"r\": a{0}}}\n", n - 1);
+    (1..=last).fold("a0 := {\"l\": 1}\n".to_owned(), |text, n| text + &next(n))
 }
 
 /// Before anything is made of it: what is left of the room says so.
