@@ -16,6 +16,8 @@ fn policy(interpreted: bool) -> String {
     let many = (0..200).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
     let grows: String =
         (0..40).zip(1..).map(|(n, next)| format!("a{next} := concat(\"\", [a{n}, a{n}])\n")).collect();
+    let shares: String =
+        (0..40).zip(1..).map(|(n, next)| format!("b{next} := {{\"l\": b{n}, \"r\": b{n}}}\n")).collect();
     let with =
         if interpreted { "decision if { does == \"with\"; many[0] == 7 with input as {} }\n" } else { "" };
     format!(
@@ -24,9 +26,10 @@ fn policy(interpreted: bool) -> String {
          decision if not does\n\n\
          decision if {{ does == \"loop\"; every a in many {{ every b in many {{ every c in many {{ [a, b, c] != [] }} }} }} }}\n\n\
          decision if {{ does == \"grow\"; count(a40) > 0 }}\n\n\
+         decision if {{ does == \"unite\"; object.union(b40, b40) == {{}} }}\n\n\
          decision if {{ does == \"explain\"; not denied }}\n\n\
          denied if does == \"explain\"\n\n\
-         denied if {{ every a in many {{ every b in many {{ every c in many {{ [a, b, c] != [] }} }} }} }}\n\n{with}{grows}a0 := \"text\"\nmany := [{many}]\n"
+         denied if {{ every a in many {{ every b in many {{ every c in many {{ [a, b, c] != [] }} }} }} }}\n\n{with}{grows}{shares}a0 := \"text\"\nb0 := {{}}\nmany := [{many}]\n"
     )
 }
 
@@ -51,8 +54,10 @@ fn each_budget_ends_the_evaluation_by_its_own_reason() {
         for _ in 0..3 {
             let looped = proxy.send(&get(&token).header("x-do", "loop")).unwrap();
             assert_eq!(looped.summary(), format!("500 deny {expected}"), "{name}");
-            let grown = proxy.send(&get(&token).header("x-do", "grow")).unwrap();
-            assert_eq!(grown.summary(), "500 deny memory_exhausted", "{name}");
+            for grows in ["grow", "unite"] {
+                let grown = proxy.send(&get(&token).header("x-do", grows)).unwrap();
+                assert_eq!(grown.summary(), "500 deny memory_exhausted", "{name} {grows}");
+            }
             assert_eq!(proxy.send(&get(&token)).unwrap().summary(), "200 allow ", "{name}");
         }
         proxy.finish().unwrap();
