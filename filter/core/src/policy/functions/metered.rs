@@ -145,7 +145,7 @@ fn foreseen(name: &str, arguments: &[Value], limit: usize) -> usize {
         }
         ("split", [Value::String(text), Value::String(delimiter)]) => {
             let parts = text.matches(delimiter.as_ref()).count().saturating_add(1);
-            text.len().saturating_add(parts.saturating_mul(size_of::<Value>() + SHARED))
+            text.len().saturating_add(parts.saturating_mul(PART))
         }
         ("replace", [Value::String(text), Value::String(old), Value::String(new)]) => {
             text.len().saturating_add(text.matches(old.as_ref()).count().saturating_mul(new.len()))
@@ -165,7 +165,7 @@ fn foreseen(name: &str, arguments: &[Value], limit: usize) -> usize {
 }
 
 /// What a text of its own takes besides its bytes.
-const SHARED: usize = 16;
+const PART: usize = size_of::<(Value, [usize; 2])>();
 
 /// What two objects take as one, with those in them that are united too; stops counting beyond the limit, since shared parts
 /// are united each time.

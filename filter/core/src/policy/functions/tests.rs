@@ -176,8 +176,8 @@ fn what_builtins_make_is_bounded() {
 
 /// `a0` to the one of this number, each with the one before it in two fields: small, and endless to walk.
 fn shared_objects(last: usize) -> String {
-    let next = |n: usize| format!("a{n} := {{\"l\": a{0}, \"r\": a{0}}}\n", n - 1);
-    (1..=last).fold("a0 := {\"l\": 1}\n".to_owned(), |text, n| text + &next(n))
+    let next = |(before, n)| format!("a{n} := {{\"l\": a{before}, \"r\": a{before}}}\n");
+    (0..last).zip(1..).fold("a0 := {\"l\": 1}\n".to_owned(), |text, pair: (usize, usize)| text + &next(pair))
 }
 
 /// Before anything is made of it: what is left of the room says so.
