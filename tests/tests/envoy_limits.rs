@@ -29,7 +29,7 @@ fn policy(interpreted: bool) -> String {
          decision if {{ does == \"unite\"; object.union(b40, b40) == {{}} }}\n\n\
          decision if {{ does == \"explain\"; not denied }}\n\n\
          denied if does == \"explain\"\n\n\
-         denied if {{ every a in many {{ every b in many {{ every c in many {{ [a, b, c] != [] }} }} }} }}\n\n{with}{grows}{shares}a0 := \"text\"\nb0 := {{}}\nmany := [{many}]\n"
+         denied if {{ does == \"explain\"; every a in many {{ every b in many {{ every c in many {{ [a, b, c] != [] }} }} }} }}\n\n{with}{grows}{shares}a0 := \"text\"\nb0 := {{}}\nmany := [{many}]\n"
     )
 }
 
