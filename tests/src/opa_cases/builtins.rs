@@ -85,8 +85,11 @@ impl Builtin {
         };
         match Policy::compile(&bundle, "p/decision", &PolicyLimits::default()) {
             Ok(_) => "served".to_owned(),
-            Err(PolicyError::Builtin { refusal: Refusal::Unbounded | Refusal::Format, .. }) => {
-                "served with constant arguments only".to_owned()
+            Err(PolicyError::Builtin { refusal: Refusal::Format, .. }) => {
+                "served with a constant format string only".to_owned()
+            }
+            Err(PolicyError::Builtin { refusal: Refusal::Unbounded, .. }) => {
+                "served with small constant arguments only".to_owned()
             }
             Err(_) if self.name == "http.send" => "served where the operator allows the host".to_owned(),
             Err(_) => "refused at load".to_owned(),
