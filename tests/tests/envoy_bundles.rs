@@ -301,3 +301,37 @@ fn a_discovery_bundle_says_which_bundles_there_are() {
     assert_eq!(seen, BTreeSet::from([(200, "whole".to_owned()), (200, "f1 a1".to_owned())]));
     proxy.finish().unwrap();
 }
+
+#[test]
+fn the_names_of_bundles_stay_apart_and_take_no_place_of_reason_codes() {
+    let world = World::new().unwrap();
+    let named = |bytes: &[u8]| json!({"source": {"inline": STANDARD.encode(bytes)}});
+    let other = |root: &str| named(&packed(root, &[root], "", &json!({root: {"known": true}})).unwrap());
+    // As many as there may be: with what is told of each, far more names than reason codes have places.
+    let mut bundles = json!({"a/b": other("one"), "a_b": other("two")});
+    for number in 0..61 {
+        bundles[format!("facts-{number}")] = other(&format!("facts{number}"));
+    }
+    let policy = "package remit.authz\n\ndecision := {\"allowed\": false, \"reasons\": [input.attributes.request.http.headers[\"x-why\"]]}\n";
+    bundles["authz"] = named(&packed("a1", &["remit"], policy, &json!({})).unwrap());
+    let configuration = world.config(json!({"bundle": null, "bundles": bundles, "limits": {"bundles": 64}}));
+    let proxy = Proxy::start(&Options { name: "bundle-names", configuration, ..Options::default() }).unwrap();
+    let token = world.token().unwrap();
+    for label in ["a_2fb", "a__b", "facts-60"] {
+        let label = format!("bundle=\"{label}\"");
+        let shown = || {
+            Ok(proxy
+                .statistics()?
+                .lines()
+                .any(|line| line.starts_with("remit_bundles_") && line.contains(&label)))
+        };
+        proxy.wait_until(&label, shown).unwrap();
+    }
+    for number in 0..100 {
+        let why = format!("why_{number}");
+        assert_eq!(proxy.send(&get(&token).header("x-why", &why)).unwrap().answer.status, 403);
+        assert_eq!(proxy.statistic("remit_reasons", &[&format!("reason=\"{why}\"")]).unwrap(), 1, "{why}");
+    }
+    assert!(!proxy.statistics().unwrap().contains("remit_names_beyond_limit"));
+    proxy.finish().unwrap();
+}
