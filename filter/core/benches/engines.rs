@@ -30,18 +30,18 @@ fn main() -> Result<(), Failure> {
     let document: Value = serde_json::from_slice(&std::fs::read(path)?)?;
     let headers: Vec<(String, String)> = serde_json::from_value(document["headers"].clone())?;
     let body = document["body"].as_str().ok_or("no body")?.as_bytes().to_vec();
+    let measured = |evaluator: &str, remembered: u64| -> Result<f64, Failure> {
+        let mut configuration = document[evaluator].clone();
+        configuration["limits"]["decision_cache_entries"] = remembered.into();
+        // A busy machine is no reason to stop.
+        configuration["limits"]["evaluation_ms"] = 1000.into();
+        let mut engine = Engine::with_config(Config::parse(configuration.to_string().as_bytes())?)?;
+        fastest(&mut engine, &headers, &body)
+    };
+    // Of the one policy that is remembered, as in the table: the other is that policy and one rule more.
+    let known = measured("bytecode", 64)?;
     for evaluator in ["bytecode", "interpreter"] {
-        let mut micros = [0.0; 2];
-        for (micros, entries) in micros.iter_mut().zip([0, 64]) {
-            let mut configuration = document[evaluator].clone();
-            configuration["limits"]["decision_cache_entries"] = entries.into();
-            // A busy machine is no reason to stop.
-            configuration["limits"]["evaluation_ms"] = 1000.into();
-            let mut engine = Engine::with_config(Config::parse(configuration.to_string().as_bytes())?)?;
-            *micros = fastest(&mut engine, &headers, &body)?;
-        }
-        let [evaluated, known] = micros;
-        println!("{evaluator} {:.2}", evaluated - known);
+        println!("{evaluator} {:.2}", measured(evaluator, 0)? - known);
     }
     Ok(())
 }

@@ -59,6 +59,12 @@ fn write(value: &Value, out: &mut String) -> Result<(), InexactNumber> {
 
 /// Section 3.2.2.2; serde_json escapes exactly what it asks for.
 fn quote(text: &str, out: &mut String) {
+    if !text.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     // A string always serialises.
     out.push_str(&serde_json::to_string(text).unwrap_or_default());
 }
