@@ -12,6 +12,7 @@ mod metered;
 mod net;
 mod operators;
 mod outside;
+mod regex;
 mod strings;
 mod time;
 mod urlquery;

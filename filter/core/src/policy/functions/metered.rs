@@ -4,9 +4,9 @@
 use regorus::unstable::{BUILTINS, Expr, Ref, Span};
 use regorus::{LimitError, Value};
 
-use super::{SURROUNDINGS, full};
+use super::{SURROUNDINGS, full, regex};
 
-/// Builtins of regorus that make values, sorted. Those that are ours instead see to it themselves.
+/// Builtins of regorus that make values, and those that take patterns; sorted. Those that are ours instead see to it themselves.
 const METERED: [&str; COUNT] = [
     "array.concat",
     "array.reverse",
@@ -33,8 +33,11 @@ const METERED: [&str; COUNT] = [
     "object.union_n",
     "regex.find_all_string_submatch_n",
     "regex.find_n",
+    "regex.is_valid",
+    "regex.match",
     "regex.replace",
     "regex.split",
+    "regex.template_match",
     "replace",
     "sort",
     "split",
@@ -44,7 +47,7 @@ const METERED: [&str; COUNT] = [
     "union",
     "upper",
 ];
-const COUNT: usize = 35;
+const COUNT: usize = 38;
 
 /// A builtin as regorus' bytecode calls it. `E` is regorus' own error type.
 pub(super) type Builtin<E> = fn(&Span, &[Ref<Expr>], &[Value], bool) -> Result<Value, E>;
@@ -69,6 +72,8 @@ pub(super) fn call<E: From<LimitError>>(
             return full(&mut around);
         }
         let Some((builtin, _)) = BUILTINS.get(name) else { return Ok(Value::Undefined) };
+        let rewritten = regex::rewritten(name, arguments);
+        let arguments = rewritten.as_deref().unwrap_or(arguments);
         // As OPA does: a builtin that fails is undefined; but not one that a limit of regorus' stops.
         let value = match builtin(span, exprs, arguments, false) {
             Ok(value) => value,
@@ -94,7 +99,7 @@ fn thunks<E: From<LimitError>>() -> [Builtin<E>; COUNT] {
     macro_rules! all {
         ($($at:literal)*) => { [$(thunk::<$at, E>),*] };
     }
-    all!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34)
+    all!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37)
 }
 
 /// What a value holds itself, in bytes, without what it shares.
