@@ -60,6 +60,16 @@ pub enum PolicyError {
         /// What is wrong.
         problem: String,
     },
+    /// Brackets and braces are nested so deep that parsing them would take too long.
+    #[error(
+        "{at}: brackets and braces are nested more than {limit} deep: give the inner ones a name of their own"
+    )]
+    Nested {
+        /// The first that is too deep.
+        at: Place,
+        /// How deep they may be.
+        limit: u32,
+    },
     /// A part of Rego that the evaluators would read differently from OPA.
     #[error("{at}: {construct}")]
     Construct {

@@ -12,6 +12,7 @@ mod graph;
 mod http_send;
 mod limits;
 mod loose;
+mod nesting;
 mod place;
 mod prints;
 mod reads;

@@ -9,7 +9,7 @@ use regorus::utils::limits::PolicyLengthConfig;
 use super::error::PolicyError;
 use super::limits::PolicyLimits;
 use super::place::{self, Place};
-use super::{analysis, faithful, graph, survey};
+use super::{analysis, faithful, graph, nesting, survey};
 use crate::bundle::{Bundle, RegoVersion};
 
 /// Texts by path as the evaluators of a [`Policy`](super::Policy) get them, lines kept, for an interpreter of somebody
@@ -17,12 +17,15 @@ use crate::bundle::{Bundle, RegoVersion};
 ///
 /// # Errors
 ///
-/// [`PolicyError::Analysis`] where a text does not parse, or is nested too deep; [`PolicyError::Recursion`] and
+/// [`PolicyError::Nested`] and [`PolicyError::Analysis`] where a text does not parse; [`PolicyError::Recursion`] and
 /// [`PolicyError::TooDeep`] where evaluating would not end, or not in its stack.
 pub fn faithful_texts(
     texts: BTreeMap<String, String>,
     is_v0: &dyn Fn(&str) -> bool,
 ) -> Result<BTreeMap<String, String>, PolicyError> {
+    for (path, text) in &texts {
+        nesting::check(path, text)?;
+    }
     let mut engine = parsed_as(texts, is_v0).map_err(|error| analysis(&error))?;
     let modules = engine.get_modules().clone();
     // Tests stand above the rules that they test.
@@ -83,6 +86,7 @@ pub(super) fn parse(
         }
         engine.set_rego_v0(module.rego_version == RegoVersion::V0);
         let text = instead.get(&module.path).unwrap_or(&module.text);
+        nesting::check(&module.path, text)?;
         engine.add_policy(module.path.clone(), text.clone()).map_err(|error| {
             let (at, message) = place::located(&error.to_string());
             let at = at.unwrap_or_else(|| Place { file: module.path.clone(), line: 0, column: 0 });
