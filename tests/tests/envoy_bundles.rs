@@ -107,6 +107,13 @@ fn fetched(proxy: &Proxy, bundle: &str, result: &str) {
         .unwrap();
 }
 
+/// Envoy with two workers, whose cluster `bundles` is this server.
+fn two_workers(name: &'static str, configuration: String, server: &BundleServer) -> Proxy {
+    let bundles_port = Some(server.port());
+    let options = Options { name, configuration, bundles_port, workers: 2, ..Options::default() };
+    Proxy::start(&options).unwrap()
+}
+
 #[test]
 fn bundles_are_exchanged_under_load_on_all_workers() {
     let world = World::new().unwrap();
@@ -115,10 +122,7 @@ fn bundles_are_exchanged_under_load_on_all_workers() {
     let bundles = json!({
         "authz": source("/authz", &json!({"long_polling_timeout_seconds": 3})), "facts": source("/facts", &json!({}))});
     let configuration = world.config(json!({"bundle": null, "bundles": bundles}));
-    let bundles_port = Some(server.port());
-    let options =
-        Options { name: "several-bundles", configuration, bundles_port, workers: 2, ..Options::default() };
-    let proxy = Proxy::start(&options).unwrap();
+    let proxy = two_workers("several-bundles", configuration, &server);
     let request = get(&world.token().unwrap());
     assert_eq!(proxy.send(&request).unwrap().summary(), "503 deny no_bundle", "one is missing");
     fetched(&proxy, "authz", "incomplete");
@@ -221,10 +225,7 @@ fn a_candidate_decides_in_shadow() {
     let configuration = world.config(json!({
         "bundle": null, "bundles": {"authz": authz, "facts": source("/facts", &json!({}))},
         "candidate": {"bundles": {"facts": source("/next", &json!({}))}}}));
-    let bundles_port = Some(server.port());
-    let options =
-        Options { name: "candidate", configuration, bundles_port, workers: 2, ..Options::default() };
-    let proxy = Proxy::start(&options).unwrap();
+    let proxy = two_workers("candidate", configuration, &server);
     let request = get(&world.token().unwrap());
     all_answer(&proxy, &request, &(200, "f1 a1".into()));
     let shadow = |expected: &Value| {
@@ -280,10 +281,7 @@ fn a_discovery_bundle_says_which_bundles_there_are() {
         "source": http, "decision": "discovery",
         "services": {"acme": {"cluster": "bundles", "authority": "acme.example", "path": "/v1"}}});
     let configuration = world.config(json!({"bundle": null, "discovery": settings}));
-    let bundles_port = Some(server.port());
-    let options =
-        Options { name: "discovery", configuration, bundles_port, workers: 2, ..Options::default() };
-    let proxy = Proxy::start(&options).unwrap();
+    let proxy = two_workers("discovery", configuration, &server);
     let request = get(&world.token().unwrap());
     all_answer(&proxy, &request, &(200, "whole".into()));
     // Two in place of one. One of them is missing, so the one stays, under load.
