@@ -27,6 +27,7 @@ use regorus::unstable::{BUILTINS, Expr, Ref, Source, Span};
 use regorus::{Engine, LimitError, Value};
 
 use self::crypto::Mac;
+pub(super) use self::regex::Patterns;
 use super::error::EvaluationError;
 use super::surroundings::Surroundings;
 use super::survey::Survey;
@@ -146,6 +147,13 @@ const FUNCTIONS: &[Function] = &[
     growing("numbers.range_step", 3, values::range_step),
     pure("object.subset", 2, values::subset),
     Function { name: "opa.runtime", arity: 0, body: Body::Around(outside::runtime), repeats: true },
+    growing("regex.find_all_string_submatch_n", 3, regex::find_groups),
+    growing("regex.find_n", 3, regex::find),
+    growing("regex.is_valid", 1, regex::is_valid),
+    growing("regex.match", 2, regex::matches),
+    growing("regex.replace", 3, regex::replace),
+    growing("regex.split", 2, regex::split),
+    growing("regex.template_match", 4, regex::template_matches),
     pure(AND, 2, operators::and),
     pure(HAS, 3, operators::has),
     pure(ITEMS, 1, operators::items),

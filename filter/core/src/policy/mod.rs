@@ -36,7 +36,7 @@ use crate::bundle::{Bundle, RegoVersion};
 use crate::ids::ReasonCode;
 use engine::{Bytecode, NoBytecode};
 use explain::{Explainer, Marked};
-use functions::{Called, Function};
+use functions::{Called, Function, Patterns};
 use risks::Risks;
 use sources::{faithfully, parse, parsed};
 use survey::Survey;
@@ -66,6 +66,7 @@ pub struct Policy {
     explainer: Option<Explainer>,
     /// Whether it needs to know what is around an evaluation.
     looks_around: bool,
+    patterns: std::rc::Rc<Patterns>,
     data: Value,
     reads: Reads,
     reason_codes: BTreeSet<ReasonCode>,
@@ -180,7 +181,18 @@ impl Policy {
         let explainer = explainer(bundle, &survey, &called, &modules, &path, &evaluator, &data);
         let reads = Reads::of(&survey, &called);
         let looks_around = called.look_around(&survey) || prints::first(&survey).is_some();
-        Ok(Self { rule, interpreter, evaluator, explainer, looks_around, data, reads, reason_codes })
+        let patterns = std::rc::Rc::new(Patterns::of(&survey));
+        Ok(Self {
+            rule,
+            interpreter,
+            evaluator,
+            explainer,
+            looks_around,
+            patterns,
+            data,
+            reads,
+            reason_codes,
+        })
     }
 
     /// Evaluates the decision on an input, with nothing around it. No evaluation leaves anything behind for the next one.
@@ -207,6 +219,7 @@ impl Policy {
         if !self.looks_around {
             return self.run(input, &budget);
         }
+        around.know(&self.patterns);
         around.begin(budget.bytes);
         let outcome = functions::surrounded(around, || self.run(input, &budget));
         match around.take_stop() {
@@ -228,6 +241,7 @@ impl Policy {
         budget: &EvaluationBudget,
     ) -> Result<Vec<Held>, EvaluationError> {
         let Some(explainer) = &self.explainer else { return Ok(Vec::new()) };
+        around.know(&self.patterns);
         around.begin(budget.bytes);
         let held = functions::surrounded(around, || explainer.run(input.0, budget));
         match around.take_stop() {

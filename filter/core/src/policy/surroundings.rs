@@ -7,7 +7,7 @@ use regorus::Value;
 
 use super::document::Document;
 use super::error::EvaluationError;
-use super::functions::Stop;
+use super::functions::{Patterns, Stop};
 use super::http_send::{Answers, Failure, HttpCache, HttpCall, HttpReply, Outside, Request};
 use crate::config::HttpSend;
 use crate::ids::Now;
@@ -33,6 +33,7 @@ pub struct Surroundings {
     bytes: (usize, usize),
     /// Signatures that the evaluation has checked.
     signatures: u32,
+    patterns: Rc<Patterns>,
     /// Why the evaluation was stopped, if a builtin stopped it.
     stopped: Option<EvaluationError>,
 }
@@ -91,6 +92,16 @@ impl Surroundings {
     /// Why the evaluation was stopped. A value that it has all the same is not to be believed.
     pub(super) fn take_stop(&mut self) -> Option<EvaluationError> {
         self.stopped.take()
+    }
+
+    /// The patterns that the policy has compiled.
+    pub(super) fn patterns(&self) -> &Patterns {
+        &self.patterns
+    }
+
+    /// Before an evaluation of a policy that has compiled these.
+    pub(super) fn know(&mut self, patterns: &Rc<Patterns>) {
+        self.patterns = Rc::clone(patterns);
     }
 
     /// Before an evaluation, which may not be the first: what the last one said this one will say once more.

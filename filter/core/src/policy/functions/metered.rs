@@ -4,9 +4,9 @@
 use regorus::unstable::{BUILTINS, Expr, Ref, Span};
 use regorus::{LimitError, Value};
 
-use super::{SURROUNDINGS, full, regex};
+use super::{SURROUNDINGS, full};
 
-/// Builtins of regorus that make values, and those that take patterns; sorted. Those that are ours instead see to it themselves.
+/// Builtins of regorus that make values; sorted. Those that are ours instead see to it themselves.
 const METERED: [&str; COUNT] = [
     "array.concat",
     "array.reverse",
@@ -31,13 +31,6 @@ const METERED: [&str; COUNT] = [
     "object.remove",
     "object.union",
     "object.union_n",
-    "regex.find_all_string_submatch_n",
-    "regex.find_n",
-    "regex.is_valid",
-    "regex.match",
-    "regex.replace",
-    "regex.split",
-    "regex.template_match",
     "replace",
     "sort",
     "split",
@@ -47,7 +40,7 @@ const METERED: [&str; COUNT] = [
     "union",
     "upper",
 ];
-const COUNT: usize = 38;
+const COUNT: usize = 31;
 
 /// A builtin as regorus' bytecode calls it. `E` is regorus' own error type.
 pub(super) type Builtin<E> = fn(&Span, &[Ref<Expr>], &[Value], bool) -> Result<Value, E>;
@@ -72,8 +65,6 @@ pub(super) fn call<E: From<LimitError>>(
             return full(&mut around);
         }
         let Some((builtin, _)) = BUILTINS.get(name) else { return Ok(Value::Undefined) };
-        let rewritten = regex::rewritten(name, arguments);
-        let arguments = rewritten.as_deref().unwrap_or(arguments);
         // As OPA does: a builtin that fails is undefined; but not one that a limit of regorus' stops.
         let value = match builtin(span, exprs, arguments, false) {
             Ok(value) => value,
@@ -99,7 +90,7 @@ fn thunks<E: From<LimitError>>() -> [Builtin<E>; COUNT] {
     macro_rules! all {
         ($($at:literal)*) => { [$(thunk::<$at, E>),*] };
     }
-    all!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37)
+    all!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30)
 }
 
 /// What a value holds itself, in bytes, without what it shares.
@@ -154,11 +145,6 @@ fn foreseen(name: &str, arguments: &[Value], limit: usize) -> usize {
         }
         ("replace", [Value::String(text), Value::String(old), Value::String(new)]) => {
             text.len().saturating_add(text.matches(old.as_ref()).count().saturating_mul(new.len()))
-        }
-        ("regex.replace", [Value::String(text), _, Value::String(new)]) => {
-            let groups = new.bytes().filter(|b| *b == b'$').count();
-            let matches = text.len().saturating_add(1).saturating_mul(new.len());
-            matches.saturating_add(text.len().saturating_mul(groups.saturating_add(1)))
         }
         ("sprintf", [Value::String(format), values]) => {
             let widths = format.matches('%').count().saturating_mul(1000);

@@ -1,154 +1,252 @@
-//! Patterns as OPA reads them (RE2), written so that regorus' engine reads them alike.
-//!
-//! In RE2 `\d`, `\s`, `\w` and `\b` mean ASCII. In regorus they mean Unicode, and without its tables, which the module
-//! does not carry, each of them makes the pattern an error.
+//! `regex.*`, as OPA has them: patterns of RE2, and results counted before they are made.
+
+mod known;
+mod pattern;
+mod perl;
+mod search;
+
+use std::rc::Rc;
 
 use regorus::Value;
 
-/// The arguments of a call with its pattern rewritten; `None` where there is nothing to rewrite.
-pub(super) fn rewritten(name: &str, arguments: &[Value]) -> Option<Vec<Value>> {
-    let at = match name {
-        "regex.replace" => 1,
-        // Brackets would be read as the template's own.
-        "regex.template_match" if arguments.iter().skip(2).any(has_brackets) => return None,
-        name if name.starts_with("regex.") => 0,
-        _ => return None,
-    };
-    let Value::String(pattern) = arguments.get(at)? else { return None };
-    if !pattern.contains('\\') {
-        return None;
+use self::pattern::{Pattern, Refused};
+use self::search::{Positions, span};
+use super::Stop;
+use crate::policy::error::EvaluationError;
+use crate::policy::surroundings::Surroundings;
+
+pub(in crate::policy) use self::known::Patterns;
+
+type Answer = Result<Option<Value>, Stop>;
+
+/// Whether a pattern matches somewhere in a text.
+pub(super) fn matches(arguments: &[Value], around: &mut Surroundings) -> Answer {
+    let [Value::String(pattern), Value::String(text)] = arguments else { return Ok(None) };
+    let pattern = compiled(pattern, around)?;
+    Ok(pattern.map(|pattern| Value::Bool(pattern.matches(text))))
+}
+
+/// Whether a text is a pattern.
+pub(super) fn is_valid(arguments: &[Value], around: &mut Surroundings) -> Answer {
+    let [Value::String(pattern)] = arguments else { return Ok(Some(Value::Bool(false))) };
+    Ok(Some(Value::Bool(compiled(pattern, around)?.is_some())))
+}
+
+/// The matches, this many at most where the number is not negative.
+pub(super) fn find(arguments: &[Value], around: &mut Surroundings) -> Answer {
+    let [Value::String(pattern), Value::String(text), most] = arguments else { return Ok(None) };
+    let (Some(pattern), Some(most)) = (compiled(pattern, around)?, most_of(most)) else { return Ok(None) };
+    let mut found = Listed::new(around);
+    for positions in pattern.all(text, 1).take(most) {
+        found.add(part(text, &positions, 0))?;
     }
-    let mut arguments = arguments.to_vec();
-    *arguments.get_mut(at)? = Value::from(in_ascii(pattern));
-    Some(arguments)
+    Ok(Some(found.list()))
 }
 
-fn has_brackets(delimiter: &Value) -> bool {
-    matches!(delimiter, Value::String(text) if text.contains(['[', ']', '^', '-']))
+/// The matches, each as a list of what its groups matched.
+pub(super) fn find_groups(arguments: &[Value], around: &mut Surroundings) -> Answer {
+    let [Value::String(pattern), Value::String(text), most] = arguments else { return Ok(None) };
+    let (Some(pattern), Some(most)) = (compiled(pattern, around)?, most_of(most)) else { return Ok(None) };
+    let mut all = Vec::new();
+    let mut found = Listed::new(around);
+    for positions in pattern.all(text, pattern.groups.len()).take(most) {
+        for group in 0..pattern.groups.len() {
+            found.add(part(text, &positions, group))?;
+        }
+        // The list that holds them.
+        found.count(0)?;
+        all.push(Value::from(std::mem::take(&mut found.parts)));
+    }
+    Ok(Some(Value::from(all)))
 }
 
-/// The pattern with the classes that RE2 calls Perl's spelled out, and word boundaries of ASCII words.
-fn in_ascii(pattern: &str) -> String {
-    let mut ascii = String::with_capacity(pattern.len().saturating_mul(2));
-    let mut in_class = false;
-    let mut rest = pattern.chars().peekable();
-    while let Some(c) = rest.next() {
-        match c {
-            '\\' => {
-                let Some(escaped) = rest.next() else {
-                    ascii.push(c);
-                    break;
-                };
-                match spelled_out(escaped, in_class) {
-                    Some(spelled) => ascii.push_str(spelled),
-                    None => ascii.extend([c, escaped]),
+/// What is between the matches, as Go has it: a match of nothing at the beginning parts nothing.
+pub(super) fn split(arguments: &[Value], around: &mut Surroundings) -> Answer {
+    let [Value::String(pattern), Value::String(text)] = arguments else { return Ok(None) };
+    let Some(compiled) = compiled(pattern, around)? else { return Ok(None) };
+    let mut parts = Listed::new(around);
+    if text.is_empty() && !pattern.is_empty() {
+        parts.add("")?;
+        return Ok(Some(parts.list()));
+    }
+    let (mut begin, mut end) = (0, 0);
+    for positions in compiled.all(text, 1) {
+        let (start, after) = span(&positions);
+        end = start;
+        if after > 0 {
+            parts.add(text.get(begin..end).unwrap_or_default())?;
+        }
+        begin = after;
+    }
+    if end != text.len() {
+        parts.add(text.get(begin..).unwrap_or_default())?;
+    }
+    Ok(Some(parts.list()))
+}
+
+/// The text with each match replaced; `$1` and `${name}` stand for what groups matched.
+pub(super) fn replace(arguments: &[Value], around: &mut Surroundings) -> Answer {
+    let [Value::String(text), Value::String(pattern), Value::String(template)] = arguments else {
+        return Ok(None);
+    };
+    let Some(pattern) = compiled(pattern, around)? else { return Ok(None) };
+    let mut replaced = String::new();
+    let mut add = |part: &str| {
+        around.has_room(replaced.len().saturating_add(part.len()))?;
+        replaced.push_str(part);
+        Ok(())
+    };
+    let mut end = 0;
+    for positions in pattern.all(text, pattern.groups.len()) {
+        let (start, after) = span(&positions);
+        add(text.get(end..start).unwrap_or_default())?;
+        let mut rest = template.as_ref();
+        while let Some((before, after)) = rest.split_once('$') {
+            add(before)?;
+            rest = after;
+            if let Some(after) = rest.strip_prefix('$') {
+                add("$")?;
+                rest = after;
+            } else if let Some((name, after)) = group_name(rest) {
+                add(named(&pattern, name, text, &positions))?;
+                rest = after;
+            } else {
+                add("$")?;
+            }
+        }
+        add(rest)?;
+        end = after;
+    }
+    add(text.get(end..).unwrap_or_default())?;
+    Ok(Some(Value::from(replaced)))
+}
+
+/// Whether a whole text matches a template, whose patterns stand between delimiters of one byte.
+pub(super) fn template_matches(arguments: &[Value], around: &mut Surroundings) -> Answer {
+    let [Value::String(template), Value::String(text), Value::String(open), Value::String(close)] = arguments
+    else {
+        return Ok(None);
+    };
+    let (&[open], &[close]) = (open.as_bytes(), close.as_bytes()) else { return Ok(None) };
+    let mut whole = String::from("^");
+    let (mut depth, mut begin, mut end) = (0_usize, 0, 0);
+    for (at, byte) in template.bytes().enumerate() {
+        let after = at.saturating_add(1);
+        if byte == open {
+            if depth == 0 {
+                add_quoted(&mut whole, template.get(end..at).unwrap_or_default());
+                begin = after;
+            }
+            depth = depth.saturating_add(1);
+        } else if byte == close {
+            let Some(outer) = depth.checked_sub(1) else { return Ok(None) };
+            depth = outer;
+            if depth == 0 {
+                let inner = template.get(begin..at).unwrap_or_default();
+                // On its own: parentheses of its own make it no other pattern.
+                if compiled(&format!("^{inner}$"), around)?.is_none() {
+                    return Ok(None);
                 }
-            }
-            '[' if !in_class => {
-                in_class = true;
-                ascii.push(c);
-                // The first `]` is one of the characters.
-                ascii.extend(rest.next_if_eq(&'^'));
-                ascii.extend(rest.next_if_eq(&']'));
-            }
-            // `[:alpha:]`
-            '[' if rest.peek() == Some(&':') => {
-                ascii.push(c);
-                for c in rest.by_ref() {
-                    ascii.push(c);
-                    if c == ']' {
-                        break;
-                    }
-                }
-            }
-            c => {
-                in_class &= c != ']';
-                ascii.push(c);
+                whole.extend(["(", inner, ")"]);
+                end = after;
             }
         }
     }
-    ascii
+    if depth > 0 {
+        return Ok(None);
+    }
+    add_quoted(&mut whole, template.get(end..).unwrap_or_default());
+    whole.push('$');
+    Ok(compiled(&whole, around)?.map(|pattern| Value::Bool(pattern.matches(text))))
 }
 
-/// What stands for an escape, if that is to be written otherwise. A class may stand within a class.
-fn spelled_out(escaped: char, in_class: bool) -> Option<&'static str> {
-    match escaped {
-        'd' => Some("[0-9]"),
-        'D' => Some("[^0-9]"),
-        's' => Some(r"[\t\n\f\r ]"),
-        'S' => Some(r"[^\t\n\f\r ]"),
-        'w' => Some("[0-9A-Za-z_]"),
-        'W' => Some("[^0-9A-Za-z_]"),
-        'b' if !in_class => Some(r"(?-u:\b)"),
-        'B' if !in_class => Some(r"(?-u:\B)"),
-        _ => None,
+/// `None` for what is no pattern. One that is too large ends the evaluation.
+fn compiled(pattern: &str, around: &Surroundings) -> Result<Option<Rc<Pattern>>, Stop> {
+    match around.patterns().compiled(pattern) {
+        Ok(compiled) => Ok(Some(compiled)),
+        Err(Refused::Malformed) => Ok(None),
+        Err(Refused::TooLarge) => Err(Stop(EvaluationError::Failed {
+            at: None,
+            message: "a pattern is too large when it is compiled".to_owned(),
+        })),
+    }
+}
+
+/// How many matches are asked for.
+fn most_of(number: &Value) -> Option<usize> {
+    let number = number.as_i64().ok()?;
+    Some(if number < 0 { usize::MAX } else { usize::try_from(number).unwrap_or(usize::MAX) })
+}
+
+/// What a group matched; empty where it took no part.
+fn part<'a>(text: &'a str, positions: &Positions, group: usize) -> &'a str {
+    let at = group.saturating_mul(2);
+    match positions.get(at..at.saturating_add(2)) {
+        Some([Some(start), Some(end)]) => text.get(*start..*end).unwrap_or_default(),
+        _ => "",
+    }
+}
+
+/// The name or number after a `$`, and what follows it.
+fn group_name(rest: &str) -> Option<(&str, &str)> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let unbraced = rest.strip_prefix('{');
+    let name = unbraced.unwrap_or(rest);
+    let end = name.find(|c| !is_part(c)).unwrap_or(name.len());
+    let (name, rest) = name.split_at_checked(end).filter(|(name, _)| !name.is_empty())?;
+    let rest = if unbraced.is_some() { rest.strip_prefix('}')? } else { rest };
+    Some((name, rest))
+}
+
+/// What the group of a name or number matched.
+fn named<'a>(pattern: &Pattern, name: &str, text: &'a str, positions: &Positions) -> &'a str {
+    let is_number = name.bytes().all(|b| b.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
+    if is_number {
+        return name.parse().map_or("", |group| part(text, positions, group));
+    }
+    let group = pattern.groups.iter().position(|group| group.as_deref() == Some(name));
+    group.map_or("", |group| part(text, positions, group))
+}
+
+/// Adds a pattern that matches this text alone.
+fn add_quoted(pattern: &mut String, text: &str) {
+    for c in text.chars() {
+        if r"\.+*?()|[]{}^$".contains(c) {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+}
+
+/// A list of texts that is as long as there is room for.
+struct Listed<'a> {
+    parts: Vec<Value>,
+    bytes: usize,
+    around: &'a Surroundings,
+}
+
+impl<'a> Listed<'a> {
+    fn new(around: &'a Surroundings) -> Self {
+        Self { parts: Vec::new(), bytes: 0, around }
+    }
+
+    fn add(&mut self, part: &str) -> Result<(), Stop> {
+        self.count(part.len())?;
+        self.parts.push(Value::from(part));
+        Ok(())
+    }
+
+    /// Counts a value that is about to be made, with text of so many bytes.
+    fn count(&mut self, text: usize) -> Result<(), Stop> {
+        const VALUE: usize = size_of::<(Value, [usize; 2])>();
+        self.bytes = self.bytes.saturating_add(text).saturating_add(VALUE);
+        self.around.has_room(self.bytes)
+    }
+
+    fn list(self) -> Value {
+        Value::from(self.parts)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use crate::policy::functions::tests::both;
-    use crate::policy::tests::{decide, interpreted, policy};
-
-    /// Answers of `opa eval`; null where it has none.
-    #[test]
-    fn patterns_are_read_as_in_opa() {
-        for (expression, text, expected) in [
-            (r"regex.match(`^\d{2}$`, input.x)", "42", json!(true)),
-            (r"regex.match(`^\d+$`, input.x)", "٤٢", json!(false)),
-            (r"regex.match(`^\w+$`, input.x)", "é", json!(false)),
-            (r"regex.match(`^[\w.-]+$`, input.x)", "a_b-c.d", json!(true)),
-            (r"regex.match(`^[^\W\d]+$`, input.x)", "a_b", json!(true)),
-            (r"regex.match(`^[^\W\d]+$`, input.x)", "a1", json!(false)),
-            (r"regex.match(`\D`, input.x)", "12", json!(false)),
-            (r"regex.match(`^\s$`, input.x)", "\u{a0}", json!(false)),
-            (r"regex.match(`^\s\S$`, input.x)", " x", json!(true)),
-            (r"regex.match(`\brm\b`, input.x)", "sudo rm -r", json!(true)),
-            (r"regex.match(`\brm\b`, input.x)", "format", json!(false)),
-            (r"regex.match(`\Brm`, input.x)", "farm", json!(true)),
-            (r"regex.match(`^a\b`, input.x)", "aé", json!(true)),
-            (r"regex.match(`^\\d$`, input.x)", "\\d", json!(true)),
-            (r"regex.match(`^[]\d]$`, input.x)", "]", json!(true)),
-            (r"regex.match(`^[[:alpha:]\d]$`, input.x)", "7", json!(true)),
-            (r"regex.match(`^[\b]$`, input.x)", "b", json!(null)),
-            (r"regex.match(`(?i)^DROP\s+table`, input.x)", "drop Table", json!(true)),
-            (r"regex.match(`(?i)^DROP`, input.x)", "drop", json!(true)),
-            (r"regex.match(`(?i)^[k]$`, input.x)", "\u{212a}", json!(true)),
-            (r"regex.is_valid(`\d`)", "", json!(true)),
-            (r"regex.is_valid(`\`)", "", json!(false)),
-            (r#"regex.replace(input.x, `\d`, "_")"#, "a1b22", json!("a_b__")),
-            (r"regex.split(`\s+`, input.x)", "a b  c", json!(["a", "b", "c"])),
-            (r"regex.find_n(`\w+`, input.x, -1)", "a-b é", json!(["a", "b"])),
-            (
-                r"regex.find_all_string_submatch_n(`(\w)(\d)`, input.x, -1)",
-                "a1 b2",
-                json!([["a1", "a", "1"], ["b2", "b", "2"]]),
-            ),
-            (r#"regex.template_match(`id-{\d+}`, input.x, "{", "}")"#, "id-17", json!(true)),
-            (r"regex.match(`^\p{L}+$`, input.x)", "né", json!(true)),
-            (r"regex.match(`^\p{Lu}$`, input.x)", "É", json!(true)),
-            (r"regex.match(`^\pN$`, input.x)", "٤", json!(true)),
-            (r"regex.match(`^\p{Greek}$`, input.x)", "λ", json!(true)),
-            (r"regex.match(`\`, input.x)", "λ", json!(null)),
-        ] {
-            assert_eq!(both(expression, &json!({ "x": text })), expected, "{expression} {text}");
-        }
-    }
-
-    #[test]
-    fn what_must_not_match_does_not() {
-        let denying = || {
-            policy(
-                r"default decision := true
-decision := false if regex.match(`(?i)\bdrop\b`, input.x)",
-            )
-        };
-        for (text, allowed) in [("select 1", true), ("DROP table", false), ("droplet", true)] {
-            for policy in [denying(), interpreted(denying())] {
-                assert_eq!(decide(&policy, &json!({ "x": text })), Ok(json!(allowed)), "{text}");
-            }
-        }
-    }
-}
+mod tests;
