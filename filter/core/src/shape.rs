@@ -1,4 +1,6 @@
 //! Typed documents out of JSON, with a pointer (RFC 6901) to what does not fit.
+//!
+//! What reads a member or an item is kept out of line: a document has hundreds of members of a few types, and is read once.
 
 use std::fmt;
 
@@ -64,6 +66,7 @@ pub fn read<T: DeserializeOwned>(document: &Value) -> Result<T, Misfit> {
 struct Place<'de>(&'de Value);
 
 impl<'de> Place<'de> {
+    #[inline(never)]
     fn number<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         let Value::Number(number) = self.0 else { return Err(misfit(self.0, &visitor)) };
         match (number.as_u64(), number.as_i64(), number.as_f64()) {
@@ -73,6 +76,7 @@ impl<'de> Place<'de> {
         }
     }
 
+    #[inline(never)]
     fn text<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         match self.0 {
             Value::String(text) => visitor.visit_borrowed_str(text),
@@ -80,6 +84,7 @@ impl<'de> Place<'de> {
         }
     }
 
+    #[inline(never)]
     fn items<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         match self.0 {
             Value::Array(items) => visitor.visit_seq(Items { items: items.iter(), index: 0 }),
@@ -87,6 +92,7 @@ impl<'de> Place<'de> {
         }
     }
 
+    #[inline(never)]
     fn members<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         match self.0 {
             Value::Object(members) => visitor.visit_map(Members { members: members.iter(), value: None }),
@@ -226,6 +232,7 @@ struct Items<'de> {
 impl<'de> SeqAccess<'de> for Items<'de> {
     type Error = Misfit;
 
+    #[inline(never)]
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Misfit> {
         let Some(item) = self.items.next() else { return Ok(None) };
         let index = self.index;
@@ -242,6 +249,7 @@ struct Members<'de> {
 impl<'de> MapAccess<'de> for Members<'de> {
     type Error = Misfit;
 
+    #[inline(never)]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Misfit> {
         let Some((name, value)) = self.members.next() else { return Ok(None) };
         self.value = Some((name, value));
@@ -249,6 +257,7 @@ impl<'de> MapAccess<'de> for Members<'de> {
         seed.deserialize(name).map(Some).map_err(|misfit| self.below(misfit))
     }
 
+    #[inline(never)]
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Misfit> {
         let value = self.value.map_or(&Value::Null, |(_, value)| value);
         seed.deserialize(Place(value)).map_err(|misfit| self.below(misfit))
@@ -297,6 +306,7 @@ impl<'de> VariantAccess<'de> for Variant<'de> {
         }
     }
 
+    #[inline(never)]
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Misfit> {
         seed.deserialize(self.inside()).map_err(|misfit| misfit.below(self.name))
     }
