@@ -166,7 +166,7 @@ fn stages(criterion: &mut Criterion) -> Result<(), Failure> {
     let delegation = Delegation::resolve(&token, &fixture.rules)?;
     let identity = Identity::new(&token, delegation.clone());
     let action = Route::find(&view, &fixture.bundle.catalog).classify(&view, Some(&fixture.body), 32)?;
-    let reads = fixture.bundle.policy.reads();
+    let (reads, footprint) = (fixture.bundle.policy.reads(), fixture.bundle.policy.footprint());
     let (contract, circumstances) = (Contract::default(), Circumstances::default());
     let parts = || Parts {
         request: &view,
@@ -175,6 +175,8 @@ fn stages(criterion: &mut Criterion) -> Result<(), Failure> {
         body: &fixture.body,
         parsed_body: None,
         truncated: false,
+        identity: Some(&identity),
+        claims: None,
         transaction: None,
         registration: remit_core::registry::Registration::Registered,
         action: &action,
@@ -183,7 +185,7 @@ fn stages(criterion: &mut Criterion) -> Result<(), Failure> {
         id: "d",
         now: NOW,
     };
-    let input = compose(parts(), &reads).of(Some(&identity), None, None);
+    let input = compose(parts(), &reads, footprint);
     let budget = Limits { evaluation_ms: 1000, ..Limits::default() }.evaluation();
     let value = fixture.bundle.policy.evaluate(input.clone(), &budget)?.value.to_json().unwrap_or_default();
     let denial = Decision::deny(remit_core::reason::NO_BUNDLE, 503);
@@ -205,7 +207,7 @@ fn stages(criterion: &mut Criterion) -> Result<(), Failure> {
             Route::find(&view, &fixture.bundle.catalog).classify(&view, Some(&fixture.body), 32).is_ok()
         });
     });
-    group.bench_function("compose", |b| b.iter(|| compose(parts(), &reads).of(Some(&identity), None, None)));
+    group.bench_function("compose", |b| b.iter(|| compose(parts(), &reads, footprint)));
     group.bench_function("evaluate", |b| {
         b.iter(|| fixture.bundle.policy.evaluate(black_box(input.clone()), &budget).is_ok());
     });

@@ -23,9 +23,9 @@ use crate::config::{Builtins, Config, ConfigError, Limits};
 use crate::decision::Decision;
 use crate::facts::FactsError;
 use crate::ids::UnixSeconds;
-use crate::input::{Asked, Contract, Identity};
+use crate::input::{Contract, Identity};
 use crate::keys::KeySetError;
-use crate::policy::{Policy, PolicyError, PolicyLimits};
+use crate::policy::{Document, Policy, PolicyError, PolicyLimits};
 use crate::proto::{DescriptorError, Descriptors};
 use crate::registry::Registry;
 use crate::remembered::Remembered;
@@ -129,8 +129,9 @@ pub struct ActiveBundle {
     pub policy: Policy,
     /// The catalog of its data.
     pub catalog: Catalog,
-    /// What the policy decided on equal inputs: it has nothing to go by but the input and its data.
-    pub(crate) decisions: RefCell<Remembered<(u64, Asked), Decision>>,
+    /// What the policy decided on equal inputs: it has nothing to go by but the input and its data. The digest comes first, so
+    /// that hardly more than one input is compared.
+    pub(crate) decisions: RefCell<Remembered<(u64, Document), Decision>>,
     /// The registry of its data.
     pub registry: Registry,
     /// The kill list of its data.
@@ -177,9 +178,12 @@ impl ActiveBundle {
         Ok(Self { revision, revisions, observes, policy, catalog, registry, revoked, decisions })
     }
 
-    /// Whether what the policy decides is worth remembering, and there is room to.
-    pub(crate) fn remembers(&self) -> bool {
-        self.policy.reads().repeats() && self.decisions.borrow().has_room()
+    /// As what the decision on an input is remembered, if it is worth it and there is room. Of a token that is seen for the
+    /// first time only where another may look the same: many are never seen again.
+    pub(crate) fn remembers(&self, input: &Document, seen: bool) -> Option<(u64, Document)> {
+        let reads = self.policy.reads();
+        let repeats = reads.repeats() && (seen || !reads.token_alone);
+        (repeats && self.decisions.borrow().has_room()).then(|| (input.digest(), input.clone()))
     }
 }
 

@@ -46,6 +46,26 @@ pub fn case(seed: u64) -> Case {
     Case { policy, inputs }
 }
 
+/// The input with another value somewhere, and where: the members' names from the root.
+#[must_use]
+pub fn mutated(input: &Value, seed: u64) -> (Value, Vec<String>) {
+    let mut dice = Dice(seed);
+    let (mut changed, mut path) = (input.clone(), Vec::new());
+    let mut at = &mut changed;
+    loop {
+        // One name that no policy reads.
+        let name = if dice.chance(2) { "unread" } else { dice.pick(FIELDS) };
+        path.push(name.to_owned());
+        let Value::Object(members) = at else { unreachable!("only objects are gone into") };
+        let member = members.entry(name).or_insert(Value::Null);
+        if !member.is_object() || dice.chance(3) {
+            *member = json!({"changed": [seed]});
+            return (changed, path);
+        }
+        at = member;
+    }
+}
+
 /// The data that all cases have.
 #[must_use]
 pub fn data() -> Value {

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::opa_cases::Outcome;
 
-pub use generate::{Case, case, data};
+pub use generate::{Case, case, data, mutated};
 pub use oracle::Server;
 
 /// A policy and an input that Remit and OPA differ on.
@@ -42,12 +42,18 @@ pub fn load(policy: &str) -> anyhow::Result<Policy> {
 /// Evaluates a policy on one input by one evaluator.
 #[must_use]
 pub fn decide(policy: &Policy, input: &Value) -> Outcome {
+    decide_on(policy, Document::from_json(input))
+}
+
+/// The same on an input in the evaluator's own form.
+#[must_use]
+pub fn decide_on(policy: &Policy, input: Document) -> Outcome {
     let budget = EvaluationBudget {
         instructions: 10_000_000,
         time: Duration::from_secs(30),
         ..EvaluationBudget::default()
     };
-    match policy.evaluate(Document::from_json(input), &budget) {
+    match policy.evaluate(input, &budget) {
         Ok(evaluated) => {
             evaluated.value.to_json().map_or_else(|| Outcome::Error("no JSON".to_owned()), Outcome::Value)
         }

@@ -10,8 +10,8 @@ use crate::config::{FailureMode, Failures};
 use crate::decision::{DecidedBy, Decision, Unexplained};
 use crate::engine::{ActiveBundle, Engine};
 use crate::ids::{Now, ReasonCode};
-use crate::input::{self, Asked, Parts};
-use crate::policy::{Document, EvaluationBudget, EvaluationError, Held, HttpReply, Surroundings};
+use crate::input::{self, Parts};
+use crate::policy::{Document, EvaluationBudget, EvaluationError, Footprint, Held, HttpReply, Surroundings};
 use crate::reason;
 use crate::registry::Registration;
 
@@ -41,14 +41,9 @@ pub(super) struct Asking {
 impl Exchange {
     pub(super) fn evaluate(&mut self, engine: &Engine, now: Now) -> Result<Evaluation, Refusal> {
         let bundle = self.bundle.as_ref().ok_or_else(Refusal::internal)?;
-        let identity = self.identity.as_ref();
         let action = self.action.as_ref().ok_or_else(Refusal::internal)?;
-        let asked = self.asked(engine, bundle, action, self.registration, now)?;
-        let reads = bundle.policy.reads();
-        // Not for a token that is seen for the first time: many are never seen again.
-        let seen = self.counted.token_cached == Some(true);
-        let remembers =
-            identity.filter(|_| seen && bundle.remembers()).map(|identity| (identity.serial, asked.clone()));
+        let input = self.asked(engine, bundle, action, self.registration, bundle.policy.footprint(), now)?;
+        let remembers = bundle.remembers(&input, self.counted.token_cached != Some(false));
         if let Some(key) = &remembers {
             let known = bundle.decisions.borrow_mut().find(key);
             self.counted.decision_remembered = Some(known.is_some());
@@ -57,28 +52,17 @@ impl Exchange {
             }
         }
         self.counted.evaluated = true;
-        let input = asked.of(
-            identity.map(|identity| &identity.derived),
-            identity.filter(|_| reads.claims).map(|identity| identity.token.claims()),
-            reads.moment.then_some(now),
-        );
         let around =
             if bundle.policy.looks_around() { engine.surroundings(now) } else { Surroundings::default() };
         self.run(engine, around, input, remembers)
     }
 
-    /// What the policy was asked, put together once more when the exchange is over: for the tools of authors. `None` where
-    /// the request came to no action.
+    /// What the policy was asked, put together once more when the exchange is over, with what it does not read: for the tools
+    /// of authors. `None` where the request came to no action.
     #[must_use]
     pub fn input(&self, engine: &Engine, now: Now) -> Option<Document> {
         let (bundle, action) = (self.bundle.as_ref()?, self.action.as_ref()?);
-        let asked = self.asked(engine, bundle, action, self.registration, now).ok()?;
-        let (identity, reads) = (self.identity.as_ref(), bundle.policy.reads());
-        Some(asked.of(
-            identity.map(|identity| &identity.derived),
-            identity.filter(|_| reads.claims).map(|identity| identity.token.claims()),
-            reads.moment.then_some(now),
-        ))
+        self.asked(engine, bundle, action, self.registration, Footprint::whole(), now).ok()
     }
 
     /// Evaluates the policy; once, or again with an answer.
@@ -87,7 +71,7 @@ impl Exchange {
         engine: &Engine,
         mut around: Surroundings,
         input: Document,
-        remembers: Option<(u64, Asked)>,
+        remembers: Option<(u64, Document)>,
     ) -> Result<Evaluation, Refusal> {
         let bundle = self.bundle.as_ref().ok_or_else(Refusal::internal)?;
         // Kept for a second evaluation, and for the explanation; a clone shares.
@@ -178,8 +162,9 @@ impl Exchange {
         bundle: &ActiveBundle,
         action: &Action,
         registration: Registration,
+        footprint: &Footprint,
         now: Now,
-    ) -> Result<Asked, Refusal> {
+    ) -> Result<Document, Refusal> {
         let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
         let reads = bundle.policy.reads();
         let contract = &engine.contract;
@@ -196,6 +181,8 @@ impl Exchange {
             body: &self.body,
             parsed_body,
             truncated: self.counted.truncated,
+            identity: self.identity.as_ref().map(|identity| &identity.derived),
+            claims: self.identity.as_ref().map(|identity| identity.token.claims()),
             transaction: self.transaction.as_ref().map(|transaction| &transaction.derived),
             registration,
             action,
@@ -204,7 +191,7 @@ impl Exchange {
             id: self.nonce.decision_id(),
             now,
         };
-        Ok(input::compose(parts, &reads))
+        Ok(input::compose(parts, &reads, footprint))
     }
 }
 

@@ -106,18 +106,11 @@ impl Exchange {
         let agent = identity.and_then(|identity| identity.derived.delegation.agent());
         let registration =
             agent.map_or(Registration::Unregistered, |agent| bundle.registry.state(agent, now.seconds()));
-        let asked = self.asked(engine, bundle, action, registration, now)?;
-        let seen = self.counted.token_cached == Some(true);
-        let remembers =
-            identity.filter(|_| seen && reads.repeats()).map(|identity| (identity.serial, asked.clone()));
+        let input = self.asked(engine, bundle, action, registration, bundle.policy.footprint(), now)?;
+        let remembers = bundle.remembers(&input, self.counted.token_cached != Some(false));
         if let Some(known) = remembers.as_ref().and_then(|key| bundle.decisions.borrow_mut().find(key)) {
             return Ok(known);
         }
-        let input = asked.of(
-            identity.map(|identity| &identity.derived),
-            identity.filter(|_| reads.claims).map(|identity| identity.token.claims()),
-            reads.moment.then_some(now),
-        );
         let own = engine.candidate().map(|candidate| candidate.budget).ok_or_else(Refusal::internal)?;
         let left = match &self.budget {
             Some(budget) => budget.left().ok_or(Unasked::Skipped(SPENT))?,

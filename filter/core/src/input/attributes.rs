@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::{Document, Parts};
-use crate::policy::Reads;
+use crate::policy::{Fields, Footprint, Reads};
 use crate::proto::MessageLimits;
 use crate::request::Property;
 
@@ -19,15 +19,14 @@ const SERVICE: &str = "x-envoy-downstream-service-cluster";
 /// Metadata comes of the proxy's own filters and routes.
 const METADATA: MessageLimits = MessageLimits { depth: 32, values: 10_000 };
 
-type Fields = Vec<(&'static str, Document)>;
-
-pub(super) fn compose(parts: &Parts<'_>, reads: &Reads) -> Fields {
-    let mut attributes = vec![("request", request(parts, reads))];
+pub(super) fn compose(parts: &Parts<'_>, reads: &Reads, footprint: &Footprint) -> Document {
+    let mut attributes = Fields::of(footprint);
+    attributes.put("request", |of_request| request(parts, reads, of_request));
     if let Some(extensions) = &parts.contract.context_extensions {
-        attributes.push(("contextExtensions", extensions.clone()));
+        attributes.put("contextExtensions", |of_extensions| extensions.trimmed(of_extensions));
     }
     if reads.properties.is_empty() {
-        return attributes;
+        return attributes.document();
     }
     let around = parts.circumstances;
     let mut source = peer(parts, Property::SourceAddress, Property::SourcePrincipal);
@@ -39,11 +38,11 @@ pub(super) fn compose(parts: &Parts<'_>, reads: &Reads) -> Fields {
     let destination = peer(parts, Property::DestinationAddress, Property::DestinationPrincipal);
     for (name, fields) in [("source", source), ("destination", destination)] {
         if !fields.is_empty() {
-            attributes.push((name, Document::object(fields)));
+            attributes.put(name, |of_peer| Document::object(fields).trimmed(of_peer));
         }
     }
     if let Some(name) = around.text(Property::ServerName) {
-        attributes.push(("tlsSession", Document::object([("sni", Document::text(name))])));
+        attributes.put("tlsSession", |_| Document::object([("sni", Document::text(name))]));
     }
     for (name, property) in
         [("metadataContext", Property::Metadata), ("routeMetadataContext", Property::RouteMetadata)]
@@ -51,14 +50,14 @@ pub(super) fn compose(parts: &Parts<'_>, reads: &Reads) -> Fields {
         if reads.properties.has(property) {
             let metadata = around.metadata(property, METADATA).map(Value::Object);
             let metadata = metadata.map(|found| ("filterMetadata", Document::from_json_owned(found)));
-            attributes.push((name, Document::object(metadata)));
+            attributes.put(name, |of_metadata| Document::object(metadata).trimmed(of_metadata));
         }
     }
-    attributes
+    attributes.document()
 }
 
-fn peer(parts: &Parts<'_>, address: Property, principal: Property) -> Fields {
-    let mut peer = Fields::new();
+fn peer(parts: &Parts<'_>, address: Property, principal: Property) -> Vec<(&'static str, Document)> {
+    let mut peer = Vec::new();
     if let Some((address, port)) = parts.circumstances.address(address) {
         let mut socket = vec![("address", Document::text(address))];
         if port > 0 {
@@ -73,9 +72,26 @@ fn peer(parts: &Parts<'_>, address: Property, principal: Property) -> Fields {
     peer
 }
 
-fn request(parts: &Parts<'_>, reads: &Reads) -> Document {
+fn request(parts: &Parts<'_>, reads: &Reads, footprint: &Footprint) -> Document {
+    let mut fields = Fields::of(footprint);
+    if reads.moment {
+        fields.put("time", |of_time| {
+            let mut time = Fields::of(of_time);
+            time.put("seconds", |_| Document::number_u64(parts.now.seconds().0));
+            let nanos = parts.now.subsecond_nanos();
+            if nanos > 0 {
+                time.put("nanos", |_| Document::number_u64(u64::from(nanos)));
+            }
+            time.document()
+        });
+    }
+    fields.put("http", |of_http| http(parts, reads, of_http));
+    fields.document()
+}
+
+fn http(parts: &Parts<'_>, reads: &Reads, footprint: &Footprint) -> Document {
     let request = parts.request;
-    let mut http = Fields::new();
+    let mut http = Fields::of(footprint);
     for (name, value) in [
         ("method", request.method()),
         ("path", request.header(":path").unwrap_or_default()),
@@ -84,36 +100,32 @@ fn request(parts: &Parts<'_>, reads: &Reads) -> Document {
         ("protocol", parts.circumstances.text(Property::Protocol).unwrap_or_default()),
     ] {
         if !value.is_empty() {
-            http.push((name, Document::text(value)));
+            http.text(name, value);
         }
     }
     if reads.headers {
-        http.push(("headers", headers(parts)));
+        http.put("headers", |of_headers| headers(parts, of_headers));
     }
     if reads.body && !parts.body.is_empty() {
-        http.push(("size", Document::number_u64(u64::try_from(parts.body.len()).unwrap_or(u64::MAX))));
+        let size = u64::try_from(parts.body.len()).unwrap_or(u64::MAX);
+        http.put("size", |_| Document::number_u64(size));
         if parts.contract.packs_bytes {
-            http.push(("rawBody", Document::text(&STANDARD.encode(parts.body))));
+            http.put("rawBody", |_| Document::text(&STANDARD.encode(parts.body)));
         } else if let Ok(body) = std::str::from_utf8(parts.body) {
-            http.push(("body", Document::text(body)));
+            http.text("body", body);
         }
     }
-    if !reads.moment {
-        return Document::object([("http", Document::object(http))]);
+    if reads.moment {
+        http.text("id", parts.id);
     }
-    http.push(("id", Document::text(parts.id)));
-    let mut time = vec![("seconds", Document::number_u64(parts.now.seconds().0))];
-    let nanos = parts.now.subsecond_nanos();
-    if nanos > 0 {
-        time.push(("nanos", Document::number_u64(u64::from(nanos))));
-    }
-    Document::object([("time", Document::object(time)), ("http", Document::object(http))])
+    http.document()
 }
 
 /// As Envoy joins them for ext_authz: values of one name by commas.
-fn headers(parts: &Parts<'_>) -> Document {
+fn headers(parts: &Parts<'_>, footprint: &Footprint) -> Document {
     let mut joined: BTreeMap<&str, String> = BTreeMap::new();
-    for (name, value) in parts.request.headers().iter().filter(|(name, _)| name != PARTIAL_BODY) {
+    let read = |name: &str| name != PARTIAL_BODY && footprint.of_member(name).is_some();
+    for (name, value) in parts.request.headers().iter().filter(|(name, _)| read(name)) {
         joined
             .entry(name)
             .and_modify(|all| {
@@ -122,7 +134,7 @@ fn headers(parts: &Parts<'_>) -> Document {
             })
             .or_insert_with(|| value.clone());
     }
-    if parts.truncated || !parts.body.is_empty() {
+    if (parts.truncated || !parts.body.is_empty()) && footprint.of_member(PARTIAL_BODY).is_some() {
         joined.insert(PARTIAL_BODY, parts.truncated.to_string());
     }
     Document::map(joined.iter().map(|(name, value)| (*name, Document::text(value))))

@@ -19,7 +19,7 @@ use crate::body::ParsedBody;
 use crate::config::Mode;
 use crate::delegation::{Delegation, Grant, Party};
 use crate::ids::{Now, UnixSeconds};
-use crate::policy::{Document, Reads};
+use crate::policy::{Document, Fields, Footprint, Reads};
 use crate::registry::Registration;
 use crate::request::{Circumstances, Property, RequestView};
 use crate::token::{Carrier, VerifiedToken};
@@ -151,6 +151,10 @@ pub struct Parts<'a> {
     pub parsed_body: Option<ParsedBody>,
     /// Whether the body was over the limit.
     pub truncated: bool,
+    /// Whose token it came with.
+    pub identity: Option<&'a Identity>,
+    /// The claims of that token.
+    pub claims: Option<&'a Map<String, Value>>,
     /// The transaction token that came along with another.
     pub transaction: Option<&'a Identity>,
     /// Whether the agent is registered.
@@ -167,149 +171,131 @@ pub struct Parts<'a> {
     pub now: Now,
 }
 
-/// What a request brings to the input besides the token's part: equal for two requests that the policy cannot tell
-/// apart, if their tokens are the same.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Asked {
-    // First what differs most often, so that a comparison ends early.
-    remit: Vec<(&'static str, Document)>,
-    attributes: Vec<(&'static str, Document)>,
-    fields: Vec<(&'static str, Document)>,
-}
-
-impl Asked {
-    /// The whole input, of nobody's token or with the token's claims and the age of the sign-in at `now` where the policy reads them.
-    #[must_use]
-    pub fn of(
-        self,
-        identity: Option<&Identity>,
-        claims: Option<&Map<String, Value>>,
-        now: Option<Now>,
-    ) -> Document {
-        let version = Document::object([
-            ("ext_authz", Document::text("v3")),
-            ("encoding", Document::text("protojson")),
-        ]);
-        let mut remit = self.remit;
-        remit.push(("v", Document::number_u64(1)));
-        if let Some(identity) = identity {
-            remit.push(("token", told(identity, claims, now)));
-            remit.push(("delegation", identity.delegated.clone()));
-            if let Some(transaction) = &identity.transaction {
-                remit.push(("transaction", transaction.clone()));
-            }
-        }
-        // What the request itself shows is in the action; baselines and history are not kept yet.
-        remit.push(("signals", Document::map([])));
-        let mut fields = self.fields;
-        fields.push(("version", version));
-        fields.push(("attributes", Document::object(self.attributes)));
-        fields.push(("remit", Document::object(remit)));
-        Document::object(fields)
-    }
-
-    /// Roughly what it holds, in bytes.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        let parts = self.remit.iter().chain(&self.attributes).chain(&self.fields);
-        parts.map(|(name, part)| name.len().saturating_add(part.bytes())).fold(0, usize::saturating_add)
-    }
-}
-
-/// Composes the input but for what depends on the token alone. Parts that the policy cannot read are left out.
+/// Composes the input, of what the policy can read. Two requests with equal inputs it cannot tell apart.
 #[must_use]
-pub fn compose(parts: Parts<'_>, reads: &Reads) -> Asked {
+pub fn compose(parts: Parts<'_>, reads: &Reads, footprint: &Footprint) -> Document {
     let request = parts.request;
-    let remit = remit_fields(&parts, reads);
-    let attributes = attributes::compose(&parts, reads);
     let texts = |items: &[String]| Document::array(items.iter().map(|item| Document::text(item)));
-    let mut fields = vec![("parsed_path", texts(&request.target.segments))];
+    let mut fields = Fields::of(footprint);
+    fields.put("parsed_path", |_| texts(&request.target.segments));
     if reads.query {
-        let query = request.target.query.iter().map(|(name, values)| (name.as_str(), texts(values)));
-        fields.push(("parsed_query", Document::map(query)));
+        fields.put("parsed_query", |of_query| {
+            let query = request.target.query.iter().map(|(name, values)| (name.as_str(), texts(values)));
+            Document::map(query).trimmed(of_query)
+        });
     }
     if let Some(principal) = parts.circumstances.text(Property::SourcePrincipal) {
-        fields.push(("source_principal", Document::text(principal)));
+        fields.text("source_principal", principal);
     }
-    if let Some(parsed) = parts.parsed_body {
-        fields.push(("truncated_body", Document::boolean(parsed.truncated)));
-        fields.push(("parsed_body", Document::from_json_owned(parsed.value)));
+    if let Some(parsed) = &parts.parsed_body {
+        fields.put("truncated_body", |_| Document::boolean(parsed.truncated));
+        fields.put("parsed_body", |of_body| Document::from_json_trimmed(&parsed.value, of_body));
     }
-    Asked { remit, attributes, fields }
+    fields.put("version", |_| {
+        Document::object([("ext_authz", Document::text("v3")), ("encoding", Document::text("protojson"))])
+    });
+    fields.put("attributes", |of_attributes| attributes::compose(&parts, reads, of_attributes));
+    fields.put("remit", |of_remit| remit_document(&parts, reads, of_remit));
+    fields.document()
 }
 
-fn remit_fields(parts: &Parts<'_>, reads: &Reads) -> Vec<(&'static str, Document)> {
-    let mut fields = vec![
-        ("action", action_document(parts.action, reads)),
-        ("mode", Document::text(parts.mode.as_str())),
-        // Changes with time, so it belongs to the request and not to the token.
-        ("registration", Document::text(parts.registration.as_str())),
-    ];
+fn remit_document(parts: &Parts<'_>, reads: &Reads, footprint: &Footprint) -> Document {
+    let mut fields = Fields::of(footprint);
+    fields.put("v", |_| Document::number_u64(1));
+    fields.put("action", |of_action| action_document(parts.action, reads, of_action));
+    fields.text("mode", parts.mode.as_str());
+    // Changes with time, so it belongs to the request and not to the token.
+    fields.text("registration", parts.registration.as_str());
     if reads.moment {
-        fields.push(("now", Document::number_u64(parts.now.seconds().0)));
+        fields.put("now", |_| Document::number_u64(parts.now.seconds().0));
     }
-    if let Some(transaction) = parts.transaction.and_then(|identity| identity.transaction.clone()) {
-        fields.push(("transaction", transaction));
+    if let Some(identity) = parts.identity {
+        let claims = parts.claims.filter(|_| reads.claims);
+        let now = reads.moment.then_some(parts.now);
+        fields.put("token", |of_token| told(identity, claims, now).trimmed(of_token));
+        fields.put("delegation", |of_delegation| identity.delegated.trimmed(of_delegation));
+    }
+    let own = parts.identity.and_then(|identity| identity.transaction.as_ref());
+    let beside = parts.transaction.and_then(|identity| identity.transaction.as_ref());
+    if let Some(transaction) = own.or(beside) {
+        fields.put("transaction", |of_transaction| transaction.trimmed(of_transaction));
     }
     if let Some(approval) = parts.approval {
-        let mut approved = vec![("approver", party_document(&approval.approver))];
-        if let Some(acr) = &approval.acr {
-            approved.push(("acr", Document::text(acr)));
-        }
-        if let Some(auth_time) = approval.auth_time {
-            approved.push(("auth_time", Document::number_u64(auth_time.0)));
-        }
-        fields.push(("approval", Document::object(approved)));
+        fields.put("approval", |_| approval_document(approval));
     }
-    fields
+    // What the request itself shows is in the action; baselines and history are not kept yet.
+    fields.put("signals", |_| Document::map([]));
+    fields.document()
+}
+
+fn approval_document(approval: &Approval) -> Document {
+    let mut approved = vec![("approver", party_document(&approval.approver))];
+    if let Some(acr) = &approval.acr {
+        approved.push(("acr", Document::text(acr)));
+    }
+    if let Some(auth_time) = approval.auth_time {
+        approved.push(("auth_time", Document::number_u64(auth_time.0)));
+    }
+    Document::object(approved)
 }
 
 fn party_document(party: &Party) -> Document {
     Document::object([("iss", Document::text(&party.iss)), ("sub", Document::text(&party.sub))])
 }
 
-fn action_document(action: &Action, reads: &Reads) -> Document {
-    let effects = Document::object([
-        ("side_effect", Document::boolean(action.effects.side_effect)),
-        ("visibility", Document::text(action.effects.visibility.as_str())),
-        ("reversible", Document::boolean(action.effects.reversible)),
-        ("privilege", Document::boolean(action.effects.privilege)),
-        ("money", Document::boolean(action.effects.money)),
-        ("open_world", Document::boolean(action.effects.open_world)),
-    ]);
-    let counterparties = action.counterparties.iter().map(|party| {
-        Document::object([
-            ("kind", Document::text(&party.kind)),
-            ("value", Document::text(&party.value)),
-            ("from", Document::text(&party.from)),
-        ])
+fn action_document(action: &Action, reads: &Reads, footprint: &Footprint) -> Document {
+    let mut fields = Fields::of(footprint);
+    for (name, text) in [
+        ("protocol", action.protocol.as_str()),
+        ("operation", &action.operation),
+        ("verb", action.verb.as_str()),
+        ("method", &action.method),
+    ] {
+        fields.text(name, text);
+    }
+    fields.put("classified", |_| Document::boolean(action.classified));
+    fields.put("effects", |of_effects| {
+        let mut effects = Fields::of(of_effects);
+        effects.text("visibility", action.effects.visibility.as_str());
+        for (name, effect) in [
+            ("side_effect", action.effects.side_effect),
+            ("reversible", action.effects.reversible),
+            ("privilege", action.effects.privilege),
+            ("money", action.effects.money),
+            ("open_world", action.effects.open_world),
+        ] {
+            effects.put(name, |_| Document::boolean(effect));
+        }
+        effects.document()
     });
-    let mut fields = vec![
-        ("protocol", Document::text(action.protocol.as_str())),
-        ("classified", Document::boolean(action.classified)),
-        ("operation", Document::text(&action.operation)),
-        ("verb", Document::text(action.verb.as_str())),
-        ("method", Document::text(&action.method)),
-        ("effects", effects),
-    ];
     if reads.named {
-        fields.push(("counterparties", Document::array(counterparties)));
-        let missing = action.missing.iter().map(|pointer| Document::text(pointer));
-        fields.push(("missing", Document::array(missing)));
+        fields.put("counterparties", |_| {
+            Document::array(action.counterparties.iter().map(|party| {
+                Document::object([
+                    ("kind", Document::text(&party.kind)),
+                    ("value", Document::text(&party.value)),
+                    ("from", Document::text(&party.from)),
+                ])
+            }))
+        });
+        fields.put("missing", |_| {
+            Document::array(action.missing.iter().map(|pointer| Document::text(pointer)))
+        });
     }
     if reads.arguments {
-        fields.push(("arguments", Document::from_json(&action.arguments)));
+        fields.put("arguments", |of_arguments| Document::from_json_trimmed(&action.arguments, of_arguments));
     }
     if let Some(tool) = &action.tool {
-        fields.push(("tool", Document::text(tool)));
+        fields.text("tool", tool);
     }
     if let Some(resource) = action.resource.as_ref().filter(|_| reads.named) {
-        let resource = Document::object([
-            ("type", Document::text(&resource.kind)),
-            ("id", Document::text(&resource.id)),
-            ("name", Document::text(&resource.name)),
-        ]);
-        fields.push(("resource", resource));
+        fields.put("resource", |of_resource| {
+            let mut fields = Fields::of(of_resource);
+            fields.text("type", &resource.kind);
+            fields.text("id", &resource.id);
+            fields.text("name", &resource.name);
+            fields.document()
+        });
     }
-    Document::object(fields)
+    fields.document()
 }

@@ -33,6 +33,10 @@ fn contract() -> Contract {
 }
 
 fn composed(reads: Reads) -> Value {
+    trimmed(reads, Footprint::whole())
+}
+
+fn trimmed(reads: Reads, footprint: &Footprint) -> Value {
     let signer = Signer::new(crate::keys::Algorithm::EdDsa, "k1");
     let task = json!([{"type": "agent_task", "task_id": "t", "actions": ["a"], "expires": NOW + 9}]);
     let token = signer.verified(&with(claims(), &json!({"authorization_details": task})));
@@ -59,6 +63,8 @@ fn composed(reads: Reads) -> Value {
         body: b"text",
         parsed_body: reads.body.then(ParsedBody::default),
         truncated: false,
+        identity: Some(&identity),
+        claims: Some(token.claims()),
         transaction: None,
         registration: Registration::Registered,
         action: &action,
@@ -67,10 +73,7 @@ fn composed(reads: Reads) -> Value {
         id: "d",
         now: at(NOW),
     };
-    compose(parts, &reads)
-        .of(Some(&identity), reads.claims.then(|| token.claims()), Some(at(NOW)))
-        .to_json()
-        .unwrap()
+    compose(parts, &reads, footprint).to_json().unwrap()
 }
 
 #[test]
@@ -126,5 +129,40 @@ fn what_nobody_reads_is_not_built() {
     ] {
         assert!(all.pointer(pointer).is_some(), "{pointer}");
         assert!(none.pointer(pointer).is_none(), "{pointer}");
+    }
+}
+
+/// A policy that reads these paths.
+fn reading(paths: &[&str]) -> crate::policy::Policy {
+    let rules: Vec<String> =
+        paths.iter().enumerate().map(|(i, path)| format!("r{i} := input.{path}")).collect();
+    let text = format!("package p\nd := true\n{}\n", rules.join("\n"));
+    let files = [("p.rego", text.into_bytes())];
+    let bundle = crate::bundle::Bundle::from_files(files, &crate::bundle::BundleLimits::default()).unwrap();
+    crate::policy::Policy::compile(&bundle, "p/d", &crate::policy::PolicyLimits::default()).unwrap()
+}
+
+#[test]
+fn of_what_is_read_no_more_is_built() {
+    for (paths, expected) in [
+        (&[][..], json!({})),
+        (
+            &["remit.action.verb", "remit.action.effects.money", "remit.token.sub", "remit.delegation.depth"],
+            json!({"remit": {"action": {"verb": "create", "effects": {"money": false}},
+                "token": {"sub": "alice"}, "delegation": {"depth": 1}}}),
+        ),
+        (
+            &["remit.action.arguments.path.p", "remit.action.resource.id"],
+            json!({"remit": {"action": {"arguments": {"path": {"p": "a"}}, "resource": {"id": "a"}}}}),
+        ),
+        (
+            &["attributes.request.http.headers.a", "parsed_query.x", "remit.token.claims.jti"],
+            json!({"attributes": {"request": {"http": {"headers": {"a": "1,2"}}}}, "parsed_query": {"x": ["1"]},
+                "remit": {"token": {"claims": {"jti": "j-1"}}}}),
+        ),
+        (&["remit.nothing.such", "attributes.nothing"], json!({"remit": {}, "attributes": {}})),
+    ] {
+        let policy = reading(paths);
+        assert_eq!(trimmed(policy.reads(), policy.footprint()), expected, "{paths:?}");
     }
 }

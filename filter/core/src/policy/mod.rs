@@ -7,6 +7,7 @@ mod engine;
 mod error;
 mod explain;
 mod faithful;
+mod footprint;
 mod functions;
 mod graph;
 mod http_send;
@@ -45,6 +46,7 @@ pub use builtins::Refusal;
 pub use document::{Document, Key};
 pub use error::{EvaluationError, PolicyError};
 pub use explain::Held;
+pub use footprint::{Fields, Footprint};
 pub use functions::{around, serve, served};
 pub use http_send::{HttpCache, HttpCall, HttpReply};
 pub use limits::{EvaluationBudget, PolicyLimits};
@@ -69,6 +71,7 @@ pub struct Policy {
     patterns: std::rc::Rc<Patterns>,
     data: Value,
     reads: Reads,
+    footprint: Footprint,
     reason_codes: BTreeSet<ReasonCode>,
 }
 
@@ -179,7 +182,7 @@ impl Policy {
             }
         };
         let explainer = explainer(bundle, &survey, &called, &modules, &path, &evaluator, &data);
-        let reads = Reads::of(&survey, &called);
+        let (reads, footprint) = (Reads::of(&survey, &called), Footprint::of(&survey.inputs));
         let looks_around = called.look_around(&survey) || prints::first(&survey).is_some();
         let patterns = std::rc::Rc::new(Patterns::of(&survey));
         Ok(Self {
@@ -191,6 +194,7 @@ impl Policy {
             patterns,
             data,
             reads,
+            footprint,
             reason_codes,
         })
     }
@@ -304,6 +308,12 @@ impl Policy {
     #[must_use]
     pub fn reads(&self) -> Reads {
         self.reads
+    }
+
+    /// Which paths of the input the policy can read.
+    #[must_use]
+    pub fn footprint(&self) -> &Footprint {
+        &self.footprint
     }
 
     /// The reason codes that the policy's annotations announce.

@@ -25,6 +25,10 @@ pub struct Reads {
     pub moment: bool,
     /// What is around the evaluation besides the input, and changes: the clock, answers to `http.send`.
     pub around: bool,
+    /// The whole body, all headers or the client's port: what hardly two requests share.
+    pub singular: bool,
+    /// What no two tokens share, such as `jti` and `exp`.
+    pub token_alone: bool,
 }
 
 #[cfg(test)]
@@ -40,6 +44,8 @@ impl Reads {
         claims: true,
         moment: true,
         around: false,
+        singular: true,
+        token_alone: true,
     };
 }
 
@@ -78,11 +84,36 @@ const MOMENT: &[&[&str]] = &[
     &["remit", "token", "auth_age_seconds"],
 ];
 
+/// Read as wholes they tell requests apart; a member of theirs may not.
+const SINGULAR: &[&[&str]] = &[
+    &["parsed_body"],
+    &["attributes", "request", "http", "headers"],
+    &["attributes", "request", "http", "headerMap"],
+];
+const SINGULAR_PARTS: &[&[&str]] = &[
+    &["attributes", "request", "http", "headers", "x-request-id"],
+    &["attributes", "request", "http", "body"],
+    &["attributes", "request", "http", "rawBody"],
+    &["attributes", "source", "address"],
+    &["attributes", "metadataContext"],
+];
+const TOKEN_ALONE: &[&[&str]] = &[
+    &["remit", "token", "jti"],
+    &["remit", "token", "iat"],
+    &["remit", "token", "exp"],
+    &["remit", "token", "claims", "jti"],
+    &["remit", "token", "claims", "iat"],
+    &["remit", "token", "claims", "exp"],
+    &["remit", "token", "claims", "nbf"],
+    &["remit", "transaction", "txn"],
+    &["remit", "transaction", "exp"],
+];
+
 impl Reads {
     /// Whether two requests can look the same to the policy, so that remembering a decision is worth its room.
     #[must_use]
     pub fn repeats(&self) -> bool {
-        !(self.moment || self.body || self.headers || self.around) && self.properties.is_empty()
+        !(self.moment || self.singular || self.around)
     }
 
     pub(super) fn of(survey: &Survey<'_>, called: &Called) -> Self {
@@ -90,6 +121,13 @@ impl Reads {
             survey.inputs.iter().any(|read| {
                 // A reference that stops above a part reads all of it, one that goes on below reads some.
                 parts.iter().any(|part| read.iter().zip(part.iter()).all(|(a, b)| a == b))
+            })
+        };
+        let whole = |parts: &[&[&str]]| {
+            survey.inputs.iter().any(|read| {
+                parts
+                    .iter()
+                    .any(|part| read.len() <= part.len() && read.iter().zip(part.iter()).all(|(a, b)| a == b))
             })
         };
         Self {
@@ -105,6 +143,8 @@ impl Reads {
             claims: any(CLAIMS),
             moment: any(MOMENT),
             around: !called.repeat(),
+            singular: whole(SINGULAR) || any(SINGULAR_PARTS),
+            token_alone: any(TOKEN_ALONE),
         }
     }
 }

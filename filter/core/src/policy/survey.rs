@@ -141,6 +141,11 @@ impl<'a> Scope<'a> {
         }
         Self { package: package_of(module), imports, negates_inside }
     }
+
+    /// What a name was imported as: `data` or `input`, and the path below.
+    fn import(&self, name: &str) -> Option<(&str, &[String])> {
+        self.imports.get(name)?.split_first().map(|(base, path)| (base.as_str(), path))
+    }
 }
 
 /// The path of a module's package, without `data`.
@@ -179,7 +184,10 @@ impl<'a> Survey<'a> {
             let patterns = args.iter().filter(|pattern| loose::holds_object(pattern));
             self.refused.extend(patterns.map(|at| (Place::of(at.span()), Construct::ObjectPattern)));
         }
+        // Of the object that `object.get` looks into, one member alone is read.
+        let mut is_looked_into = false;
         walk::rule(rule, &mut |node| match node {
+            Node::Reference(_) if std::mem::take(&mut is_looked_into) => {}
             Node::Reference(reference) => match self.resolve(scope, &locals, &reference) {
                 Meaning::Input(path) => {
                     self.inputs.insert(path);
@@ -189,6 +197,10 @@ impl<'a> Survey<'a> {
                     uses.insert((path, reference.is_constant()));
                 }
                 Meaning::Local => {
+                    // Elsewhere in the rule the name may still mean what was imported.
+                    if let Some(("input", path)) = scope.import(reference.root) {
+                        self.inputs.insert(path.to_vec());
+                    }
                     undeclared.insert(reference.root);
                 }
             },
@@ -204,6 +216,10 @@ impl<'a> Survey<'a> {
                     }
                     Err(name) => {
                         self.printed.extend(loose::printed(&name, arguments));
+                        if let Some(path) = self.looked_up(scope, &locals, &name, arguments) {
+                            self.inputs.insert(path);
+                            is_looked_into = true;
+                        }
                         self.builtin_calls.push(BuiltinCall { at, name, arguments, is_call: true });
                     }
                 }
@@ -341,6 +357,30 @@ impl<'a> Survey<'a> {
             Ok(path) => self.rules.get(&path)?.arity?,
         };
         (params.len() == arity.saturating_add(1)).then_some(expr.as_ref())
+    }
+
+    /// The path that `object.get(input.a, "b", …)` or `object.get(input.a, ["b", "c"], …)` reads.
+    fn looked_up(
+        &self,
+        scope: &Scope<'_>,
+        locals: &BTreeSet<&str>,
+        function: &str,
+        arguments: &[regorus::unstable::ExprRef],
+    ) -> Option<Path> {
+        let ("object.get", [object, key, _]) = (function, arguments) else { return None };
+        let reference = walk::reference(object).ok().filter(Reference::is_constant)?;
+        let Meaning::Input(mut path) = self.resolve(scope, locals, &reference) else { return None };
+        let constant = |key: &Expr| match key {
+            Expr::String { value, .. } | Expr::RawString { value, .. } => text(value).map(str::to_owned),
+            _ => None,
+        };
+        match key.as_ref() {
+            Expr::Array { items, .. } => {
+                path.append(&mut items.iter().map(|item| constant(item)).collect::<Option<_>>()?);
+            }
+            key => path.push(constant(key)?),
+        }
+        Some(path)
     }
 
     /// Whether a name stands for a rule or a part of the input, and not for a variable.

@@ -41,8 +41,6 @@ pub struct CacheCounts {
 /// A verified token and what was derived from it.
 #[derive(Debug)]
 pub struct CachedToken<T> {
-    /// Tells it from every other token that the cache was given.
-    pub serial: u64,
     /// The proof.
     pub token: VerifiedToken,
     /// What depends on the token and the configuration alone.
@@ -52,7 +50,6 @@ pub struct CachedToken<T> {
 /// Verified tokens by their whole text. Refusals are not remembered.
 pub struct TokenCache<T> {
     epoch: u64,
-    serial: u64,
     /// By the end of the text, which is the signature's: tokens of one agent are alike for hundreds of bytes before.
     tokens: Remembered<Tail, Arc<Known<T>>>,
     hits: u64,
@@ -80,7 +77,7 @@ impl<T> TokenCache<T> {
     #[must_use]
     pub fn new(limits: CacheLimits) -> Self {
         let tokens = Remembered::new(limits.max_entries, limits.max_bytes);
-        Self { epoch: 0, serial: 0, tokens, hits: 0, misses: 0 }
+        Self { epoch: 0, tokens, hits: 0, misses: 0 }
     }
 
     /// The entry of this token, if its times hold at `now`. One whose times do not is dropped, so that verifying again
@@ -116,8 +113,7 @@ impl<T> TokenCache<T> {
         let bytes = [text.len(), size_of::<CachedToken<T>>(), heap_bytes(&token), derived_bytes]
             .into_iter()
             .fold(0, usize::saturating_add);
-        self.serial = self.serial.saturating_add(1);
-        let cached = Arc::new(CachedToken { serial: self.serial, token, derived });
+        let cached = Arc::new(CachedToken { token, derived });
         if epoch == self.epoch {
             let known = Known { text: text.into(), cached: Arc::clone(&cached) };
             self.tokens.keep(tail(text), Arc::new(known), bytes);

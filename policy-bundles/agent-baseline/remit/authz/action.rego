@@ -38,7 +38,7 @@ operation_governed if {
 session_housekeeping if {
 	input.remit.action.verb == "session"
 	input.remit.action.protocol == "mcp"
-	unset(input.remit.action, "tool")
+	object.get(input.remit.action, "tool", null) == null
 }
 
 action_complete if {

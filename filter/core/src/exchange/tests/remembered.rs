@@ -21,16 +21,14 @@ fn an_equal_request_is_not_evaluated_again() {
     let one = world.token();
     let other = world.idp.token(&with(claims(), &json!({"jti": "j-2"})));
     for (token, path, expected) in [
-        // Of a token that may never come again nothing is kept.
-        (&one, "/threads/1", (None, "allow")),
         (&one, "/threads/1", (Some(false), "allow")),
         (&one, "/threads/1", (Some(true), "allow")),
         (&one, "/threads/2", (Some(false), "deny")),
         (&one, "/threads/2", (Some(true), "deny")),
         (&one, "/threads/1", (Some(true), "allow")),
-        (&other, "/threads/1", (None, "allow")),
-        (&other, "/threads/1", (Some(false), "allow")),
-        (&one, "/threads/1?x=1", (Some(false), "allow")),
+        // The policy does not look at who asks, nor at the query.
+        (&other, "/threads/1", (Some(true), "allow")),
+        (&one, "/threads/1?x=1", (Some(true), "allow")),
     ] {
         let (remembered, outcome) = looked_up(&mut world, token, path);
         assert_eq!((remembered, outcome.as_str()), expected, "{path}");
@@ -55,7 +53,7 @@ fn what_no_two_requests_share_is_not_remembered() {
         "input.remit.now",
         "input.attributes.request.time.seconds",
         "input.attributes.request.http.id",
-        "input.attributes.request.http.headers.cookie",
+        "input.attributes.request.http.headers",
         "input.parsed_body",
         "input.attributes.source.address",
         "input",
@@ -70,20 +68,94 @@ fn what_no_two_requests_share_is_not_remembered() {
 }
 
 #[test]
-fn failures_are_not_remembered() {
-    let mut world = World::with("package remit.authz\ndecision := 7\n", &json!({}));
-    let token = world.token();
-    for expected in [None, Some(false), Some(false)] {
-        assert_eq!(looked_up(&mut world, &token, "/threads/1"), (expected, "deny".to_owned()));
+fn what_is_the_tokens_alone_is_remembered_from_the_second_time_on() {
+    let policy =
+        "package remit.authz\ndecision if input.remit.token.jti == \"j-1\"\ndefault decision := false\n";
+    let mut world = World::with(policy, &json!({}));
+    let one = world.token();
+    let other = world.idp.token(&with(claims(), &json!({"jti": "j-2"})));
+    for (token, expected) in [
+        // One that may never come again leaves nothing behind.
+        (&one, (None, "allow")),
+        (&one, (Some(false), "allow")),
+        (&other, (None, "deny")),
+        (&one, (Some(true), "allow")),
+        (&other, (Some(false), "deny")),
+        (&other, (Some(true), "deny")),
+    ] {
+        let (remembered, outcome) = looked_up(&mut world, token, "/threads/1");
+        assert_eq!((remembered, outcome.as_str()), expected);
+    }
+}
+
+/// A policy that decides by everything that it reads.
+fn telling(reads: &[&str]) -> String {
+    let all: Vec<_> = reads
+        .iter()
+        .map(|path| format!("object.get(input, {:?}, 0)", path.split('.').collect::<Vec<_>>()))
+        .collect();
+    let all = all.join(", ");
+    format!(
+        "package remit.authz\ndecision := {{\"allowed\": true, \"headers\": {{\"x-read\": json.marshal([{all}])}}}}\n"
+    )
+}
+
+#[test]
+fn a_call_hits_whose_other_parts_differ_and_none_whose_read_parts_do() {
+    let send = |world: &mut World, tool: &str, arguments: &Value, header: &str| {
+        let bearer = format!("Bearer {}", world.token());
+        let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "params": {"name": tool, "arguments": arguments}});
+        let headers =
+            [("authorization", bearer.as_str()), ("content-type", "application/json"), ("x-a", header)];
+        let came = world.send(("POST", "/mcp"), &headers, Some(call.to_string().as_bytes()));
+        let told = came.headers.iter().find(|(name, _)| name == "x-read").map(|(_, value)| value.clone());
+        (came.remembered, told.unwrap_or_else(|| came.record.to_string()))
+    };
+    let calls = [
+        ("search", json!({"query": "a", "limit": 1}), "h"),
+        ("search", json!({"query": "b", "limit": 1}), "h"),
+        ("search", json!({"query": "a", "limit": 2}), "h"),
+        ("search", json!({"query": "a", "limit": 1.0}), "h"),
+        ("search", json!({"query": "a", "limit": 1}), "i"),
+        ("read_thread", json!({"query": "a", "limit": 1}), "h"),
+        ("search", json!({"limit": 1}), "h"),
+    ];
+    for (reads, hits) in [
+        (&["remit.action.protocol"][..], [0, 1, 1, 1, 1, 1, 1]),
+        (&["remit.action.tool"], [0, 1, 1, 1, 1, 0, 1]),
+        (&["remit.action.arguments.query"], [0, 0, 1, 1, 1, 1, 0]),
+        (&["remit.action.arguments.limit"], [0, 1, 0, 1, 1, 1, 1]),
+        (&["remit.action.arguments"], [0, 0, 0, 1, 1, 1, 0]),
+        (&["attributes.request.http.headers.x-a"], [0, 1, 1, 1, 0, 1, 1]),
+        (&["parsed_body.params.name", "remit.action.arguments.query"], [0, 0, 1, 1, 1, 0, 0]),
+    ] {
+        let policy = telling(reads);
+        let mut world = World::with(&policy, &json!({}));
+        let mut without = World::with(&policy, &json!({"limits": {"decision_cache_entries": 0}}));
+        for ((tool, arguments, header), hit) in calls.iter().zip(hits) {
+            let (remembered, told) = send(&mut world, tool, arguments, header);
+            assert_eq!(remembered, Some(hit == 1), "{reads:?} {arguments}");
+            assert_eq!((None, told), send(&mut without, tool, arguments, header), "{reads:?} {arguments}");
+        }
     }
 }
 
 #[test]
-fn a_reload_forgets_and_so_does_the_token() {
+fn failures_are_not_remembered() {
+    let mut world = World::with("package remit.authz\ndecision := 7\n", &json!({}));
+    let token = world.token();
+    for _ in 0..3 {
+        assert_eq!(looked_up(&mut world, &token, "/threads/1"), (Some(false), "deny".to_owned()));
+    }
+}
+
+#[test]
+fn a_reload_forgets() {
     let mut world = World::with(OF_ONE_THREAD, &json!({}));
     let token = world.token();
     let hits = |world: &mut World| [0; 3].map(|_| looked_up(world, &token, "/threads/1").0);
-    assert_eq!(hits(&mut world), [None, Some(false), Some(true)]);
+    assert_eq!(hits(&mut world), [Some(false), Some(true), Some(true)]);
     let archive = targz(OF_ONE_THREAD);
     let bundle = crate::bundle::Bundle::from_targz(&archive, &crate::bundle::BundleLimits::default());
     let limits = world.engine.config.limits;
@@ -91,7 +163,7 @@ fn a_reload_forgets_and_so_does_the_token() {
     world.engine.activate(active);
     assert_eq!(hits(&mut world), [Some(false), Some(true), Some(true)]);
     world.engine.tokens.invalidate();
-    assert_eq!(hits(&mut world), [None, Some(false), Some(true)]);
+    assert_eq!(hits(&mut world), [Some(true); 3]);
 }
 
 #[test]
@@ -109,8 +181,8 @@ fn an_approval_is_part_of_the_input() {
 fn the_memory_is_bounded_and_can_be_turned_off() {
     for (limits, expected) in [
         (json!({"decision_cache_entries": 0}), [None, None, None]),
-        (json!({"decision_cache_bytes": 64}), [None, Some(false), Some(false)]),
-        (json!({}), [None, Some(false), Some(true)]),
+        (json!({"decision_cache_bytes": 64}), [Some(false); 3]),
+        (json!({}), [Some(false), Some(true), Some(true)]),
     ] {
         let mut world = World::with(OF_ONE_THREAD, &json!({"limits": limits}));
         let token = world.token();
