@@ -2,6 +2,7 @@
 
 mod report;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -11,7 +12,7 @@ use remit_core::engine::bundle_limits;
 use remit_core::policy::{
     Document, EngineKind, EvaluationBudget, EvaluationError, Held, Policy, PolicyLimits, Surroundings,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::rego::definitions;
 
@@ -83,9 +84,12 @@ impl Subject {
         let value = evaluated.map_err(|error| self.told(&rule, &error))?;
         let value = value.value.to_json().ok_or_else(|| anyhow!("{rule}: the value is not JSON"))?;
         let held = if explain {
-            let held = policy.explain(&mut around, Document::from_json(input), &budget);
-            let held = held.map_err(|error| self.told(&rule, &error))?;
-            Some(held.iter().map(|held| self.holding(held, input, &mut around)).collect())
+            let mut around = around.with_values();
+            let explanation = policy.explain(&mut around, Document::from_json(input), &budget);
+            if let Some(error) = &explanation.cut {
+                return Err(self.told(&rule, error));
+            }
+            Some(explanation.held.iter().map(|held| self.holding(held, input, &mut around)).collect())
         } else {
             None
         };
@@ -113,10 +117,7 @@ impl Subject {
 
     /// An explanation has no value of a default: that of its rule is the same.
     fn holding(&self, held: &Held, input: &Value, around: &mut Surroundings) -> Holding {
-        let value = match &held.value {
-            Some(value) => value.to_json(),
-            None => self.value_of(&held.rule, input, around),
-        };
+        let value = if held.is_default { self.value_of(&held.rule, input, around) } else { given(held) };
         Holding {
             rule: held.rule.clone(),
             file: held.at.file.clone(),
@@ -152,6 +153,39 @@ impl Subject {
             _ => anyhow!("{}: {rule}: {error}", places.join(", ")),
         }
     }
+}
+
+/// What a definition gave: the value, the elements of a set, an object of what stands below its name; of a function that
+/// was called with several arguments a list of what it gave.
+fn given(held: &Held) -> Option<Value> {
+    let mut at = BTreeMap::new();
+    for given in &held.given {
+        let below = given.below.iter().map(|part| match part.to_json() {
+            Some(Value::String(text)) => text,
+            other => other.unwrap_or_default().to_string(),
+        });
+        let values: &mut Vec<Value> = at.entry(below.collect::<Vec<_>>()).or_default();
+        let value = given.value.to_json()?;
+        if !values.contains(&value) {
+            values.push(value);
+        }
+    }
+    let mut whole = Value::Null;
+    for (below, mut values) in at {
+        let value = match values.as_slice() {
+            [_] if !held.is_set => values.remove(0),
+            _ => Value::Array(values),
+        };
+        let mut place = &mut whole;
+        for part in below {
+            if !place.is_object() {
+                *place = json!({});
+            }
+            place = place.as_object_mut()?.entry(part).or_insert(Value::Null);
+        }
+        *place = value;
+    }
+    Some(whole)
 }
 
 /// `data.a.b` and `a/b` are the same.

@@ -208,15 +208,15 @@ fn explain(
     input: Document,
     budget: &EvaluationBudget,
 ) {
-    let held = match budget.left() {
-        Some(left) => bundle.policy.explain(around, input, &left),
-        None => Err(EvaluationError::TimeExhausted { milliseconds: 0 }),
+    let Some(left) = budget.left() else {
+        decision.unexplained = Some(Unexplained::BudgetSpent);
+        return;
     };
-    match held {
-        Ok(held) => decision.rules = rules(&held),
-        Err(error) if error.is_exhaustion() => decision.unexplained = Some(Unexplained::BudgetSpent),
-        Err(_) => decision.unexplained = Some(Unexplained::Failed),
-    }
+    let explanation = bundle.policy.explain(around, input, &left);
+    decision.rules = rules(&explanation.held);
+    decision.unexplained = explanation
+        .cut
+        .map(|error| if error.is_exhaustion() { Unexplained::BudgetSpent } else { Unexplained::Failed });
 }
 
 /// What is kept of an explanation: names and places, no values.

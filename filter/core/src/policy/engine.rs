@@ -1,6 +1,7 @@
 //! The two evaluators of regorus: its bytecode machine, and its interpreter for what the bytecode cannot do.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use regorus::languages::rego::compiler::{Compiler, CompilerError};
@@ -36,6 +37,7 @@ impl Bytecode {
         entry: &str,
         called: &Called,
         is_variable: impl Fn(&str) -> bool,
+        alike: &BTreeSet<String>,
         data: Value,
     ) -> Result<Self, NoBytecode> {
         let signatures = called.signatures();
@@ -51,7 +53,7 @@ impl Bytecode {
                 _ => NoBytecode::Interpreted(Fallback::Unsupported { at, message }),
             }
         })?;
-        let mut program = lightened(Arc::unwrap_or_clone(program));
+        let mut program = lightened(Arc::unwrap_or_clone(program), alike);
         functions::install(&mut program);
         let program = Arc::new(program);
         let machine = machine(&program, &data)
@@ -95,8 +97,10 @@ impl Bytecode {
 
 /// The machine copies what it knows of a rule at each call of it, so what it does not need goes: names, and lists that
 /// say of each definition that it has nothing special, which is what an absent list says too.
-fn lightened(mut program: Program) -> Program {
+fn lightened(mut program: Program, alike: &BTreeSet<String>) -> Program {
     for rule in &mut program.rule_infos {
+        // The compiler sees it only where values are written out.
+        rule.early_exit_on_first_success |= alike.contains(&rule.name);
         rule.name = String::new();
         if let Some(function) = &mut rule.function_info {
             function.param_names = Vec::new();

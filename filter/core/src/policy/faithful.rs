@@ -252,7 +252,7 @@ pub(super) fn whole(statement: &LiteralStmt) -> Option<(usize, usize)> {
 }
 
 /// Where an expression stands in its text. regorus has an object of several fields begin at the last of them.
-fn stands(expr: &Expr) -> Option<(usize, usize)> {
+pub(super) fn stands(expr: &Expr) -> Option<(usize, usize)> {
     let (start, end) = extent(expr.span())?;
     match expr {
         Expr::Object { fields, .. } if fields.len() > 1 => {

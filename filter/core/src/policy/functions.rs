@@ -54,6 +54,8 @@ pub(super) enum Body {
     Growing(Looking),
     /// What is around the evaluation besides.
     Around(Looking),
+    /// Gives what it was given, and has it noted.
+    Noting,
 }
 
 type Looking = fn(&[Value], &mut Surroundings) -> Result<Option<Value>, Stop>;
@@ -84,6 +86,8 @@ const fn growing(name: &'static str, arity: usize, call: Looking) -> Function {
 
 /// `a & b`; these are what [`super::faithful`] makes of operators.
 pub(super) const AND: &str = "remit__and";
+/// What a definition gives, noted; see [`super::explain`].
+pub(super) const HELD: &str = "remit__held";
 /// `k, v in xs`.
 pub(super) const HAS: &str = "remit__has";
 /// The `xs` of `some x in xs`.
@@ -156,6 +160,7 @@ const FUNCTIONS: &[Function] = &[
     growing("regex.template_match", 4, regex::template_matches),
     pure(AND, 2, operators::and),
     pure(HAS, 3, operators::has),
+    Function { name: HELD, arity: 2, body: Body::Noting, repeats: true },
     pure(ITEMS, 1, operators::items),
     bounded(MINUS, 2, operators::minus),
     pure(OR, 2, operators::or),
@@ -349,6 +354,11 @@ fn answer<E: From<LimitError>>(function: &Function, arguments: &[Value]) -> Resu
                 Ok(value) => value,
                 Err(Stop(error)) => return stopped(&mut around, error),
             },
+            Body::Noting => {
+                let [of, value] = arguments else { return Ok(Value::Undefined) };
+                around.note(of, value);
+                return Ok(value.clone());
+            }
         };
         let value = value.unwrap_or(Value::Undefined);
         if around.makes(metered::own_size(&value)) { Ok(value) } else { full(&mut around) }

@@ -33,10 +33,10 @@ use std::fmt;
 use regorus::unstable::{Expr, Module, Ref};
 use regorus::{Engine, Rc, Value};
 
-use crate::bundle::{Bundle, RegoVersion};
+use crate::bundle::Bundle;
 use crate::ids::ReasonCode;
 use engine::{Bytecode, NoBytecode};
-use explain::{Explainer, Marked};
+use explain::{Explainer, Noted};
 use functions::{Called, Function, Patterns};
 use risks::Risks;
 use sources::{faithfully, parse, parsed};
@@ -45,7 +45,7 @@ use survey::Survey;
 pub use builtins::Refusal;
 pub use document::{Document, Key};
 pub use error::{EvaluationError, PolicyError};
-pub use explain::Held;
+pub use explain::{Explanation, Given, Held};
 pub use footprint::{Fields, Footprint};
 pub use functions::{around, serve, served};
 pub use http_send::{HttpCache, HttpCall, HttpReply};
@@ -64,7 +64,7 @@ pub struct Policy {
     /// Prepared; cloned for an evaluation by the interpreter.
     interpreter: Engine,
     evaluator: Evaluator,
-    /// Absent where the text of a policy leaves no room for it.
+    /// Absent where the policy cannot be compiled a second time.
     explainer: Option<Explainer>,
     /// Whether it needs to know what is around an evaluation.
     looks_around: bool,
@@ -162,26 +162,16 @@ impl Policy {
         // None is left, else the interpreter would call it past the meter.
         check_results(&survey, &[])?;
         let called = Called::of(&survey);
-        called.extend(&mut interpreter, &survey);
         let data = data_of(bundle);
-        interpreter.add_data(data.clone()).map_err(|error| PolicyError::RuleDataConflict {
-            message: place::located(&error.to_string()).1,
-        })?;
-        interpreter.set_gather_prints(true);
-        // As OPA does: a builtin that fails is undefined.
-        interpreter.set_strict_builtin_errors(false);
-        // Prepares the engine, and with it analyses the modules.
-        interpreter
-            .compile_with_entrypoint(&Rc::from(rule.as_str()))
-            .map_err(|error| analysis(&error.to_string()))?;
-        let evaluator = match bytecode(bundle, &survey, &called, &modules, &rule, &data) {
+        prepare(&mut interpreter, &survey, &called, &rule, &data)?;
+        let evaluator = match bytecode(bundle, &survey, &called, &modules, &rule, &BTreeSet::new(), &data) {
             Ok(bytecode) => Evaluator::Bytecode(Box::new(bytecode)),
             Err(NoBytecode::Interpreted(why)) => Evaluator::Interpreter(why),
             Err(NoBytecode::Wrong { at, message }) => {
                 return Err(PolicyError::Analysis { at: at.unwrap_or_else(Place::nowhere), message });
             }
         };
-        let explainer = explainer(bundle, &survey, &called, &modules, &path, &evaluator, &data);
+        let explainer = explainer(bundle, &survey, &modules, (&path, &rule), &evaluator, &data);
         let (reads, footprint) = (Reads::of(&survey, &called), Footprint::of(&survey.inputs));
         let looks_around = called.look_around(&survey) || prints::first(&survey).is_some();
         let patterns = std::rc::Rc::new(Patterns::of(&survey));
@@ -232,26 +222,26 @@ impl Policy {
         }
     }
 
-    /// Which definitions held on an input, and which defaults stood in, the decision's own first. Costs as much as the
-    /// decision.
-    ///
-    /// # Errors
-    ///
-    /// See [`EvaluationError`].
+    /// Which definitions held on an input, and which defaults stood in. Costs as much as the decision.
     pub fn explain(
         &self,
         around: &mut Surroundings,
         input: Document,
         budget: &EvaluationBudget,
-    ) -> Result<Vec<Held>, EvaluationError> {
-        let Some(explainer) = &self.explainer else { return Ok(Vec::new()) };
+    ) -> Explanation {
+        let Some(explainer) = &self.explainer else {
+            let message = "the policy cannot be explained".to_owned();
+            return Explanation {
+                cut: Some(EvaluationError::Failed { at: None, message }),
+                ..Explanation::default()
+            };
+        };
         around.know(&self.patterns);
         around.begin(budget.bytes);
-        let held = functions::surrounded(around, || explainer.run(input.0, budget));
-        match around.take_stop() {
-            Some(stop) => Err(stop),
-            None => held,
-        }
+        around.begin_notes();
+        let outcome = functions::surrounded(around, || explainer.run(&self.rule, input.0, budget));
+        let cut = around.take_stop().or(outcome.err());
+        Explanation { held: explainer.held(around.take_notes(), cut.is_some()), cut }
     }
 
     fn run(&self, input: Document, budget: &EvaluationBudget) -> Result<Evaluated, EvaluationError> {
@@ -336,32 +326,47 @@ fn evaluated(value: Option<Value>) -> Result<Evaluated, EvaluationError> {
     value.map(|value| Evaluated { value: Document(value) }).ok_or(EvaluationError::Undefined)
 }
 
-/// As the decision is evaluated: by the bytecode, or by the interpreter.
+/// By the bytecode where the decision is evaluated by it, if that goes; else by the interpreter.
 fn explainer(
     bundle: &Bundle,
     survey: &Survey<'_>,
-    called: &Called,
     modules: &[Ref<Module>],
-    decision: &survey::Path,
+    (decision, rule): (&survey::Path, &str),
     evaluator: &Evaluator,
     data: &Value,
 ) -> Option<Explainer> {
-    let is_v0 = |path: &str| {
-        let module = bundle.modules().iter().find(|module| module.path == path);
-        module.is_some_and(|module| module.rego_version == RegoVersion::V0)
-    };
-    let versioned = |(path, text): (String, String)| (path.clone(), text, is_v0(&path));
-    let marked = Marked::of(survey, decision, modules)?;
-    if let Evaluator::Bytecode(_) = evaluator {
-        let texts = rewrite::rewrite(survey, &Risks::of(survey).rewritable, modules)?;
-        let engine = marked.engine(texts.into_iter().map(versioned))?;
-        Explainer::bytecode(marked, engine, called, data)
-    } else {
-        let texts = modules.iter().map(|module| &module.package.span.source);
-        let texts = texts.map(|source| (source.get_path().clone(), source.get_contents().clone()));
-        let engine = marked.engine(texts.map(versioned))?;
-        Explainer::interpreter(marked, engine, called, survey, data)
+    let (noted, texts) = Noted::of(survey, decision, modules)?;
+    let mut engine = parsed(bundle, texts).ok()?;
+    let modules = engine.get_modules().clone();
+    let survey = survey::survey(&modules);
+    let called = Called::of(&survey);
+    if let Evaluator::Bytecode(_) = evaluator
+        && let Ok(bytecode) = bytecode(bundle, &survey, &called, &modules, rule, &noted.alike, data)
+    {
+        return Some(Explainer::new(explain::Evaluator::Bytecode(Box::new(bytecode)), noted));
     }
+    prepare(&mut engine, &survey, &called, rule, data).ok()?;
+    Some(Explainer::new(explain::Evaluator::Interpreter(Box::new(engine)), noted))
+}
+
+/// Has an interpreter of modules evaluate as OPA does.
+fn prepare(
+    engine: &mut Engine,
+    survey: &Survey<'_>,
+    called: &Called,
+    rule: &str,
+    data: &Value,
+) -> Result<(), PolicyError> {
+    called.extend(engine, survey);
+    engine
+        .add_data(data.clone())
+        .map_err(|error| PolicyError::RuleDataConflict { message: place::located(&error.to_string()).1 })?;
+    engine.set_gather_prints(true);
+    // As OPA does: a builtin that fails is undefined.
+    engine.set_strict_builtin_errors(false);
+    // Prepares the engine, and with it analyses the modules.
+    engine.compile_with_entrypoint(&Rc::from(rule)).map_err(|error| analysis(&error.to_string()))?;
+    Ok(())
 }
 
 /// Compiles to bytecode, of rewritten modules where two values could meet.
@@ -371,6 +376,7 @@ fn bytecode(
     called: &Called,
     modules: &[Ref<Module>],
     rule: &str,
+    alike: &BTreeSet<String>,
     data: &Value,
 ) -> Result<Bytecode, NoBytecode> {
     let risks = Risks::of(survey);
@@ -395,7 +401,7 @@ fn bytecode(
         .map_err(|error| unsupported(place::located(&error.to_string()).1))?;
     // The compiler calls `_` undefined, and the first part of a rule's dotted name.
     let is_variable = |name: &str| name != "_" && !survey.names_part_of_a_rule(name);
-    Bytecode::compile(&compiled, rule, called, is_variable, data.clone())
+    Bytecode::compile(&compiled, rule, called, is_variable, alike, data.clone())
 }
 
 fn decision_path(decision: &str) -> Result<survey::Path, PolicyError> {
@@ -432,6 +438,9 @@ fn check_roots(bundle: &Bundle, modules: &[Ref<Module>]) -> Result<(), PolicyErr
 
 fn check_calls(survey: &Survey<'_>, limits: &PolicyLimits) -> Result<(), PolicyError> {
     for call in &survey.builtin_calls {
+        if call.name.starts_with("remit__") {
+            return Err(PolicyError::Construct { at: call.at.clone(), construct: Construct::Taken });
+        }
         if let Some(function) = functions::find(&call.name) {
             check_function(call, function)?;
             if function.name == "http.send" {

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use regorus::unstable::{Expr, Literal, Query, Rule, RuleBody, RuleHead};
 
+use super::functions::HELD;
 use super::loose;
 use super::place::Place;
 use super::survey::{Definition, Path, RuleFacts, Survey, pattern};
@@ -245,8 +246,18 @@ fn answers<'a>(definition: &Definition<'a>, head: &'a RuleHead, bodies: &'a [Rul
         .collect()
 }
 
-fn literal(expr: &Expr) -> Option<String> {
+/// What a value is that says so ([`super::explain`]).
+fn noted(expr: &Expr) -> &Expr {
     match expr {
+        Expr::Call { fcn, params, .. } if fcn.span().text() == HELD => {
+            params.last().map_or(expr, |value| value)
+        }
+        _ => expr,
+    }
+}
+
+pub(super) fn literal(expr: &Expr) -> Option<String> {
+    match noted(expr) {
         Expr::String { value, .. }
         | Expr::RawString { value, .. }
         | Expr::Number { value, .. }
@@ -388,7 +399,7 @@ fn else_undefined(definition: &Definition<'_>) -> Option<Place> {
 }
 
 fn may_be_undefined(value: &Expr, definition: &Definition<'_>) -> bool {
-    match value {
+    match noted(value) {
         Expr::Var { value, .. } => walk::text(value).is_none_or(|name| !definition.locals.contains(name)),
         Expr::Array { items, .. } | Expr::Set { items, .. } => {
             items.iter().any(|item| may_be_undefined(item, definition))

@@ -7,6 +7,7 @@ use regorus::Value;
 
 use super::document::Document;
 use super::error::EvaluationError;
+use super::explain::Notes;
 use super::functions::{Patterns, Stop};
 use super::http_send::{Answers, Failure, HttpCache, HttpCall, HttpReply, Outside, Request};
 use crate::config::HttpSend;
@@ -29,6 +30,10 @@ pub struct Surroundings {
     answers: Answers,
     /// What `print` and `trace` said, where that is wanted.
     lines: Option<Vec<String>>,
+    /// What is noted while an explanation is made.
+    notes: Option<Notes>,
+    /// Whether explanations have values.
+    values: bool,
     /// Bytes that builtins may make, and those that are left.
     bytes: (usize, usize),
     /// Signatures that the evaluation has checked.
@@ -63,6 +68,13 @@ impl Surroundings {
     #[must_use]
     pub fn with_prints(mut self) -> Self {
         self.lines = Some(Vec::new());
+        self
+    }
+
+    /// With the values of what held in explanations.
+    #[must_use]
+    pub fn with_values(mut self) -> Self {
+        self.values = true;
         self
     }
 
@@ -109,6 +121,20 @@ impl Surroundings {
         self.lines.iter_mut().for_each(Vec::clear);
         self.bytes = (bytes, bytes);
         self.signatures = 0;
+    }
+
+    /// Before an evaluation that is to explain.
+    pub(super) fn begin_notes(&mut self) {
+        self.notes = Some(if self.values { Notes::with_values() } else { Notes::default() });
+    }
+
+    pub(super) fn note(&mut self, of: &Value, value: &Value) {
+        self.notes.iter_mut().for_each(|notes| notes.take(of, value));
+    }
+
+    /// What was noted.
+    pub(super) fn take_notes(&mut self) -> Notes {
+        self.notes.take().unwrap_or_default()
     }
 
     /// With room for this many bytes, until an evaluation begins.

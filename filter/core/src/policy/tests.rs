@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::bundle::BundleLimits;
+use crate::bundle::RegoVersion;
 use crate::request::{Properties, Property};
 
 pub(super) fn bundle(files: &[(&str, &str)]) -> Bundle {

@@ -3,7 +3,9 @@
 use serde_json::{Value as Json, json};
 
 use crate::policy::tests::{bundle, is_bytecode};
-use crate::policy::{Document, EvaluationBudget, Policy, PolicyLimits, Surroundings};
+use crate::policy::{
+    Construct, Document, EvaluationBudget, EvaluationError, Policy, PolicyError, PolicyLimits, Surroundings,
+};
 
 const POLICY: &str = r#"package p
 
@@ -55,12 +57,17 @@ fn policy(more: &str) -> Policy {
 }
 
 fn explained(policy: &Policy, input: &Json) -> Vec<String> {
-    let (mut around, budget) = (Surroundings::default(), EvaluationBudget::default());
-    let held = policy.explain(&mut around, Document::from_json(input), &budget).unwrap();
-    let shown = held.iter().map(|held| {
-        let value =
-            held.value.as_ref().map_or("default".to_owned(), |value| value.to_json().unwrap().to_string());
-        format!("{} {}:{} {value}", held.rule, held.at.file, held.at.line)
+    let (mut around, budget) = (Surroundings::default().with_values(), EvaluationBudget::default());
+    let explanation = policy.explain(&mut around, Document::from_json(input), &budget);
+    assert_eq!(explanation.cut, None);
+    let json = |document: &Document| document.to_json().unwrap().to_string();
+    let shown = explanation.held.iter().map(|held| {
+        let given = held.given.iter().map(|given| {
+            let below: String = given.below.iter().map(|part| format!("[{}]", json(part))).collect();
+            format!(" {below}{}", json(&given.value))
+        });
+        let given: String = if held.is_default { " default".to_owned() } else { given.collect() };
+        format!("{} {}:{}{given}", held.rule, held.at.file, held.at.line)
     });
     shown.collect()
 }
@@ -70,21 +77,17 @@ fn what_held_is_named_with_its_line() {
     let machine = policy("");
     assert!(is_bytecode(&machine), "{:?}", machine.engine());
     // `with` is for the interpreter.
-    let interpreter = policy("\nreasons contains \"never\" if { level == 7 with input as {} }\n");
+    let interpreter = policy("\nreasons contains \"never\" if { input.never == 7 with input as {} }\n");
     assert!(!is_bytecode(&interpreter));
     for (input, expected) in [
-        (json!({"user": "b"}), vec!["data.p.decision p.rego:5 default", "data.p.level p.rego:18 default"]),
-        (
-            json!({"user": "a"}),
-            vec!["data.p.decision p.rego:9 {\"allowed\":true}", "data.p.level p.rego:18 default"],
-        ),
+        (json!({"user": "b"}), vec!["data.p.decision p.rego:5 default"]),
+        (json!({"user": "a"}), vec!["data.p.decision p.rego:9 {\"allowed\":true}"]),
         (
             json!({"user": "a", "path": "/evil", "a": 1}),
             vec![
                 "data.p.decision p.rego:14 {\"allowed\":false,\"reasons\":[\"evil\"]}",
                 "data.p.denied p.rego:16 true",
-                "data.p.reasons p.rego:23 [\"evil\"]",
-                "data.p.level p.rego:20 1",
+                "data.p.reasons p.rego:23 \"evil\"",
             ],
         ),
         (
@@ -92,10 +95,18 @@ fn what_held_is_named_with_its_line() {
             vec![
                 "data.p.decision p.rego:14 {\"allowed\":false,\"reasons\":[\"weak\",\"x\"]}",
                 "data.p.denied p.rego:16 true",
-                "data.p.reasons p.rego:25 [\"weak\",\"x\"]",
-                "data.q.more q.rego:3 [\"weak\"]",
-                "data.q.more q.rego:5 [\"x\"]",
+                "data.p.reasons p.rego:25 \"weak\" \"x\"",
+                "data.q.more q.rego:3 \"weak\"",
+                "data.q.more q.rego:5 \"x\"",
                 "data.p.level p.rego:20 2",
+            ],
+        ),
+        (
+            json!({"weak": true}),
+            vec![
+                "data.p.decision p.rego:5 default",
+                "data.q.more q.rego:3 \"weak\"",
+                "data.p.level p.rego:18 default",
             ],
         ),
     ] {
@@ -110,9 +121,158 @@ fn what_held_is_named_with_its_line() {
     }
 }
 
+/// A policy of one file, and what held in it on an input, without the file's name.
+fn held(text: &str, input: &Json) -> (bool, Vec<String>) {
+    let policy =
+        Policy::compile(&bundle(&[("p.rego", text)]), "p/decision", &PolicyLimits::default()).unwrap();
+    let held = explained(&policy, input).into_iter().map(|held| held.replace(" p.rego:", ":"));
+    (is_bytecode(&policy), held.collect())
+}
+
+const FORMS: &str = r#"package p
+
+default decision := false
+
+decision := {"allowed": false, "reasons": sort(a.b.why)} if {
+	some name in ["x", "y"]
+	grade(name) > 1
+	not free(name)
+	scores[name].total > 2
+	count(a.b.why) > 0
+}
+
+grade("x") := 2
+
+grade(name) := 3 if {
+	name == "y"
+}
+
+free(name) if name == "z"
+
+free(name) if input.free == name
+
+a.b.why contains "low"
+
+a.b.why contains name if {
+	some name in input.names
+}
+
+scores[name].total := count(name) + 2 if some name in ["x", "yyy"]
+
+fallback(x) := "one" if {
+	x == 1
+} else := "two" if x == 2
+else := "other"
+"#;
+
 #[test]
-fn a_name_that_is_taken_leaves_no_explanation_and_harms_nothing() {
-    let policy = policy("\nremit_rule_0 := 1\n");
-    assert_eq!(explained(&policy, &json!({"user": "b"})), Vec::<String>::new());
-    assert!(policy.evaluate(Document::from_json(&json!({})), &EvaluationBudget::default()).is_ok());
+fn functions_and_names_of_several_parts_are_named() {
+    let (_, seen) = held(FORMS, &json!({"names": ["n"]}));
+    assert_eq!(
+        seen,
+        [
+            "data.p.decision:5 {\"allowed\":false,\"reasons\":[\"low\",\"n\"]}",
+            "data.p.a.b.why:23 \"low\"",
+            "data.p.a.b.why:25 \"n\"",
+            "data.p.grade:13 2",
+            "data.p.grade:15 3",
+            "data.p.scores:29 [\"x\"][\"total\"]3 [\"yyy\"][\"total\"]5",
+        ]
+    );
+    // A function that holds for one argument and not for the other.
+    let (_, seen) = held(FORMS, &json!({"names": ["n"], "free": "x"}));
+    assert_eq!(seen.iter().filter(|held| held.starts_with("data.p.free:21 true")).count(), 1, "{seen:?}");
+    for (x, expected) in [(1, "\"one\""), (2, "\"two\""), (3, "\"other\"")] {
+        let text = format!("{FORMS}\n").replacen(
+            "decision := {",
+            "decision := fallback(input.x) if input.x\n\ndecision := {",
+            1,
+        );
+        let (_, seen) = held(&text.replace("[\"x\", \"y\"]", "[]"), &json!({"x": x}));
+        assert_eq!(seen[1], format!("data.p.fallback:33 {expected}"), "{seen:?}");
+    }
+}
+
+#[test]
+fn every_form_of_a_rule_is_named() {
+    for (text, expected) in [
+        ("decision := x if {\n\tx := input.a\n}\n", vec!["data.p.decision:3 1"]),
+        ("decision := (input.a)\n", vec!["data.p.decision:3 1"]),
+        ("decision := \"no\" if input.a # {\n", vec!["data.p.decision:3 \"no\""]),
+        ("decision if input.a\n", vec!["data.p.decision:3 true"]),
+        ("decision := false if not on\n\non if input.b\n", vec!["data.p.decision:3 false"]),
+        (
+            "decision := {\"a\": 1, \"b\": [x | some x in [1]]}\n",
+            vec!["data.p.decision:3 {\"a\":1,\"b\":[1]}"],
+        ),
+        (
+            "decision := count(o)\n\no[k] := v if some k, v in {\"x\": 1}\n",
+            vec!["data.p.decision:3 1", "data.p.o:5 [\"x\"]1"],
+        ),
+        (
+            "default decision := 1\n\ndecision := 2 if { input.b } else := 3 if { input.c }\n",
+            vec!["data.p.decision:3 default"],
+        ),
+        ("default decision := 1\n\ndecision := input.b\n", vec!["data.p.decision:3 default"]),
+        (
+            "decision := f(1)\n\ndefault f(_) := 7\n\nf(x) := 1 if x == 2\n",
+            vec!["data.p.decision:3 7", "data.p.f:5 default"],
+        ),
+        // Nothing asks for it.
+        (
+            "decision := 1 if { input.a; not input.b } else := 2 if never\n\nnever if input.a\n",
+            vec!["data.p.decision:3 1"],
+        ),
+    ] {
+        let (_, seen) = held(&format!("package p\n\n{text}"), &json!({"a": 1}));
+        assert_eq!(seen, expected, "{text}");
+    }
+    let v0 = "package p\n\ndecision[x] { x := input.a }\n\ndecision[\"b\"] { f(1) }\n\nf(x) = y { y := x } { x == 2; y := 3 }\n";
+    let files = [(".manifest", "{\"rego_version\": 0}"), ("p.rego", v0)];
+    let policy = Policy::compile(&bundle(&files), "p/decision", &PolicyLimits::default()).unwrap();
+    let seen = explained(&policy, &json!({"a": 1}));
+    assert_eq!(seen, ["data.p.decision p.rego:3 1", "data.p.decision p.rego:5 \"b\"", "data.p.f p.rego:7 1"]);
+}
+
+#[test]
+fn what_the_decision_never_needed_is_not_evaluated() {
+    let heavy = "\nheavy if {\n\tevery a in numbers.range(1, 1000) { every b in numbers.range(1, 1000) { [a, b] != [] } }\n}\n";
+    for (text, engine, expected) in [
+        (
+            "decision := false if { input.b; heavy }\n\ndecision := {} if input.a\n",
+            true,
+            "data.p.decision:5 {}",
+        ),
+        // The first of several with one value ends the search.
+        ("decision if input.a\n\ndecision if heavy\n", true, "data.p.decision:3 true"),
+        ("decision := 1 if input.a\nelse := 2 if heavy\n", true, "data.p.decision:3 1"),
+        (
+            "decision := 1 if { input.a with input.c as 1 }\nelse := 2 if heavy\n",
+            false,
+            "data.p.decision:3 1",
+        ),
+    ] {
+        let (is_bytecode, seen) = held(&format!("package p\n\n{text}{heavy}"), &json!({"a": 1}));
+        assert_eq!((is_bytecode, seen), (engine, vec![expected.to_owned()]), "{text}");
+    }
+}
+
+#[test]
+fn an_explanation_that_is_cut_has_what_was_known_by_then() {
+    let text = "package p\n\ndefault decision := 1\n\ndecision := false if { light; heavy }\n\nlight if input.a\n\nheavy if {\n\tevery a in numbers.range(1, 1000) { [a] != [] }\n}\n";
+    let policy =
+        Policy::compile(&bundle(&[("p.rego", text)]), "p/decision", &PolicyLimits::default()).unwrap();
+    let budget = EvaluationBudget { instructions: 1000, ..EvaluationBudget::default() };
+    let input = Document::from_json(&json!({"a": 1}));
+    let explanation = policy.explain(&mut Surroundings::default(), input, &budget);
+    assert_eq!(explanation.cut, Some(EvaluationError::BudgetExhausted { instructions: 1000 }));
+    assert_eq!(explanation.held.iter().map(|held| held.rule.as_str()).collect::<Vec<_>>(), ["data.p.light"]);
+    assert!(explanation.held.iter().all(|held| held.given.is_empty()), "values only where they are wanted");
+}
+
+#[test]
+fn names_of_our_own_are_refused() {
+    let text = "package p\n\ndecision := remit__held(1, true)\n";
+    let error = Policy::compile(&bundle(&[("p.rego", text)]), "p/decision", &PolicyLimits::default());
+    assert!(matches!(error, Err(PolicyError::Construct { construct: Construct::Taken, .. })), "{error:?}");
 }
