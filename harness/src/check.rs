@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use remit_core::bundle::{Bundle, RegoVersion};
+use remit_core::bundle::Bundle;
 use remit_core::config::{BundleSource, Config, KeySource, Limits, Mode, SOLE_BUNDLE};
 use remit_core::engine::{ActiveBundle, Engine, EngineError, LoadError, bundle_limits};
 use remit_core::ids::UnixSeconds;
 use remit_core::json;
-use remit_core::policy::{EngineKind, PolicyError};
+use remit_core::policy::{EngineKind, PolicyError, Refusal};
 use serde_json::{Value, json};
 
 use crate::bundles::SIGNATURES;
 use crate::pack::{Files, PackOptions};
-use crate::rego::definitions;
+use crate::rego::{definitions, parses_as_old};
 
 /// What is checked.
 #[derive(Debug, Clone, Default)]
@@ -134,13 +134,28 @@ fn explained(error: EngineError, bundle: Option<&[u8]>) -> anyhow::Error {
 fn hinted(error: LoadError, bundle: &Bundle) -> anyhow::Error {
     let hint = match &error {
         LoadError::Policy(PolicyError::NoDecision { .. }) => return anyhow!("{error}; {}", others(bundle)),
-        LoadError::Policy(policy) => policy.hint(bundle.rego_version()),
+        LoadError::Policy(PolicyError::Builtin { name, refusal: Refusal::Unknown, .. }) => {
+            Some(if is_of_opa(name) {
+                "policy-bundles/BUILTINS.md lists what is: decide without it, or bring the value in the bundle's data"
+            } else {
+                "look for a misspelt name or a package that is not in the bundle"
+            })
+        }
+        // What Rego v0 lets pass is not always what was meant.
+        LoadError::Policy(PolicyError::Syntax { message, .. }) if message.contains("shadow") => None,
+        LoadError::Policy(policy) => policy.hint(bundle.rego_version()).filter(|_| parses_as_old(bundle)),
         _ => None,
     };
     match hint {
-        Some(hint) if bundle.rego_version() == RegoVersion::V1 => anyhow!("{error}; {hint}"),
-        _ => anyhow!(error),
+        Some(hint) => anyhow!("{error}; {hint}"),
+        None => anyhow!(error),
     }
+}
+
+/// Whether a function that Remit lacks is one of OPA's builtins.
+fn is_of_opa(name: &str) -> bool {
+    const TABLE: &str = include_str!("../../policy-bundles/BUILTINS.md");
+    TABLE.contains(&format!("| `{name}` |"))
 }
 
 /// What to do where a bundle lacks the rule that is to decide.
@@ -335,6 +350,10 @@ mod tests {
     fn what_is_wrong_is_said() {
         let sends = "package remit.authz\ndecision if http.send({\"url\": \"x\"})\n";
         let old = "package remit.authz\ndecision { true }\n";
+        let shadows = "package remit.authz\ninput := 1\ndecision := input\n";
+        let unserved = "package remit.authz\ndecision if {\n\tio.jwt.encode_sign({}, {}, {}) == \"x\"\n}\n";
+        let deprecated = "package remit.authz\ndecision if any([true])\n";
+        let misspelt = "package remit.authz\ndecision if startwith(\"a\", \"b\")\n";
         for (files, config, bundle, expected) in [
             (&[] as &[_], false, false, "nothing to check"),
             (&[], true, false, "config.json: No such file"),
@@ -344,11 +363,17 @@ mod tests {
             (&[("config.json", CONFIG), ("b/p.rego", sends)], true, true, "http.send"),
             (&[("b/p.rego", sends)], false, true, "p.rego:2"),
             (&[("b/p.rego", old)], false, true, "\"rego_version\": 0"),
+            (&[("b/p.rego", shadows)], false, true, "p.rego:2:1: input cannot be shadowed"),
+            (&[("b/p.rego", unserved)], false, true, "p.rego:3:23: io.jwt.encode_sign is neither"),
+            (&[("b/p.rego", unserved)], false, true, "; policy-bundles/BUILTINS.md lists what is"),
+            (&[("b/p.rego", deprecated)], false, true, "p.rego:2:16: any is neither"),
+            (&[("b/p.rego", misspelt)], false, true, "serves; look for a misspelt name"),
             (&[("b/p.rego", "package other\n")], false, true, "remit/authz/decision"),
             (&[("b/p.rego", "package other\nallow := true\n")], false, true, "there are: other/allow"),
         ] {
             let error = format!("{:#}", run(files, config, bundle).unwrap_err());
             assert!(error.contains(expected), "{error}");
+            assert_eq!(error.contains("rego_version"), expected.contains("rego_version"), "{error}");
         }
     }
 }

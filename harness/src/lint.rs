@@ -1,21 +1,27 @@
 //! What is wrong with a policy that loads: what `opa check --strict` finds, what the input's schema rules out, and what
 //! authors forget to say.
 
+mod possible;
+mod rules;
 mod schema;
+mod scopes;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
-use regorus::unstable::{BoolOp, Expr, Module, Rule, RuleHead, Span};
+use regorus::unstable::{Expr, Module, Rule, RuleHead, Span};
 use serde_json::{Value, json};
 
 use crate::annotations::{Annotation, annotations};
 use crate::rego::walk;
-use crate::rego::{RegoError, Sources, constant};
-use schema::{Found, Schema};
+use crate::rego::{RegoError, Sources, constant, path_of};
+use rules::Rules;
+use schema::Schema;
+use values::Values;
 
 /// Builtins that OPA's strict mode refuses.
 const DEPRECATED: [&str; 11] = [
@@ -41,14 +47,22 @@ pub enum Code {
     UnusedImport,
     /// A variable or an argument that nothing refers to.
     UnusedLocal,
-    /// A variable named `input` or `data`.
+    /// A variable or an import named `input` or `data`.
     ShadowedDocument,
+    /// A rule or a variable that has the name of an import.
+    ShadowedImport,
     /// A builtin that is going away.
     DeprecatedBuiltin,
     /// A reference to what no input has.
     UnknownInput,
-    /// A comparison with a value that the input never has.
+    /// A condition that holds for no input.
     NeverTrue,
+    /// A comparison that holds whatever the input is.
+    AlwaysTrue,
+    /// A comparison of different kinds, or an argument of a kind that a builtin does not take.
+    WrongType,
+    /// A rule that nothing comes to from the decision.
+    UnreachableRule,
     /// A package or a rule that decides does not say what it is.
     MissingMetadata,
     /// The decision has no value where no definition applies.
@@ -64,9 +78,13 @@ impl Code {
             Self::UnusedImport => "unused-import",
             Self::UnusedLocal => "unused-local",
             Self::ShadowedDocument => "shadowed-document",
+            Self::ShadowedImport => "shadowed-import",
             Self::DeprecatedBuiltin => "deprecated-builtin",
             Self::UnknownInput => "unknown-input",
             Self::NeverTrue => "never-true",
+            Self::AlwaysTrue => "always-true",
+            Self::WrongType => "wrong-type",
+            Self::UnreachableRule => "unreachable-rule",
             Self::MissingMetadata => "missing-metadata",
             Self::UndefinedDecision => "undefined-decision",
         }
@@ -119,34 +137,80 @@ pub fn lint(paths: &[PathBuf], decision: &str) -> Result<Vec<Finding>, RegoError
     let mut sources = Sources::load(paths)?;
     sources.files.retain(|file| !file.path.ends_with("_test.rego"));
     let modules = sources.parse()?;
-    let mut linter = Linter { schema: Schema::of_input(), findings: Vec::new() };
+    let (rules, schema) = (Rules::of(&modules), Schema::of_input());
     let blocks: BTreeMap<&str, Vec<Annotation>> =
         sources.files.iter().map(|file| (file.path.as_str(), annotations(&file.path, &file.text))).collect();
     let decision: Vec<&str> = decision.split('/').collect();
+    let mut findings = Findings::default();
     for module in &modules {
-        linter.imports(module);
+        findings.imports(module);
         for rule in &module.policy {
-            linter.locals(rule);
-            linter.references(module, rule);
+            findings.variables(module, rule);
+            findings.deprecated(rule);
+            Values::new(&schema, &rules, module, rule).look(rule, &mut findings);
         }
-        linter.metadata(module, &blocks, &decision);
+        findings.metadata(module, &blocks, &decision);
     }
-    linter.packages(modules.iter().map(|module| module.as_ref()), &blocks);
-    linter.decision(modules.iter().map(|module| module.as_ref()), &decision);
-    let mut findings = linter.findings;
+    findings.packages(modules.iter().map(|module| module.as_ref()), &blocks);
+    let decision: Vec<String> = std::iter::once("data").chain(decision).map(str::to_owned).collect();
+    let marked = entrypoints(&modules, &blocks);
+    if let Some(at) = rules.first(&decision)
+        && !marked.contains(&decision)
+    {
+        let message = "the decision is not marked as what is asked for".to_owned();
+        findings.find(Code::MissingMetadata, at, message, "add `# entrypoint: true` to its METADATA");
+    }
+    if let Some((why, at)) = rules.undefined(&decision, &schema) {
+        let message = format!("the decision can be undefined: {why}");
+        findings.find(
+            Code::UndefinedDecision,
+            at,
+            message,
+            "add a `default`, or an `else` without a condition",
+        );
+    }
+    let roots: Vec<_> = std::iter::once(decision).chain(marked).collect();
+    for (name, at) in rules.unreached(&roots) {
+        let message = format!("the decision never comes to {name}");
+        let remedy = "remove it, or say `entrypoint: true` in the METADATA of the rule that is asked for it";
+        findings.find(Code::UnreachableRule, at, message, remedy);
+    }
+    let mut findings = findings.0;
     findings.sort_by(|a, b| (&a.file, a.row, a.column, a.code).cmp(&(&b.file, b.row, b.column, b.code)));
     findings.dedup();
     Ok(findings)
 }
 
-struct Linter {
-    schema: Schema,
-    findings: Vec<Finding>,
+/// The rules that are marked as entrypoints, and tests.
+fn entrypoints(
+    modules: &[regorus::unstable::Ref<Module>],
+    blocks: &BTreeMap<&str, Vec<Annotation>>,
+) -> Vec<Vec<String>> {
+    let is_marked = |span: &Span| {
+        let blocks = blocks.get(span.source.get_path().as_str()).map(Vec::as_slice).unwrap_or_default();
+        blocks.iter().any(|block| block.about == span.line && block.is_entrypoint)
+    };
+    let mut found = Vec::new();
+    for module in modules {
+        for rule in &module.policy {
+            let path = path_of(module, rule);
+            let is_test =
+                path.last().is_some_and(|name| name.starts_with("test_") || name.starts_with("todo_test_"));
+            if is_test || is_marked(rule.span()) {
+                found.push(std::iter::once("data".to_owned()).chain(path).collect());
+            }
+        }
+    }
+    found
 }
 
-impl Linter {
+/// What was found so far.
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
     fn find(&mut self, code: Code, at: &Span, message: String, remedy: impl Into<String>) {
-        self.findings.push(Finding {
+        self.0.push(Finding {
             code,
             file: at.source.get_path().clone(),
             row: at.line,
@@ -157,113 +221,63 @@ impl Linter {
     }
 
     fn imports(&mut self, module: &Module) {
+        let free: BTreeSet<&str> = module.policy.iter().flat_map(|rule| scopes::names(rule).free).collect();
         let mut seen: BTreeSet<&str> = BTreeSet::new();
         for import in &module.imports {
             let path = import.refr.span().text();
             let Some(name) = alias(import) else { continue };
+            if import.r#as.is_some() && matches!(name, "input" | "data") {
+                let message = format!("the import hides the document {name}");
+                self.find(Code::ShadowedDocument, &import.span, message, "give it another name");
+            }
             if !seen.insert(name) {
                 let message = format!("the name {name} is imported already");
-                self.find(
-                    Code::DuplicateImport,
-                    &import.span,
-                    message,
-                    "remove one, or give it another name with `as`",
-                );
+                let remedy = "remove one, or give it another name with `as`";
+                self.find(Code::DuplicateImport, &import.span, message, remedy);
             }
-            let mut is_used = false;
-            for rule in &module.policy {
-                walk::rule(rule, &mut |expr| {
-                    is_used |= walk::reference(expr).is_some_and(|reference| reference.root.text() == name);
-                });
+            if !free.contains(name) {
+                let message = format!("nothing refers to {path}");
+                self.find(Code::UnusedImport, &import.span, message, "remove the import");
             }
-            if !is_used {
-                self.find(
-                    Code::UnusedImport,
-                    &import.span,
-                    format!("nothing refers to {path}"),
-                    "remove the import",
-                );
+        }
+        for rule in &module.policy {
+            let own = path_of(module, rule);
+            let name = own.get(constant(&module.package.refr).len()).map(String::as_str).unwrap_or_default();
+            if seen.contains(name) {
+                let message = format!("the rule {name} has the name of an import");
+                self.find(Code::ShadowedImport, rule.span(), message, "give one of them another name");
             }
         }
     }
 
-    fn locals(&mut self, rule: &Rule) {
-        let locals = walk::read_locals(rule);
-        let declared: BTreeSet<u32> = locals.iter().map(|(_, span)| span.start).collect();
-        let mut read: BTreeSet<&str> = BTreeSet::new();
-        let see = |expr: &'_ Expr| -> Option<String> {
-            let reference = walk::reference(expr)?;
-            (!declared.contains(&reference.root.start)).then(|| reference.root.text().to_owned())
-        };
-        let mut names: BTreeSet<String> = BTreeSet::new();
-        walk::rule(rule, &mut |expr| names.extend(see(expr)));
-        read.extend(names.iter().map(String::as_str));
-        for (name, span) in locals {
+    fn variables(&mut self, module: &Module, rule: &Rule) {
+        let imported: BTreeSet<&str> = module.imports.iter().filter_map(alias).collect();
+        let names = scopes::names(rule);
+        for (name, span) in names.declared {
             if matches!(name, "input" | "data") {
                 let message = format!("the variable {name} hides the document");
                 self.find(Code::ShadowedDocument, span, message, "give it another name");
-            } else if name != "_" && !read.contains(name) {
-                self.find(
-                    Code::UnusedLocal,
-                    span,
-                    format!("nothing refers to {name}"),
-                    "remove it, or write _",
-                );
+            } else if imported.contains(name) {
+                let message = format!("the variable {name} hides an import");
+                self.find(Code::ShadowedImport, span, message, "give one of them another name");
+            }
+        }
+        for (name, span) in names.unused {
+            if !matches!(name, "input" | "data") {
+                let message = format!("nothing refers to {name}");
+                self.find(Code::UnusedLocal, span, message, "remove it, or write _");
             }
         }
     }
 
-    fn references(&mut self, module: &Module, rule: &Rule) {
-        let aliases = input_aliases(module);
-        let locals: BTreeSet<&str> = walk::locals(rule).into_iter().map(|(name, _)| name).collect();
-        let path = |expr: &Expr| -> Option<Vec<Option<String>>> {
-            let reference = walk::reference(expr)?;
-            let root = reference.root.text();
-            if root == "input" {
-                return Some(reference.segments);
-            }
-            let prefix = aliases.get(root).filter(|_| !locals.contains(root))?;
-            Some(prefix.iter().cloned().map(Some).chain(reference.segments).collect())
-        };
+    fn deprecated(&mut self, rule: &Rule) {
         walk::rule(rule, &mut |expr| {
             if let Expr::Call { fcn, span, .. } = expr
                 && DEPRECATED.contains(&fcn.span().text())
             {
                 let message = format!("{} is deprecated", fcn.span().text());
-                self.find(
-                    Code::DeprecatedBuiltin,
-                    span,
-                    message,
-                    "write what it does with `some`, `every` or a newer builtin",
-                );
-            }
-            if let Some(path) = path(expr)
-                && let Found::Unknown { at, name, nearest } = self.schema.find(&path)
-            {
-                let remedy = match nearest {
-                    Some(nearest) => format!("did you mean {nearest}?"),
-                    None => "see `remit schema input` for what there is".to_owned(),
-                };
-                self.find(Code::UnknownInput, expr.span(), format!("{at} never has {name}"), remedy);
-            }
-            if let Expr::BoolExpr { op: BoolOp::Eq, lhs, rhs, span, .. } = expr {
-                for (reference, value) in [(lhs, rhs), (rhs, lhs)] {
-                    let (Some(path), Expr::String { value, .. }) = (path(reference), value.as_ref()) else {
-                        continue;
-                    };
-                    let Ok(value) = value.as_string() else { continue };
-                    if let Found::OneOf(values) = self.schema.find(&path)
-                        && !values.iter().any(|known| known.as_str() == value.as_ref())
-                    {
-                        let message = format!("{} is never {:?}", reference.span().text(), value.as_ref());
-                        self.find(
-                            Code::NeverTrue,
-                            span,
-                            message,
-                            format!("it is one of {}", values.join(", ")),
-                        );
-                    }
-                }
+                let remedy = "write what it does with `some`, `every` or a newer builtin";
+                self.find(Code::DeprecatedBuiltin, span, message, remedy);
             }
         });
     }
@@ -273,7 +287,7 @@ impl Linter {
         let file = module.package.span.source.get_path().clone();
         let blocks = blocks.get(file.as_str()).map(Vec::as_slice).unwrap_or_default();
         let package = constant(&module.package.refr);
-        let is_described = |row: u32| blocks.iter().any(|block| block.about == row);
+        let block = |row: u32| blocks.iter().find(|block| block.about == row);
         let mut described: BTreeSet<Vec<String>> = BTreeSet::new();
         for rule in &module.policy {
             let (refr, reason) = match rule.as_ref() {
@@ -290,7 +304,9 @@ impl Linter {
             };
             let path: Vec<String> = package.iter().cloned().chain(constant(refr)).collect();
             let span = rule.span();
-            if is_described(span.line) {
+            let is_decision = path.iter().map(String::as_str).eq(decision.iter().copied());
+            if let Some(block) = block(span.line) {
+                self.described(block, is_decision, reason.as_deref(), span);
                 described.insert(path);
                 continue;
             }
@@ -298,9 +314,35 @@ impl Linter {
             if let Some(reason) = reason {
                 let message = format!("the reason {reason:?} is not described");
                 self.find(Code::MissingMetadata, span, message, format!("{remedy}, and custom.reason_code"));
-            } else if path.iter().map(String::as_str).eq(decision.iter().copied()) && described.insert(path) {
+            } else if is_decision && described.insert(path) {
                 self.find(Code::MissingMetadata, span, "the decision is not described".to_owned(), remedy);
             }
+        }
+    }
+
+    /// What a block of METADATA leaves out.
+    fn described(&mut self, block: &Annotation, is_decision: bool, reason: Option<&str>, span: &Span) {
+        if !is_decision && reason.is_none() {
+            return;
+        }
+        let mut lacks = |message: &str, remedy: String| {
+            self.find(Code::MissingMetadata, span, message.to_owned(), remedy);
+        };
+        if block.title.is_none() {
+            lacks("the METADATA has no title", "add `# title: …`".to_owned());
+        }
+        match (reason, block.reason_code.as_deref()) {
+            (Some(reason), Some(code)) if code != reason => {
+                lacks(
+                    &format!("the reason {reason:?} is announced as {code:?}"),
+                    format!("write `reason_code: {reason}`"),
+                );
+            }
+            (Some(reason), None) => lacks(
+                &format!("the reason {reason:?} is not announced"),
+                format!("add `# custom:` and `#   reason_code: {reason}` to its METADATA"),
+            ),
+            _ => {}
         }
     }
 
@@ -326,44 +368,6 @@ impl Linter {
             }
         }
     }
-
-    /// The decision has a value whatever the input is.
-    fn decision<'a>(&mut self, modules: impl Iterator<Item = &'a Module>, decision: &[&str]) {
-        let mut first: Option<&Span> = None;
-        for module in modules {
-            let package = constant(&module.package.refr);
-            for rule in &module.policy {
-                let (refr, is_certain) = match rule.as_ref() {
-                    Rule::Default { refr, .. } => (refr, true),
-                    Rule::Spec { head, bodies, .. } => match head {
-                        RuleHead::Compr { refr, .. } => {
-                            (refr, bodies.is_empty() || bodies.iter().any(|body| body.query.stmts.is_empty()))
-                        }
-                        // A set or an object is empty where nothing applies.
-                        RuleHead::Set { refr, .. } => (refr, true),
-                        RuleHead::Func { refr, .. } => (refr, false),
-                    },
-                };
-                let path = package.iter().cloned().chain(constant(refr));
-                if !path.eq(decision.iter().map(|part| (*part).to_owned())) {
-                    continue;
-                }
-                if is_certain {
-                    return;
-                }
-                first.get_or_insert(rule.span());
-            }
-        }
-        if let Some(span) = first {
-            let message = "the decision is undefined where none of its definitions applies".to_owned();
-            self.find(
-                Code::UndefinedDecision,
-                span,
-                message,
-                "add a `default`, or an `else` without a condition",
-            );
-        }
-    }
 }
 
 /// The name that an import goes by; `None` for `rego.v1` and the like.
@@ -374,14 +378,4 @@ fn alias(import: &regorus::unstable::Import) -> Option<&str> {
     }
     let last = path.rsplit('.').next()?;
     Some(import.r#as.as_ref().map_or(last, |alias| alias.text()))
-}
-
-/// Imports of parts of the input.
-fn input_aliases(module: &Module) -> BTreeMap<&str, Vec<String>> {
-    let of = |import: &'_ regorus::unstable::Import| {
-        let path = constant(&import.refr);
-        let (root, rest) = path.split_first()?;
-        (root == "input").then(|| rest.to_vec())
-    };
-    module.imports.iter().filter_map(|import| Some((alias(import)?, of(import)?))).collect()
 }

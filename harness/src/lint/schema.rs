@@ -2,16 +2,20 @@
 
 use serde_json::Value;
 
+use super::possible::{Kinds, Possible};
+
 /// How many letters may be wrong in a name that is offered instead.
 const MAX_DISTANCE: usize = 3;
 
 /// What a path comes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Found {
-    /// Something that there can be, or that the schema leaves open.
-    Something,
-    /// One of these texts.
-    OneOf(Vec<String>),
+    /// Something that there can be.
+    Known {
+        /// What it can be.
+        possible: Possible,
+        /// Whether every input has it.
+        always: bool,
+    },
     /// What no input has.
     Unknown {
         /// The path so far.
@@ -21,6 +25,11 @@ pub(super) enum Found {
         /// The name that it comes near.
         nearest: Option<String>,
     },
+}
+
+/// What the schema leaves open.
+fn open() -> Found {
+    Found::Known { possible: Possible::anything(), always: false }
 }
 
 /// A JSON Schema, as `schemars` writes it.
@@ -35,20 +44,22 @@ impl Schema {
     pub(super) fn find(&self, path: &[Option<String>]) -> Found {
         let mut at = vec![&self.0];
         let mut shown = "input".to_owned();
+        let mut always = true;
         for segment in path {
             let nodes: Vec<&Value> = at.into_iter().flat_map(|node| self.alternatives(node, 0)).collect();
+            always &= segment.as_deref().is_some_and(|name| nodes.iter().all(|node| requires(node, name)));
             let mut next = Vec::new();
             let mut names: Vec<&str> = Vec::new();
             for node in nodes {
                 match step(node, segment.as_deref()) {
-                    Step::Free => return Found::Something,
+                    Step::Free => return open(),
                     Step::To(inner) => next.push(inner),
                     Step::Nowhere(known) => names.extend(known),
                 }
             }
             let Some(name) = segment else {
                 if next.is_empty() {
-                    return Found::Something;
+                    return open();
                 }
                 at = next;
                 shown.push_str("[…]");
@@ -64,20 +75,9 @@ impl Schema {
             shown.push('.');
             shown.push_str(name);
         }
-        self.values(&at)
-    }
-
-    fn values(&self, at: &[&Value]) -> Found {
-        let mut values = Vec::new();
-        for node in at.iter().flat_map(|node| self.alternatives(node, 0)) {
-            match (node.get("enum").and_then(Value::as_array), node.get("const")) {
-                (Some(all), _) => values.extend(all.iter().filter_map(Value::as_str).map(str::to_owned)),
-                (None, Some(Value::String(one))) => values.push(one.clone()),
-                _ if node.get("type").is_some_and(|kind| kind == "null") => {}
-                _ => return Found::Something,
-            }
-        }
-        if values.is_empty() { Found::Something } else { Found::OneOf(values) }
+        let nodes = at.into_iter().flat_map(|node| self.alternatives(node, 0));
+        let possible = nodes.fold(Possible::nothing(), |some, node| some.or(possible(node)));
+        Found::Known { possible, always }
     }
 
     /// The schemas that a node stands for, references followed. The depth is that of the schema, which is ours.
@@ -97,6 +97,31 @@ impl Schema {
         }
         vec![node]
     }
+}
+
+fn requires(node: &Value, name: &str) -> bool {
+    let required = node.get("required").and_then(Value::as_array);
+    required.is_some_and(|all| all.iter().any(|known| known == name))
+}
+
+/// What a schema without alternatives allows.
+fn possible(node: &Value) -> Possible {
+    let constant = |value: &Value| Possible::value(regorus::Value::from(value.clone()));
+    if let Some(values) = node.get("enum").and_then(Value::as_array) {
+        return values.iter().fold(Possible::nothing(), |some, value| some.or(constant(value)));
+    }
+    if let Some(value) = node.get("const") {
+        return constant(value);
+    }
+    let kinds = match node.get("type") {
+        Some(Value::String(name)) => Kinds::named(name),
+        Some(Value::Array(names)) => {
+            names.iter().filter_map(Value::as_str).fold(Kinds::NONE, |some, name| some.or(Kinds::named(name)))
+        }
+        _ => return Possible::anything(),
+    };
+    let counts = node.get("minimum").and_then(Value::as_f64).is_some_and(|least| least >= 0.0);
+    Possible { counts, ..Possible::kind(kinds) }
 }
 
 enum Step<'a> {

@@ -55,6 +55,15 @@ pub fn definitions(bundle: &Bundle) -> Vec<Definition> {
     found
 }
 
+/// Whether the modules are Rego from before OPA 1.0, all of them.
+pub(crate) fn parses_as_old(bundle: &Bundle) -> bool {
+    bundle.modules().iter().all(|module| {
+        let mut engine = Engine::new();
+        engine.set_rego_v0(true);
+        engine.add_policy(module.path.clone(), module.text.clone()).is_ok()
+    })
+}
+
 fn plain(text: &str) -> String {
     text.split_whitespace().collect()
 }

@@ -17,8 +17,9 @@ use remit_core::json::{self, JsonError};
 
 use crate::pack::{Files, PackError, PackOptions};
 
+pub(crate) use definitions::parses_as_old;
 pub use definitions::{Definition, definitions};
-pub(crate) use marks::{Kind, Marked, constant, mark};
+pub(crate) use marks::{Kind, Marked, constant, mark, path_of};
 pub(crate) use recorder::{Case, Recorder, Trail};
 
 /// Nesting of JSON in a data file.

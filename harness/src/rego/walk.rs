@@ -108,15 +108,6 @@ pub(crate) fn expr<'a>(at: &'a Expr, see: &mut dyn FnMut(&'a Expr)) {
     see(at);
     match at {
         Expr::RefDot { .. } | Expr::RefBrack { .. } => indexes(at, see),
-        Expr::Call { fcn, params, .. } => {
-            expr(fcn, see);
-            params.iter().for_each(|param| expr(param, see));
-        }
-        Expr::Array { items, .. } | Expr::Set { items, .. } => items.iter().for_each(|item| expr(item, see)),
-        Expr::Object { fields, .. } => fields.iter().for_each(|(_, key, value)| {
-            expr(key, see);
-            expr(value, see);
-        }),
         Expr::ArrayCompr { term, query: body, .. } | Expr::SetCompr { term, query: body, .. } => {
             expr(term, see);
             query(body, see);
@@ -126,32 +117,65 @@ pub(crate) fn expr<'a>(at: &'a Expr, see: &mut dyn FnMut(&'a Expr)) {
             expr(value, see);
             query(body, see);
         }
-        Expr::UnaryExpr { expr: inner, .. } => expr(inner, see),
+        other => inside(other, &mut |inner| expr(inner, see)),
+    }
+}
+
+/// Shows the expressions of which an expression is made: none of a comprehension, whose parts are a scope of their own.
+pub(crate) fn inside<'a>(at: &'a Expr, see: &mut dyn FnMut(&'a Expr)) {
+    match at {
+        Expr::RefDot { refr, .. } => see(refr),
+        Expr::RefBrack { refr, index, .. } => {
+            see(refr);
+            see(index);
+        }
+        Expr::Call { fcn, params, .. } => {
+            see(fcn);
+            params.iter().for_each(|param| see(param));
+        }
+        Expr::Array { items, .. } | Expr::Set { items, .. } => items.iter().for_each(|item| see(item)),
+        Expr::Object { fields, .. } => fields.iter().for_each(|(_, key, value)| {
+            see(key);
+            see(value);
+        }),
+        Expr::UnaryExpr { expr: inner, .. } => see(inner),
         Expr::AssignExpr { lhs, rhs, .. }
         | Expr::ArithExpr { lhs, rhs, .. }
         | Expr::BinExpr { lhs, rhs, .. }
         | Expr::BoolExpr { lhs, rhs, .. } => {
-            expr(lhs, see);
-            expr(rhs, see);
+            see(lhs);
+            see(rhs);
         }
         Expr::Membership { key, value, collection, .. } => {
-            key.iter().chain([value, collection]).for_each(|part| expr(part, see));
+            key.iter().chain([value, collection]).for_each(|part| see(part));
         }
         _ => {}
     }
 }
 
+/// Shows the queries of a rule: its bodies, and those of comprehensions and `every` in it.
+pub(crate) fn queries<'a>(at: &'a Rule, see: &mut dyn FnMut(&'a Query)) {
+    fn whole<'a>(at: &'a Query, see: &mut dyn FnMut(&'a Query)) {
+        see(at);
+        for statement in &at.stmts {
+            if let Literal::Every { query, .. } = &statement.literal {
+                whole(query, see);
+            }
+        }
+    }
+    if let Rule::Spec { bodies, .. } = at {
+        bodies.iter().for_each(|body| whole(&body.query, see));
+    }
+    rule(at, &mut |expr| match expr {
+        Expr::ArrayCompr { query, .. } | Expr::SetCompr { query, .. } | Expr::ObjectCompr { query, .. } => {
+            whole(query, see);
+        }
+        _ => {}
+    });
+}
+
 /// The names that a rule declares: arguments, `:=`, `some`, `every`; with where.
 pub(crate) fn locals(at: &Rule) -> Vec<(&str, &Span)> {
-    names_of(at, true)
-}
-
-/// Those of [`locals`] that have to be read, which the outputs of `some … in` need not.
-pub(crate) fn read_locals(at: &Rule) -> Vec<(&str, &Span)> {
-    names_of(at, false)
-}
-
-fn names_of(at: &Rule, outputs: bool) -> Vec<(&str, &Span)> {
     let mut names = Vec::new();
     let args = match at {
         Rule::Spec { head: RuleHead::Func { args, .. }, .. } | Rule::Default { args, .. } => args.as_slice(),
@@ -164,36 +188,36 @@ fn names_of(at: &Rule, outputs: bool) -> Vec<(&str, &Span)> {
         }
     });
     if let Rule::Spec { bodies, .. } = at {
-        bodies.iter().for_each(|body| declared(&body.query, outputs, &mut names));
+        bodies.iter().for_each(|body| declared(&body.query, &mut names));
     }
     rule(at, &mut |expr| match expr {
         Expr::ArrayCompr { query, .. } | Expr::SetCompr { query, .. } | Expr::ObjectCompr { query, .. } => {
-            declared(query, outputs, &mut names);
+            declared(query, &mut names);
         }
         _ => {}
     });
     names
 }
 
-fn declared<'a>(at: &'a Query, outputs: bool, names: &mut Vec<(&'a str, &'a Span)>) {
+fn declared<'a>(at: &'a Query, names: &mut Vec<(&'a str, &'a Span)>) {
     for statement in &at.stmts {
         match &statement.literal {
             Literal::SomeVars { vars, .. } => names.extend(vars.iter().map(|span| (span.text(), span))),
-            Literal::SomeIn { key, value, .. } if outputs => {
+            Literal::SomeIn { key, value, .. } => {
                 key.iter().for_each(|key| pattern(key, names));
                 pattern(value, names);
             }
             Literal::Every { key, value, query, .. } => {
                 names.extend(key.iter().chain([value]).map(|span| (span.text(), span)));
-                declared(query, outputs, names);
+                declared(query, names);
             }
-            Literal::SomeIn { .. } | Literal::Expr { .. } | Literal::NotExpr { .. } => {}
+            Literal::Expr { .. } | Literal::NotExpr { .. } => {}
         }
     }
 }
 
 /// The variables of a pattern such as `[x, {"k": y}]`.
-fn pattern<'a>(at: &'a Expr, names: &mut Vec<(&'a str, &'a Span)>) {
+pub(crate) fn pattern<'a>(at: &'a Expr, names: &mut Vec<(&'a str, &'a Span)>) {
     match at {
         Expr::Var { span, .. } => names.push((span.text(), span)),
         Expr::Array { items, .. } => items.iter().for_each(|item| pattern(item, names)),
