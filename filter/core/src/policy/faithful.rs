@@ -129,12 +129,23 @@ pub(super) fn rewrite(
         let mut text = source.get_contents().clone();
         for edit in innermost(edits.remove(source.get_path().as_str()).unwrap_or_default()) {
             if text.get(edit.start..edit.end).is_some() {
-                text.replace_range(edit.start..edit.end, &edit.text);
+                let ends = if would_be_called(&edit.text, text.get(edit.end..)) { ";" } else { "" };
+                text.replace_range(edit.start..edit.end, &format!("{}{ends}", edit.text));
             }
         }
         texts.insert(source.get_path().clone(), text);
     }
     Some(texts)
+}
+
+/// Whether what follows a name would be read as its arguments: a statement that begins with `(` on a line below.
+fn would_be_called(edit: &str, rest: Option<&str>) -> bool {
+    let is_name = edit.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    let mut lines = rest.unwrap_or_default().lines().map(str::trim_start);
+    let is_open = |line: &str| !line.is_empty() && !line.starts_with('#');
+    is_name
+        && lines.next().is_some_and(|line| !is_open(line))
+        && lines.find(|line| is_open(line)).is_some_and(|line| line.starts_with('('))
 }
 
 /// Those that hold no other, last first; the others have their turn in the next round.
