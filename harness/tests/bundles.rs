@@ -136,6 +136,49 @@ fn opa_accepts_the_schema_of_the_input() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
+/// What `opa build` evaluates in part is Rego, and decides here as what it was made of.
+#[test]
+fn what_opa_optimises_decides_the_same() {
+    let Some(opa) = program("opa", "REMIT_OPA") else { return };
+    let archive = std::env::temp_dir().join(format!("remit-optimised-{}.tar.gz", std::process::id()));
+    let name = archive.to_str().unwrap();
+    for level in ["1", "2"] {
+        let bundle = ["build", "-b", BUNDLES[0], "-e", "remit/authz/decision", "-O", level, "-o", name];
+        let (output, told) = run(&opa, &bundle);
+        assert!(output.status.success(), "{told}");
+        let replay = ["replay", "tests/scenarios/forum-post", "--native"];
+        let sides = ["--bundle", BUNDLES[0], "--against", name];
+        let (output, told) = run(&remit(), &[replay.as_slice(), &sides].concat());
+        assert_eq!(output.status.code(), Some(0), "-O {level}\n{told}");
+        assert!(told.contains("none of 16 requests changes"), "{told}");
+    }
+    std::fs::remove_file(archive).unwrap();
+}
+
+#[test]
+fn what_is_built_is_what_was_asked_for() {
+    let folder = std::env::temp_dir().join(format!("remit-built-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let out = folder.join("b.tar.gz");
+    let out = out.to_str().unwrap();
+    for (arguments, status, expected) in [
+        (&["-e", "remit/authz/decision", "-O", "0", "-t", "rego"] as &[_], 0, ""),
+        (&["-e", "remit/authz/decison"], 2, "entrypoint remit/authz/decison: policy: the bundle has no rule"),
+        (&["-O", "1"], 2, "`opa build -O 1 -e …` first"),
+        (&["-t", "wasm"], 2, "leave the target out"),
+        (&["-t", "plan"], 2, "leave the target out"),
+        (&["--delta", BUNDLES[0]], 2, "there is nothing to publish"),
+        (&["--delta", BUNDLES[1]], 2, "publish the whole bundle"),
+        (&["--delta", BUNDLES[0], "--signing-key", "x"], 2, "cannot be used with"),
+    ] {
+        let line = [&["bundle", "build", BUNDLES[0], "-o", out], arguments].concat();
+        let (output, told) = run(&remit(), &line);
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}\n{told}");
+        assert!(told.contains(expected), "{arguments:?}\n{told}");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
 #[test]
 fn regal_finds_nothing() {
     let Some(regal) = program("regal", "REMIT_REGAL") else { return };

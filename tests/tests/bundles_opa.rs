@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use remit_core::bundle::{Bundle, BundleLimits, RegoVersion, Update, Verification};
 use remit_core::config::{BundleKey, BundleKeys, Signing};
 use remit_core::keys::Algorithm;
-use remit_harness::bundles::{BuildOptions, build, sign, signed};
+use remit_harness::bundles::{BuildOptions, build, delta, sign, signed};
 use remit_harness::pack::{Files, PackOptions};
 use remit_harness::signing::SigningKey;
 use remit_tests::scratch::{Opa, Scratch};
@@ -222,6 +222,45 @@ fn what_is_signed_here_opa_verifies() -> Result<()> {
     Ok(())
 }
 
+/// A server loads what is signed here, and does not start with what was changed since.
+#[test]
+fn a_server_of_opa_runs_what_is_signed_here() -> Result<()> {
+    let Some(opa) = Opa::find() else { return Ok(()) };
+    let scratch = scratch()?;
+    let key = SigningKey::parse(KEYS[1].1, Some(Algorithm::Es256))?.with_kid("default");
+    let claims = json!({"scope": "write"});
+    let files = build(&[scratch.path("b")], &BuildOptions::default())?;
+    let files = signed(files, &key, claims.as_object().context("an object")?)?;
+    let mut changed = files.clone();
+    changed.put("a/p.rego", b"package a\n\nallow := true\n".to_vec());
+    for (files, is_good) in [(&files, true), (&changed, false)] {
+        scratch.write("s.tar.gz", &files.to_targz()?)?;
+        let port = free_port()?;
+        let address = format!("127.0.0.1:{port}");
+        let mut server = std::process::Command::new(&opa.program)
+            .args(["run", "--server", "--addr", &address, "--log-level", "error", "-b", "s.tar.gz"])
+            .args(["--verification-key", "ES256.pub", "--signing-alg", "ES256", "--scope", "write"])
+            .current_dir(scratch.path(""))
+            .stderr(std::process::Stdio::null())
+            .spawn()?;
+        let mut answer = None;
+        for _ in 0..200 {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            if let Ok((200, body)) = xtask::http::get(port, "/v1/data/b/limits/calls") {
+                answer = Some(serde_json::from_str::<Value>(&body)?["result"].clone());
+                break;
+            }
+            if server.try_wait()?.is_some() {
+                break;
+            }
+        }
+        let _ = server.kill();
+        server.wait()?;
+        assert_eq!(answer, is_good.then(|| json!(3)));
+    }
+    Ok(())
+}
+
 /// Names and hashes that a signature holds.
 fn hashes(signatures: &Value) -> Result<Vec<(String, String)>> {
     use base64::Engine as _;
@@ -293,6 +332,18 @@ fn cases() -> Vec<Value> {
     cases
 }
 
+/// Data before and after, to be brought about by a delta.
+fn changed() -> Vec<(Value, Value)> {
+    vec![
+        (base(), json!({"l": [1, 3], "o": {"k": {"new": [1]}, "a/b": 9, "~": 3}, "s": {}, "m": null})),
+        (
+            json!({"a%2Fb": 1, "x": [1, 2, 3], "y": {"z": {"deep": 1}}}),
+            json!({"a%2Fb": 2, "x": [1, 2], "y": {"z": {}}}),
+        ),
+        (json!({"100%": 1, "ü/~": {"k": 1}}), json!({"100%": 2, "ü/~": {"k": 2, "l": [[]]}})),
+    ]
+}
+
 fn archive(files: &[(&str, String)]) -> Result<Vec<u8>> {
     let mut all = Files::default();
     for (path, content) in files {
@@ -321,6 +372,20 @@ fn deltas_do_what_they_do_in_opa() -> Result<()> {
         let after = update.and_then(|update| update.onto(Some(&before), &limits)).unwrap_or(before);
         expected.extend(after.data().clone());
         bundles.push((snapshot, delta));
+    }
+    // What is built here of two bundles, besides.
+    for (old, new) in changed() {
+        let root = format!("c{}", bundles.len());
+        let whole = |revision: &str, data: &Value| -> Result<Files> {
+            let mut files = Files::default();
+            files.put(".manifest", json!({"revision": revision, "roots": [root]}).to_string().into_bytes());
+            files.put("data.json", json!({ &root: data }).to_string().into_bytes());
+            Ok(files)
+        };
+        let snapshot = whole("1", &old)?;
+        let built = delta(&snapshot, &whole("2", &new)?)?;
+        expected.insert(root.clone(), new);
+        bundles.push((snapshot.to_targz()?, built.to_targz()?));
     }
     let count = bundles.len();
     let server = Server::start(move |request| {
@@ -367,7 +432,7 @@ fn deltas_do_what_they_do_in_opa() -> Result<()> {
     child.wait()?;
     for (root, expected) in &expected {
         let at: usize = root.trim_start_matches('c').parse()?;
-        assert_eq!(seen.get(root), Some(expected), "{}", cases()[at]);
+        assert_eq!(seen.get(root), Some(expected), "{root} {:?}", cases().get(at));
     }
     assert_eq!(seen.as_object().map(Map::len), Some(expected.len()));
     Ok(())

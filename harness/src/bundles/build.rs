@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use remit_core::bundle::{Bundle, BundleError, BundleLimits};
+use remit_core::config::Limits;
+use remit_core::engine::{ActiveBundle, LoadError};
 use remit_core::json::{self, JsonError};
 use serde_json::{Map, Value};
 
@@ -18,6 +20,8 @@ pub struct BuildOptions {
     pub revision: Option<String>,
     /// Names of files and folders, or paths, that are left out; `*` and `?` stand for characters.
     pub ignore: Vec<String>,
+    /// Rules that will be asked, such as `remit/authz/decision`: each has to be there and to compile as in the filter.
+    pub entrypoints: Vec<String>,
 }
 
 /// Why a bundle cannot be built.
@@ -32,6 +36,14 @@ pub enum BuildError {
     /// It would not load.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// A rule that will be asked is not there, or does not compile.
+    #[error("entrypoint {entrypoint}: {source}")]
+    Entrypoint {
+        /// As it was given.
+        entrypoint: String,
+        /// What is wrong.
+        source: LoadError,
+    },
     /// A module that is not Rego.
     #[error("{message}")]
     Rego {
@@ -64,6 +76,10 @@ pub fn build(sources: &[PathBuf], options: &BuildOptions) -> Result<Files, Build
     }
     let bundle = loaded(&files)?;
     bundle.modules().iter().try_for_each(|module| rego::parse(module).map(|_| ()))?;
+    for entrypoint in &options.entrypoints {
+        ActiveBundle::load(&bundle, entrypoint.trim_matches('/'), &Limits::default())
+            .map_err(|source| BuildError::Entrypoint { entrypoint: entrypoint.clone(), source })?;
+    }
     Ok(files)
 }
 
@@ -119,6 +135,26 @@ mod tests {
             ("/a/", "a/c.rego", true),
         ] {
             assert_eq!(ignores(pattern, path), expected, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn what_will_be_asked_is_there() {
+        let folder = Folder::new(&[("p.rego", "package a.b\n\nallow if input.x\n\nf(x) := x\n")]);
+        for (entrypoint, expected) in [
+            ("a/b/allow", None),
+            ("/a/b/allow", None),
+            ("a/b/alow", Some("entrypoint a/b/alow: policy: the bundle has no rule \"a/b/alow\"")),
+            ("a.b.allow", Some("entrypoint a.b.allow: ")),
+            ("a/b", Some("entrypoint a/b: ")),
+        ] {
+            let options =
+                BuildOptions { entrypoints: vec![entrypoint.to_owned()], ..BuildOptions::default() };
+            let error = build(&[folder.path().to_owned()], &options).err().map(|error| error.to_string());
+            match (&error, expected) {
+                (Some(error), Some(expected)) => assert!(error.contains(expected), "{error}"),
+                (error, expected) => assert_eq!(error.as_deref(), expected, "{entrypoint}"),
+            }
         }
     }
 

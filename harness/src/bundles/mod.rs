@@ -1,6 +1,7 @@
 //! Bundles as their authors handle them: built, signed, looked into, compared, and carried to a registry and back.
 
 mod build;
+mod delta;
 mod diff;
 mod inspect;
 pub mod oci;
@@ -10,6 +11,7 @@ mod sign;
 mod tests;
 
 pub use build::{BuildError, BuildOptions, build};
+pub use delta::{DeltaError, delta};
 pub use diff::{Change, Changes, Kind};
 pub use inspect::Inspection;
 pub use sign::{sign, signed};

@@ -46,7 +46,11 @@ fn built(files: &[(&str, &str)], options: &BuildOptions) -> Files {
 
 #[test]
 fn what_is_built_loads_and_is_always_the_same() {
-    let options = BuildOptions { revision: Some("7".to_owned()), ignore: vec!["q*".to_owned()] };
+    let options = BuildOptions {
+        revision: Some("7".to_owned()),
+        ignore: vec!["q*".to_owned()],
+        ..BuildOptions::default()
+    };
     let files = built(OLD, &options);
     let paths: Vec<_> = files.iter().map(|(path, _)| path).collect();
     assert_eq!(paths, [".manifest", "a/p.rego", "data.json"]);

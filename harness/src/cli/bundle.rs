@@ -78,6 +78,18 @@ struct Build {
     /// Names or paths of files and folders to leave out; `*` and `?` stand for characters
     #[arg(long, value_name = "PATTERNS", value_delimiter = ',')]
     ignore: Vec<String>,
+    /// Rule that will be asked, such as remit/authz/decision: it has to be there and to compile as in the filter
+    #[arg(short, long, value_name = "PATH")]
+    entrypoint: Vec<String>,
+    /// Build what changes from this folder or archive to the sources: a delta bundle, of data alone
+    #[arg(long, value_name = "OLD", conflicts_with = "signing_key")]
+    delta: Option<PathBuf>,
+    /// As OPA has it: 0 alone
+    #[arg(short = 'O', long, value_name = "LEVEL", default_value = "0", value_parser = optimize)]
+    optimize: String,
+    /// As OPA has it: rego alone
+    #[arg(short, long, default_value = "rego", value_parser = target)]
+    target: String,
     #[command(flatten)]
     signer: Signer,
     /// Form of the output; for people there is none where all went well
@@ -167,8 +179,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<Ending> {
 }
 
 fn build(arguments: &Build) -> Result<Ending> {
-    let options = BuildOptions { revision: arguments.revision.clone(), ignore: arguments.ignore.clone() };
+    let options = BuildOptions {
+        revision: arguments.revision.clone(),
+        ignore: arguments.ignore.clone(),
+        entrypoints: arguments.entrypoint.clone(),
+    };
     let mut files = bundles::build(&arguments.sources, &options)?;
+    if let Some(old) = &arguments.delta {
+        files = bundles::delta(&Files::read(old, &PackOptions::default())?, &files)
+            .with_context(|| format!("from {} to {}", old.display(), named(&arguments.sources)))?;
+    }
     if let Some(key) = arguments.signer.key()? {
         files = bundles::signed(files, &key, &arguments.signer.claims()?)?;
     }
@@ -176,7 +196,10 @@ fn build(arguments: &Build) -> Result<Ending> {
     let archive = files.to_targz()?;
     std::fs::write(&arguments.output, &archive).with_context(name)?;
     let signed = arguments.signer.signing_key.is_some();
-    written(arguments.format, json!({"built": name(), "bytes": archive.len(), "signed": signed}))
+    written(
+        arguments.format,
+        json!({"built": name(), "bytes": archive.len(), "signed": signed, "delta": arguments.delta.is_some()}),
+    )
 }
 
 fn sign(arguments: &Sign) -> Result<Ending> {
@@ -298,6 +321,30 @@ fn text(path: &Path) -> Result<String> {
         .read_to_string(&mut text)
         .with_context(name)?;
     Ok(text)
+}
+
+fn named(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" + ")
+}
+
+/// What OPA's builder optimises, it evaluates in part; that is OPA's to do.
+fn optimize(level: &str) -> Result<String, String> {
+    match level {
+        "0" => Ok(level.to_owned()),
+        _ => Err("policies are not evaluated in part here: the filter compiles Rego to bytecode when it loads it. Where it \
+                  pays, `opa build -O 1 -e …` first: what it writes can be signed, checked and loaded"
+            .to_owned()),
+    }
+}
+
+fn target(target: &str) -> Result<String, String> {
+    match target {
+        "rego" => Ok(target.to_owned()),
+        "wasm" | "plan" => {
+            Err("the filter loads Rego and compiles it itself: leave the target out, or say rego".to_owned())
+        }
+        _ => Err("there is rego".to_owned()),
+    }
 }
 
 fn algorithm(name: &str) -> Result<Algorithm, String> {
