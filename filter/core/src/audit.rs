@@ -16,6 +16,7 @@ use crate::decision::{DecidedBy, Decision, Outcome, Unexplained};
 use crate::delegation::{Delegation, Party};
 use crate::exchange::Shadow;
 use crate::ids::{Now, ReasonCode};
+use crate::ordered;
 use crate::token::VerifiedToken;
 
 /// The longest path or name that a record repeats, in characters.
@@ -274,7 +275,8 @@ impl AuditRecord {
     /// With the bundle that decided, and all of them where there are several.
     pub fn decided_by(&mut self, revision: &str, revisions: &[(String, String)]) {
         self.bundle = Some(shortened(revision));
-        self.bundles = revisions.iter().map(|(name, revision)| (name.clone(), shortened(revision))).collect();
+        self.bundles =
+            ordered::map(revisions.iter().map(|(name, revision)| (name.clone(), shortened(revision))));
     }
 
     /// With what the candidate would have decided.

@@ -322,15 +322,17 @@ fn names(value: Option<Value>, member: &'static str) -> Result<Vec<String>, Malf
 }
 
 fn query(value: Option<Value>) -> Result<BTreeMap<String, Vec<String>>, MalformedDecision> {
-    let malformed = MalformedDecision::Member("query_parameters_to_set");
+    let malformed = || MalformedDecision::Member("query_parameters_to_set");
     match value {
         None => Ok(BTreeMap::new()),
-        Some(Value::Object(object)) => object
-            .into_iter()
-            .map(|(key, v)| Some((key, strings(v)?)))
-            .collect::<Option<_>>()
-            .ok_or(malformed),
-        Some(_) => Err(malformed),
+        Some(Value::Object(object)) => {
+            let mut query = BTreeMap::new();
+            for (key, value) in object {
+                query.insert(key, strings(value).ok_or_else(malformed)?);
+            }
+            Ok(query)
+        }
+        Some(_) => Err(malformed()),
     }
 }
 

@@ -19,6 +19,7 @@ pub mod ids;
 pub mod input;
 pub mod json;
 pub mod keys;
+mod ordered;
 pub mod policy;
 pub mod proto;
 pub mod reason;

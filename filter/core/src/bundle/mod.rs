@@ -189,7 +189,9 @@ impl Bundle {
         }
         let mut tree = value;
         for folder in folders.iter().rev() {
-            tree = Value::Object(Map::from_iter([((*folder).to_owned(), tree)]));
+            let mut outer = Map::new();
+            outer.insert((*folder).to_owned(), tree);
+            tree = Value::Object(outer);
         }
         if let Value::Object(tree) = tree {
             merge(&mut self.data, tree, "").map_err(|key| BundleError::DataOverlap { path, key })?;

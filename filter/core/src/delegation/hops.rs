@@ -1,8 +1,6 @@
 //! Hop lists: tokens that each holder derived from its own, root to leaf, and a proof of the leaf's key for one action
 //! (draft-niyikiza-oauth-attenuating-agent-tokens; the root is an access token that names the person).
 
-use std::collections::BTreeSet;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
@@ -12,6 +10,7 @@ use crate::action::{Action, Protocol, Verb};
 use crate::approval::canonical;
 use crate::ids::{Now, UnixSeconds};
 use crate::keys::{Algorithm, Key};
+use crate::ordered;
 use crate::token::{Compact, IssuerRules, Rounding, TokenLimits, VerifiedToken, numeric_date};
 
 /// The derived tokens, from the one after the root to the leaf, with `~` between them.
@@ -83,8 +82,8 @@ pub(super) fn verify(
     if delegation.chain.is_empty() {
         delegation.chain.push(holder(&leaf));
     }
-    let mut ids = BTreeSet::from([leaf.id.clone()]);
-    let mut holders = BTreeSet::from([leaf.holder.clone()]);
+    let mut ids = ordered::set([leaf.id.clone()]);
+    let mut holders = ordered::set([leaf.holder.clone()]);
     for (before, text) in hops.into_iter().flat_map(|hops| hops.split('~')).enumerate() {
         let hop = before.saturating_add(1);
         let invalid = |member: &'static str| DelegationError::HopInvalid { hop, member };

@@ -129,7 +129,11 @@ impl Task {
             locations: member(task, "locations", |value| texts(value, max_items))?,
             identifiers: member(task, "identifiers", |value| {
                 let kinds = value.as_object().filter(|kinds| kinds.len() <= max_items)?;
-                kinds.iter().map(|(kind, values)| Some((kind.clone(), texts(values, max_items)?))).collect()
+                let mut identifiers = BTreeMap::new();
+                for (kind, values) in kinds {
+                    identifiers.insert(kind.clone(), texts(values, max_items)?);
+                }
+                Some(identifiers)
             })?,
             max_calls: member(task, "max_calls", Value::as_u64)?,
             expires: member(task, "expires", |value| numeric_date(value, Rounding::Down))?,

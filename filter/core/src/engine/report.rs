@@ -158,11 +158,11 @@ impl Engine {
     /// OPA's status document.
     #[must_use]
     pub fn status_document(&self) -> Value {
-        let mut labels: Map<String, Value> =
-            self.config.labels.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        let mut labels = Map::new();
+        labels.extend(self.config.labels.iter().map(|(name, value)| (name.clone(), json!(value))));
         labels.entry("version").or_insert_with(|| json!(concat!("remit ", env!("CARGO_PKG_VERSION"))));
-        let bundles: Map<String, Value> =
-            self.bundle_statuses().map(|(name, status)| (name.to_owned(), told(name, status))).collect();
+        let mut bundles = Map::new();
+        bundles.extend(self.bundle_statuses().map(|(name, status)| (name.to_owned(), told(name, status))));
         let all = self.bundle_statuses().all(|(_, status)| status.active_revision.is_some());
         let state = if all { "OK" } else { "NOT_READY" };
         let mut document = json!({

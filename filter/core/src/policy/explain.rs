@@ -15,6 +15,7 @@ use super::error::EvaluationError;
 use super::limits::EvaluationBudget;
 use super::place::Place;
 use super::survey::Path;
+use crate::ordered;
 pub(super) use noted::Noted;
 
 /// The most values that one explanation keeps, where they are wanted.
@@ -136,9 +137,9 @@ impl Explainer {
         let first = self.definitions.first().map(|first| &first.path);
         let defaults = self.definitions.iter().enumerate().filter(|(_, definition)| definition.is_default);
         let own = defaults.filter(|(_, definition)| Some(&definition.path) == first);
-        let numbers: BTreeSet<usize> = own.map(|(number, _)| number).chain(numbers).collect();
+        let numbers: BTreeSet<usize> = ordered::set(own.map(|(number, _)| number).chain(numbers));
         let decided = numbers.iter().filter_map(of).filter(|definition| !definition.is_default);
-        let decided: BTreeSet<&Path> = decided.map(|definition| &definition.path).collect();
+        let decided: BTreeSet<&Path> = ordered::set(decided.map(|definition| &definition.path));
         let held = numbers.iter().filter_map(|number| Some((number, of(number)?)));
         let held = held.filter(|(_, definition)| {
             !definition.is_default || !is_cut && !decided.contains(&definition.path)

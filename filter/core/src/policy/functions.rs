@@ -19,7 +19,6 @@ mod urlquery;
 mod values;
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 
 use regorus::rvm::instructions::{BuiltinCallParams, Instruction};
 use regorus::rvm::program::{BuiltinInfo, Program};
@@ -32,6 +31,7 @@ use super::error::EvaluationError;
 use super::surroundings::Surroundings;
 use super::survey::Survey;
 use crate::keys::Algorithm;
+use crate::ordered;
 
 /// A builtin of OPA that Remit implements.
 pub(super) struct Function {
@@ -200,7 +200,7 @@ pub(super) struct Called(Vec<&'static Function>);
 
 impl Called {
     pub(super) fn of(survey: &Survey<'_>) -> Self {
-        let names: BTreeSet<&str> = survey.builtin_calls.iter().map(|call| call.name.as_str()).collect();
+        let names = ordered::set(survey.builtin_calls.iter().map(|call| call.name.as_str()));
         Self(names.into_iter().filter_map(find).collect())
     }
 
@@ -230,7 +230,7 @@ impl Called {
 
     /// Makes the functions known to an interpreter.
     pub(super) fn extend(&self, engine: &mut Engine, survey: &Survey<'_>) {
-        let names: BTreeSet<&str> = survey.builtin_calls.iter().map(|call| call.name.as_str()).collect();
+        let names = ordered::set(survey.builtin_calls.iter().map(|call| call.name.as_str()));
         for name in names.into_iter().filter(|name| find(name).is_none()) {
             meter(engine, name);
         }

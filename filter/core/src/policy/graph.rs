@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 
 use super::error::PolicyError;
 use super::survey::{Path, Survey};
+use crate::ordered;
 
 /// # Errors
 ///
 /// [`PolicyError::Recursion`] and [`PolicyError::TooDeep`].
 pub(super) fn check(survey: &Survey<'_>, limit: usize) -> Result<(), PolicyError> {
     let needs: BTreeMap<&Path, Vec<&Path>> =
-        survey.rules.keys().map(|rule| (rule, needs(survey, rule))).collect();
+        ordered::map(survey.rules.keys().map(|rule| (rule, needs(survey, rule))));
     // Depth-first without recursion; the height of a rule is known when all that it needs is done.
     let mut heights: BTreeMap<&Path, usize> = BTreeMap::new();
     for start in survey.rules.keys() {
@@ -45,20 +46,14 @@ pub(super) fn check(survey: &Survey<'_>, limit: usize) -> Result<(), PolicyError
 
 pub(super) fn needs<'a>(survey: &'a Survey<'_>, rule: &Path) -> Vec<&'a Path> {
     let uses = survey.rules.get(rule).map(|facts| &facts.uses);
-    let mut needed: Vec<&Path> = uses
-        .into_iter()
-        .flatten()
-        .flat_map(|(path, _)| {
-            // A rule above the reference, or every rule below it.
-            let above = (1..=path.len())
-                .filter_map(|length| survey.rules.get_key_value(path.get(..length)?).map(|(rule, _)| rule));
-            let below = survey.rules.range(path.clone()..).map(|(rule, _)| rule);
-            above.chain(below.take_while(|rule| rule.starts_with(path)).skip_while(move |rule| *rule == path))
-        })
-        .collect();
-    needed.sort();
-    needed.dedup();
-    needed
+    let needed = uses.into_iter().flatten().flat_map(|(path, _)| {
+        // A rule above the reference, or every rule below it.
+        let above = (1..=path.len())
+            .filter_map(|length| survey.rules.get_key_value(path.get(..length)?).map(|(rule, _)| rule));
+        let below = survey.rules.range(path.clone()..).map(|(rule, _)| rule);
+        above.chain(below.take_while(|rule| rule.starts_with(path)).skip_while(move |rule| *rule == path))
+    });
+    ordered::set(needed).into_iter().collect()
 }
 
 fn recursion(survey: &Survey<'_>, way: &[(&Path, usize)], back_to: &Path) -> PolicyError {

@@ -7,6 +7,7 @@ use regorus::unstable::{Expr, Module, Ref, Span};
 use super::place::Place;
 use super::survey::Survey;
 use super::walk::{self, Node};
+use crate::ordered;
 
 /// Where the policy prints, if it does.
 pub(super) fn first(survey: &Survey<'_>) -> Option<Place> {
@@ -21,8 +22,8 @@ pub(super) fn erased(survey: &Survey<'_>, modules: &[Ref<Module>]) -> BTreeMap<S
         return texts;
     }
     // Other calls may be of a function of the bundle's own that has the name.
-    let prints: BTreeSet<Place> =
-        survey.builtin_calls.iter().filter(|call| call.name == "print").map(|call| call.at.clone()).collect();
+    let prints = survey.builtin_calls.iter().filter(|call| call.name == "print").map(|call| call.at.clone());
+    let prints: BTreeSet<Place> = ordered::set(prints);
     for module in modules {
         let source = &module.package.span.source;
         let mut text = source.get_contents().clone();

@@ -209,14 +209,10 @@ fn answers<'a>(definition: &Definition<'a>, head: &'a RuleHead, bodies: &'a [Rul
         RuleHead::Set { .. } => return Vec::new(),
     };
     let arguments: Vec<_> = args.iter().map(|arg| literal(arg)).collect();
-    let mut fixed: BTreeSet<&str> = args
-        .iter()
-        .flat_map(|arg| {
-            let mut names = BTreeSet::new();
-            pattern(arg, &mut names);
-            names
-        })
-        .collect();
+    let mut fixed: BTreeSet<&str> = BTreeSet::new();
+    for arg in args {
+        pattern(arg, &mut fixed);
+    }
     // Each `_` is a variable of its own.
     fixed.remove("_");
     let head_value = assign.as_ref().map(|assign| assign.value.as_ref());

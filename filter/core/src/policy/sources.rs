@@ -11,6 +11,7 @@ use super::limits::PolicyLimits;
 use super::place::{self, Place};
 use super::{analysis, faithful, graph, nesting, survey};
 use crate::bundle::{Bundle, RegoVersion};
+use crate::ordered;
 
 /// Texts by path as the evaluators of a [`Policy`](super::Policy) get them, lines kept, for an interpreter of somebody
 /// else's; `is_v0` says of a path whether it is Rego v0.
@@ -33,7 +34,7 @@ pub fn faithful_texts(
     let (_, mut engine) = rewritten(engine, is_v0)?;
     let modules = engine.get_modules().clone();
     let sources = modules.iter().map(|module| &module.package.span.source);
-    Ok(sources.map(|source| (source.get_path().clone(), source.get_contents().clone())).collect())
+    Ok(ordered::map(sources.map(|source| (source.get_path().clone(), source.get_contents().clone()))))
 }
 
 /// The modules as [`faithful_texts`] has them, and whether that changed anything.

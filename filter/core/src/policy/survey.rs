@@ -10,6 +10,7 @@ use super::loose;
 use super::place::Place;
 use super::refused::{self, Construct};
 use super::walk::{self, Node, Reference, text};
+use crate::ordered;
 
 /// A path below `data`, or below `input`, in its constant parts.
 pub(super) type Path = Vec<String>;
@@ -104,7 +105,7 @@ enum Meaning {
 pub(super) fn survey(modules: &[Ref<Module>]) -> Survey<'_> {
     let mut survey = Survey::default();
     let scopes: Vec<_> = modules.iter().map(|module| Scope::of(module)).collect();
-    survey.packages = scopes.iter().map(|scope| scope.package.clone()).collect();
+    survey.packages = ordered::set(scopes.iter().map(|scope| scope.package.clone()));
     for (module, scope) in modules.iter().zip(&scopes) {
         for import in &module.imports {
             let Ok(reference) = walk::reference(&import.refr) else { continue };

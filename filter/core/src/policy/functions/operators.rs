@@ -1,11 +1,11 @@
 //! What [`super::super::faithful`] makes of operators: undefined where OPA says so, and regorus gives up.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 
 use regorus::Value;
 
 use super::{Stop, metered};
+use crate::ordered;
 use crate::policy::error::EvaluationError;
 use crate::policy::surroundings::Surroundings;
 
@@ -106,7 +106,7 @@ pub(super) fn has(arguments: &[Value]) -> Option<Value> {
 }
 
 fn set<'a>(items: impl Iterator<Item = &'a Value>) -> Value {
-    Value::from(items.cloned().collect::<BTreeSet<_>>())
+    Value::from(ordered::set(items.cloned()))
 }
 
 /// How many values are looked through for an empty set. One that is shared many times over stands for very many, and

@@ -187,7 +187,7 @@ fn what_there_is_no_room_for_is_not_made() {
     let texts = Value::from(vec![text.clone(); 1_000]);
     let patterns = Value::from_json_str(&format!(r#"{{"": {text}}}"#)).unwrap();
     let list = |item: &str| Value::from(format!("[{}1]", item.repeat(10_000)));
-    let empty = Value::from(BTreeSet::<Value>::new());
+    let empty = Value::from(std::collections::BTreeSet::<Value>::new());
     for (name, arguments) in [
         ("json.is_valid", vec![list("1,")]),
         ("json.unmarshal", vec![list("1,")]),

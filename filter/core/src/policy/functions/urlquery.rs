@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use regorus::Value;
 
 use super::Stop;
+use crate::ordered;
 use crate::policy::error::EvaluationError;
 
 pub(super) fn encode(arguments: &[Value]) -> Option<Value> {
@@ -48,8 +49,7 @@ pub(super) fn decode_object(arguments: &[Value]) -> Result<Option<Value>, Stop> 
         };
         fields.entry(Value::from(name)).or_default().push(Value::from(value));
     }
-    let fields: BTreeMap<Value, Value> =
-        fields.into_iter().map(|(name, values)| (name, Value::from(values))).collect();
+    let fields = ordered::map(fields.into_iter().map(|(name, values)| (name, Value::from(values))));
     Ok(Some(Value::from(fields)))
 }
 

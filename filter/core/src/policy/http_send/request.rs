@@ -6,6 +6,7 @@ use regorus::unstable::{Expr, ExprRef};
 
 use super::url::Url;
 use crate::config::HttpSend;
+use crate::ordered;
 use crate::policy::document::json_of;
 use crate::policy::error::PolicyError;
 use crate::policy::place::Place;
@@ -163,8 +164,7 @@ fn headers(
         let ignored = ignored.as_array().ok().filter(|names| names.iter().all(|name| text(name).is_some()));
         let ignored = ignored.ok_or("cache_ignored_headers must be an array of strings")?;
         let kept = headers.iter().filter(|(name, _)| !ignored.iter().any(|other| other == *name));
-        let kept: std::collections::BTreeMap<Value, Value> =
-            kept.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let kept = ordered::map(kept.map(|(name, value)| (name.clone(), value.clone())));
         if let Ok(fields) = key.as_object_mut() {
             fields.insert(Value::from("headers"), Value::from(kept));
         }
