@@ -109,9 +109,9 @@ pub(crate) fn store_shared(key: &str, value: &[u8], version: u32) -> Stored {
 
 /// Asks the host whether a signature is good; `None` when it cannot say.
 pub(crate) fn verify_signature(question: &SignatureQuestion) -> Option<bool> {
-    let mut message = Vec::new();
     let fields: [&[u8]; 4] =
         [question.hash.as_bytes(), &question.spki_der, &question.signature, &question.signed];
+    let mut message = Vec::with_capacity(fields.iter().map(|field| field.len().saturating_add(8)).sum());
     for (number, field) in (1_u8..).zip(fields) {
         // A length-delimited field of a protobuf message: tag, varint length, bytes.
         message.push(number << 3 | 2);

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, LogLevel};
 use remit_core::audit::AuditRecord;
-use remit_core::config::Mode;
+use remit_core::config::{AuditPlaces, Mode};
 use remit_core::decision::Decision;
 use remit_core::effect::{Effect, Forward};
 use remit_core::engine::SourceId;
@@ -230,21 +230,25 @@ impl Waiting {
                 }
                 Step::Done(conclusion) => {
                     shared.metrics.concluded(&conclusion, nanoseconds / 1000);
-                    self.carry_out(*conclusion);
+                    self.carry_out(*conclusion, engine.config.audit);
                     return;
                 }
             };
         }
     }
 
-    fn carry_out(&mut self, conclusion: Conclusion) {
+    fn carry_out(&mut self, conclusion: Conclusion, audit: AuditPlaces) {
         self.exchange = None;
         for line in &conclusion.lines {
             host::log(LogLevel::Debug, &format!("remit: policy: {line}"));
         }
         let line = conclusion.record.to_line();
-        host::log(LogLevel::Info, &line);
-        host::set_filter_state("remit_audit", &line);
+        if audit.log {
+            host::log(LogLevel::Info, &line);
+        }
+        if audit.filter_state {
+            host::set_filter_state("remit_audit", &line);
+        }
         if let Some(metadata) = &conclusion.metadata {
             host::set_filter_state("remit_metadata", &metadata.to_string());
         }

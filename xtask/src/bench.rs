@@ -67,7 +67,9 @@ pub fn run(rows: Rows<'_>) -> Result<()> {
         Rows::Floor => subjects::floor()?,
         _ => subjects::all(&folder, rows, tokens, fewer)?,
     };
-    let native = subjects.compared.as_ref().map(|compared| compared.measure(&folder.0)).transpose()?;
+    let module = workspace::filter_wasm();
+    let apart =
+        subjects.compared.as_ref().map(|compared| compared.measure(&folder.0, &module)).transpose()?;
     let upstream = upstream::start()?;
 
     println!("Starting {} Envoys with one worker each.", subjects.measured.len());
@@ -105,8 +107,8 @@ pub fn run(rows: Rows<'_>) -> Result<()> {
          to the console.\n"
     );
     print!("{}\n{}", table::render(&rows, &subjects.skipped), budget::render(&rows));
-    if let Some(native) = &native {
-        print!("\n{}", engines::render(&rows, native));
+    if let Some(apart) = &apart {
+        print!("\n{}", engines::render(&rows, apart));
     }
     Ok(())
 }

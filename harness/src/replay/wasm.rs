@@ -107,6 +107,8 @@ impl Wasm {
             result = answer(&mut stream, response, &mut clock);
         }
         observed.added = clock.total;
+        let recorded = stream.filter_state("remit_audit").and_then(|line| std::str::from_utf8(line).ok());
+        observed.audit = recorded.and_then(Audit::of);
         let finished = stream.finish();
         if let Some(reply) = finished.reply {
             observed.status = u16::try_from(reply.status).unwrap_or(0);
@@ -144,8 +146,8 @@ impl Subject for Wasm {
             observed.fault = Some(error.to_string());
         }
         let logs = self.world.take_logs();
-        observed.audit =
-            logs.iter().filter(|line| line.level == LogLevel::Info).find_map(|line| Audit::of(&line.text));
+        let logged = || logs.iter().filter(|line| line.level == LogLevel::Info);
+        observed.audit = observed.audit.or_else(|| logged().find_map(|line| Audit::of(&line.text)));
         Ok(observed)
     }
 }

@@ -1,4 +1,5 @@
-//! Evaluation alone, in the proxy and natively: what deciding costs beyond a decision that is remembered.
+//! Evaluation alone, natively, hot in the module and in the proxy: what deciding costs beyond a decision that is remembered.
+//! And how many requests a second the harness replays.
 
 use std::fs;
 use std::path::Path;
@@ -18,10 +19,22 @@ const WANTED: f64 = 1.5;
 /// One request, and the configurations whose policies decide it.
 pub(super) struct Compared(Value);
 
-/// Microseconds that an evaluation takes natively.
-pub(super) struct Native {
+/// Replays a second and a core that are wanted.
+const WANTED_REPLAYS: f64 = 40_000.0;
+
+/// Microseconds that an evaluation takes.
+struct Evaluations {
     bytecode: f64,
     interpreter: f64,
+}
+
+/// What was measured outside the proxy.
+pub(super) struct Apart {
+    native: Evaluations,
+    /// In the module, again and again.
+    hot: Evaluations,
+    /// Requests a second on one core and on two.
+    replays: [f64; 2],
 }
 
 impl Compared {
@@ -44,72 +57,105 @@ impl Compared {
         })))
     }
 
-    /// Runs the native measurement, which [`build`] has built.
-    pub(super) fn measure(&self, folder: &Path) -> Result<Native> {
+    /// Runs the measurements that [`build`] has built.
+    pub(super) fn measure(&self, folder: &Path, module: &Path) -> Result<Apart> {
         let file = folder.join("engines.json");
         fs::write(&file, self.0.to_string())
             .with_context(|| format!("failed to write {}", file.display()))?;
-        parse(&workspace::output(cargo_bench().env("REMIT_ENGINES", &file))?)
+        let run = |mut command: Command| {
+            workspace::output(command.env("REMIT_ENGINES", &file).env("REMIT_MODULE", module))
+        };
+        parse(&run(cargo_bench(NATIVE))?, &run(cargo_bench(HOT))?)
     }
 }
 
-/// Builds the native measurement, which can take longer than a token lives.
+/// Builds the measurements, which can take longer than a token lives.
 pub(super) fn build() -> Result<()> {
-    println!("Building the native measurement.");
-    workspace::run(cargo_bench().arg("--no-run"))
+    println!("Building the measurements apart from the proxy.");
+    workspace::run(cargo_bench(NATIVE).arg("--no-run"))?;
+    workspace::run(cargo_bench(HOT).arg("--no-run"))
 }
 
-fn cargo_bench() -> Command {
+/// Package and benchmark.
+const NATIVE: [&str; 2] = ["remit-core", "engines"];
+const HOT: [&str; 2] = ["remit-harness", "module"];
+
+fn cargo_bench([package, bench]: [&str; 2]) -> Command {
     let mut command = workspace::cargo();
-    command.args(["bench", "--quiet", "--package", "remit-core", "--bench", "engines"]);
+    command.args(["bench", "--quiet", "--package", package, "--bench", bench]);
     command
 }
 
 /// Lines of a name and a number.
-fn parse(output: &str) -> Result<Native> {
-    let micros = |engine: &str| -> Result<f64> {
-        let line = output.lines().find_map(|line| line.strip_prefix(engine)?.strip_prefix(' '));
+fn parse(native: &str, hot: &str) -> Result<Apart> {
+    let number = |output: &str, name: &str| -> Result<f64> {
+        let line = output.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         match line.and_then(|number| number.trim().parse().ok()) {
-            Some(micros) => Ok(micros),
-            None => bail!("the native measurement does not tell of {engine}: {output}"),
+            Some(number) => Ok(number),
+            None => bail!("a measurement does not tell of {name}: {output}"),
         }
     };
-    Ok(Native { bytecode: micros("bytecode")?, interpreter: micros("interpreter")? })
+    let evaluations = |output: &str| -> Result<Evaluations> {
+        Ok(Evaluations { bytecode: number(output, "bytecode")?, interpreter: number(output, "interpreter")? })
+    };
+    let replays = [number(hot, "replays-1")?, number(hot, "replays-2")?];
+    Ok(Apart { native: evaluations(native)?, hot: evaluations(hot)?, replays })
 }
 
-pub(super) fn render(rows: &[Row], native: &Native) -> String {
+pub(super) fn render(rows: &[Row], apart: &Apart) -> String {
     let added = |name| find(rows, name).map(|row| row.added_micros);
-    let mut block = format!("{:50}{:>10}{:>10}{:>10}\n", "evaluation, µs", "in Envoy", "native", "ratio");
-    for (engine, row, native) in
-        [("bytecode", CACHED, native.bytecode), ("interpreter", INTERPRETED, native.interpreter)]
-    {
+    let mut block = format!(
+        "{:34}{:>10}{:>10}{:>10}{:>10}{:>10}\n",
+        "evaluation, µs", "native", "hot wasm", "ratio", "in Envoy", "ratio"
+    );
+    let Apart { native, hot, replays } = apart;
+    for (engine, row, native, hot) in [
+        ("bytecode", CACHED, native.bytecode, hot.bytecode),
+        ("interpreter", INTERPRETED, native.interpreter, hot.interpreter),
+    ] {
         let (Some(whole), Some(known)) = (added(row), added(KNOWN)) else { continue };
-        let (micros, ratio) = (whole - known, (whole - known) / native);
+        let (micros, ratio) = (whole - known, hot / native);
         let verdict = if ratio <= WANTED { "as wanted" } else { "over" };
-        block.push_str(&format!("{engine:50}{micros:>10.1}{native:>10.1}{ratio:>10.2} × {verdict}\n"));
+        block.push_str(&format!(
+            "{engine:34}{native:>10.1}{hot:>10.1}{ratio:>10.2}{micros:>10.1}{:>10.2} × hot {verdict}\n",
+            micros / native,
+        ));
     }
+    let [one, two] = replays;
+    let verdict = if *one >= WANTED_REPLAYS { "as wanted" } else { "under" };
+    block.push_str(&format!(
+        "\nreplays a second in the harness, evaluated each: {one:.0} on one core, {verdict}; {two:.0} on two ({:.2} ×)\n",
+        two / one,
+    ));
     block
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Native, parse, render};
+    use super::{parse, render};
     use crate::bench::table::{CACHED, INTERPRETED, KNOWN, Row};
 
+    const NATIVE: &str = "bytecode 20\ninterpreter 130\n";
+    const HOT: &str = "bytecode 30\ninterpreter 390\nreplays-1 18500\nreplays-2 36000\n";
+
     #[test]
-    fn what_the_native_run_prints_is_read() {
-        let native = parse("bytecode 26.5\ninterpreter 130\n").unwrap();
-        assert!((native.bytecode - 26.5).abs() < 1e-9 && (native.interpreter - 130.0).abs() < 1e-9);
-        assert!(parse("bytecode 26.5\n").is_err());
+    fn what_the_runs_print_is_read() {
+        let apart = parse(NATIVE, HOT).unwrap();
+        assert!((apart.native.bytecode - 20.0).abs() < 1e-9 && (apart.hot.interpreter - 390.0).abs() < 1e-9);
+        assert!(parse("bytecode 26.5\n", HOT).is_err() && parse(NATIVE, NATIVE).is_err());
     }
 
     #[test]
     fn the_remembered_decision_is_taken_off() {
         let row = |name: &str, added_micros| Row { name: name.into(), added_micros, ..Row::default() };
-        let rows = [row(CACHED, 80.0), row(INTERPRETED, 250.0), row(KNOWN, 50.0)];
-        let block = render(&rows, &Native { bytecode: 25.0, interpreter: 100.0 });
-        let lines: Vec<&str> = block.lines().collect();
-        assert!(lines[1].ends_with("30.0      25.0      1.20 × as wanted"), "{block}");
-        assert!(lines[2].ends_with("200.0     100.0      2.00 × over"), "{block}");
+        let rows = [row(CACHED, 90.0), row(KNOWN, 50.0), row(INTERPRETED, 440.0)];
+        let block = render(&rows, &parse(NATIVE, HOT).unwrap());
+        let lines: Vec<_> = block.lines().skip(1).collect();
+        assert!(
+            lines[0].ends_with("20.0      30.0      1.50      40.0      2.00 × hot as wanted"),
+            "{block}"
+        );
+        assert!(lines[1].ends_with("130.0     390.0      3.00     390.0      3.00 × hot over"), "{block}");
+        assert!(lines[3].contains("18500 on one core, under; 36000 on two (1.95 ×)"), "{block}");
     }
 }

@@ -11,7 +11,7 @@ use super::opa;
 use super::subject::Subject;
 use super::table::{
     CACHED, ELSEWHERE, EMPTY_ASK, IN_MODULE, INTERPRETED, JWT_CACHED, JWT_NEW, KNOWN, NEW, NO_FILTER,
-    SHIPPED, UNIT,
+    ONE_PLACE, OTHERS, SHIPPED, UNIT,
 };
 use crate::playground::Folder;
 use crate::scenario::{self, Call, Setup};
@@ -117,6 +117,14 @@ pub(super) fn all(folder: &Folder, rows: Rows<'_>, tokens: usize, fewer: usize) 
         Ok(Filter::Wasm { module: module.clone(), configuration: evaluating(&setup.configuration)? })
     };
     measured.push(repeated(CACHED, evaluating(first)?, &request));
+    let others: Vec<_> = (0..PER_ROUND).map(|i| numbered(&request, i)).collect();
+    let with_others = |name: &str, filter| {
+        let requests = Requests::new(others.clone());
+        Subject { requests, ..repeated(name, filter, &request) }
+    };
+    measured.push(with_others(OTHERS, remit(first)));
+    let configuration = with_setting(&first.configuration, "audit", "log", false.into())?;
+    measured.push(with_others(ONE_PLACE, Filter::Wasm { module: module.clone(), configuration }));
     measured.push(repeated(KNOWN, remit(first), &request));
     let interpreted = scenario::scenario_setup_with(POLICY, INTERPRETED_RULE, FIRST_ALGORITHM)?;
     let interpreted_request = measured_call(&interpreted)?.bytes(BODY, None);
@@ -188,6 +196,13 @@ fn repeated(name: &str, filter: Filter, request: &[u8]) -> Subject {
         per_round: PER_ROUND,
         has_workers: true,
     }
+}
+
+/// The request with a number in the text of its arguments, of the same length.
+fn numbered(request: &[u8], number: usize) -> Vec<u8> {
+    String::from_utf8_lossy(request)
+        .replacen("what was said before", &format!("what was said {number:06}"), 1)
+        .into_bytes()
 }
 
 /// Each request with a token of its own, so that each has its signature checked.

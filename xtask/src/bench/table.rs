@@ -9,6 +9,8 @@ pub(super) const UNIT: &str = "empty filter";
 /// The rows that the budgets speak of; those for new tokens end in the algorithm.
 pub(super) const CACHED: &str = "Remit, cached token";
 pub(super) const KNOWN: &str = "Remit, decision known as well";
+pub(super) const OTHERS: &str = "Remit, cached, own arguments each";
+pub(super) const ONE_PLACE: &str = "Remit, the same, recorded once";
 pub(super) const INTERPRETED: &str = "Remit, cached, by the interpreter";
 pub(super) const ELSEWHERE: &str = "Remit, on other routes only";
 pub(super) const SHIPPED: &str = "Remit, cached, agent-baseline";

@@ -1,5 +1,6 @@
 //! The one configuration document: parsed strictly, checked once, never read again on the request path.
 
+mod audit;
 mod bound;
 mod builtins;
 mod bundles;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use audit::AuditPlaces;
 pub use bound::{Dpop, StatusListSource};
 pub use builtins::{Builtins, HttpHost, HttpSend};
 pub use bundles::{BundleEntry, BundleFetch, BundleSource, SOLE_BUNDLE};
@@ -157,6 +159,9 @@ pub struct Config {
     /// How a denial looks to MCP clients.
     #[serde(default)]
     pub denials: Denials,
+    /// Where the records of decisions go.
+    #[serde(default)]
+    pub audit: AuditPlaces,
 }
 
 /// An issuer of delegation tokens (RFC 8414 section 2 names it `issuer`).
@@ -370,6 +375,7 @@ impl Config {
         checks.that(self.version == 1, "/version", "this filter reads version 1");
         let nameless = self.issuers.is_empty() && self.failures.token_missing == TokenMissing::DecideWithout;
         let has_audience = !self.resource.is_empty() || nameless && self.approvals.is_none();
+        self.audit.check(&mut checks);
         checks.that(has_audience, "/resource", "name the protected resource, as in `aud`");
         checks.that(
             !self.issuers.is_empty() || nameless,

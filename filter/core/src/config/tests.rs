@@ -145,6 +145,8 @@ fn a_mistake_is_named_by_pointer() {
             "/candidate/bundles/ : a name",
         ),
         (with("/denials", json!({"mcp_status": 500})), "/denials/mcp_status"),
+        (with("/audit", json!({"log": false, "filter_state": false})), "/audit"),
+        (with("/audit", json!({"console": true})), "/audit"),
         (with("/limits", json!({"json_depth": 4000})), "/limits/json_depth"),
         (with("/limits", json!({"body_bytes": "1"})), "/limits/body_bytes"),
         (with("/limits", json!({"body_values": 0})), "/limits/body_values"),

@@ -210,7 +210,11 @@ impl Exchange {
         ends: bool,
         now: Now,
     ) -> Result<Step, Refusal> {
-        self.own_headers = pairs.iter().map(|(name, _)| name.to_ascii_lowercase()).filter(is_own).collect();
+        self.own_headers = pairs
+            .iter()
+            .filter(|(name, _)| is_own(name))
+            .map(|(name, _)| name.to_ascii_lowercase())
+            .collect();
         let any_authorization = engine.config.issuers.is_empty();
         let any_path = engine.config.failures.path_ambiguous == PathAmbiguous::Decide;
         let reading = Reading { any_authorization, any_path };
