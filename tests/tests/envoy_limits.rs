@@ -41,8 +41,45 @@ fn cut() -> String {
     )
 }
 
+/// Does what `x-do` says with values that take little room and for ever to walk.
+fn shares(interpreted: bool) -> String {
+    let chain = |name: char, one: &str| -> String {
+        let rule = |(before, n): (u32, u32)| {
+            let before = format!("{name}{before}");
+            format!("{name}{n} := {}\n", one.replace('X', &before))
+        };
+        (0..40).zip(1..).map(rule).fold(format!("{name}0 := does\n"), |text, rule| text + &rule)
+    };
+    let with = if interpreted { "decision if { does == \"with\"; a0 == 7 with input as {} }\n" } else { "" };
+    [
+        "package remit.authz\n\ndefault decision := false\n\n\
+         does := input.attributes.request.http.headers[\"x-do\"]\n\n\
+         decision if not does\n\n\
+         decision if { does == \"compare\"; a40 == b40 }\n\n\
+         decision if { does == \"order\"; f(a40) < g(b40) }\n\n\
+         decision if { does == \"gather\"; count({x | some x in [a40, b40]}) == 1 }\n\n\
+         decision if { does == \"key\"; count({o40: 1, p40: 2}) == 1 }\n\n\
+         decision if { does == \"sort\"; count(sort([o40, p40])) == 2 }\n\n\
+         decision if { does == \"fill\"; c8 == d8 }\n\n\
+         decision := {\"allowed\": false, \"body\": o40} if does == \"show\"\n\n\
+         f(x) := [x]\n\ng(x) := f(x)\n",
+        with,
+        &chain('a', "[X, X]"),
+        &chain('b', "array.concat(g(X), g(X))"),
+        &chain('o', "{\"l\": X, \"r\": X}"),
+        &chain('p', "object.union({\"l\": X}, {\"r\": X})"),
+        &chain('c', "[X | some _ in numbers.range(1, 100)]"),
+        &chain('d', "[X | some _ in numbers.range(1, 100)]"),
+    ]
+    .concat()
+}
+
 fn start(world: &World, name: &'static str, interpreted: bool, limits: Value) -> Proxy {
-    let bundle = bundle(name, &policy(interpreted)).unwrap();
+    start_with(world, name, &policy(interpreted), limits)
+}
+
+fn start_with(world: &World, name: &'static str, rego: &str, limits: Value) -> Proxy {
+    let bundle = bundle(name, rego).unwrap();
     let mut document: Value = serde_json::from_str(&world.config_with_bundle(&bundle, json!({}))).unwrap();
     document["limits"] = limits;
     let configuration = document.to_string();
@@ -67,6 +104,23 @@ fn each_budget_ends_the_evaluation_by_its_own_reason() {
                 assert_eq!(grown.summary(), "500 deny memory_exhausted", "{name} {grows}");
             }
             assert_eq!(proxy.send(&get(&token)).unwrap().summary(), "200 allow ", "{name}");
+        }
+        proxy.finish().unwrap();
+    }
+}
+
+#[test]
+fn values_that_contain_each_other_do_not_hold_the_worker() {
+    let world = World::new().unwrap();
+    let token = world.token().unwrap();
+    for (name, interpreted) in [("limits-shared", false), ("limits-shared-interpreted", true)] {
+        let limits = json!({"evaluation_ms": 10});
+        let proxy = start_with(&world, name, &shares(interpreted), limits);
+        for does in ["compare", "order", "gather", "key", "sort", "fill", "show"] {
+            let seen = proxy.send(&get(&token).header("x-do", does)).unwrap().summary();
+            let expected = ["500 deny memory_exhausted", "500 deny time_exhausted"];
+            assert!(expected.contains(&seen.as_str()), "{name} {does}: {seen}");
+            assert_eq!(proxy.send(&get(&token)).unwrap().summary(), "200 allow ", "{name} after {does}");
         }
         proxy.finish().unwrap();
     }

@@ -12,13 +12,16 @@ mod metered;
 mod net;
 mod operators;
 mod outside;
+mod paths;
 mod regex;
 mod strings;
 mod time;
 mod urlquery;
 mod values;
+mod walked;
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use regorus::rvm::instructions::{BuiltinCallParams, Instruction};
 use regorus::rvm::program::{BuiltinInfo, Program};
@@ -28,6 +31,7 @@ use regorus::{Engine, LimitError, Value};
 use self::crypto::Mac;
 pub(super) use self::regex::Patterns;
 use super::error::EvaluationError;
+use super::limits::EvaluationBudget;
 use super::surroundings::Surroundings;
 use super::survey::Survey;
 use crate::keys::Algorithm;
@@ -56,6 +60,8 @@ pub(super) enum Body {
     Around(Looking),
     /// Gives what it was given, and has it noted.
     Noting,
+    /// As `Around`, and what it gives is an argument, so that nothing is made.
+    Same(Looking),
 }
 
 type Looking = fn(&[Value], &mut Surroundings) -> Result<Option<Value>, Stop>;
@@ -108,6 +114,8 @@ pub(super) const PRINTABLE: &str = "remit__printable";
 pub(super) const REMAINDER: &str = "remit__remainder";
 /// `a * b`.
 pub(super) const TIMES: &str = "remit__times";
+/// A value as it is, once it is known that walking it does not take too long.
+pub(super) const WALKED: &str = "remit__walked";
 
 /// Sorted by name.
 const FUNCTIONS: &[Function] = &[
@@ -161,7 +169,7 @@ const FUNCTIONS: &[Function] = &[
     pure(AND, 2, operators::and),
     pure(HAS, 3, operators::has),
     Function { name: HELD, arity: 2, body: Body::Noting, repeats: true },
-    pure(ITEMS, 1, operators::items),
+    Function { name: ITEMS, arity: 1, body: Body::Same(operators::items), repeats: true },
     bounded(MINUS, 2, operators::minus),
     pure(OR, 2, operators::or),
     pure(ORDER, 2, operators::order),
@@ -170,6 +178,7 @@ const FUNCTIONS: &[Function] = &[
     growing(PRINTABLE, 1, operators::printable),
     bounded(REMAINDER, 2, operators::remainder),
     bounded(TIMES, 2, operators::times),
+    Function { name: WALKED, arity: 1, body: Body::Same(walked::walked), repeats: true },
     pure("strings.count", 2, strings::count),
     growing("strings.replace_n", 2, strings::replace_n),
     Function { name: "time.now_ns", arity: 0, body: Body::Around(time::now_ns), repeats: false },
@@ -275,7 +284,9 @@ pub fn around<T>(
     surroundings: &mut Surroundings,
     evaluation: impl FnOnce() -> T,
 ) -> (T, Option<EvaluationError>) {
-    surroundings.begin(usize::MAX);
+    let unbounded =
+        EvaluationBudget { bytes: usize::MAX, time: Duration::MAX, ..EvaluationBudget::default() };
+    surroundings.begin(&unbounded);
     let outcome = surrounded(surroundings, evaluation);
     (outcome, surroundings.take_stop())
 }
@@ -344,13 +355,15 @@ pub(super) fn printed(lines: Vec<String>) {
 fn answer<E: From<LimitError>>(function: &Function, arguments: &[Value]) -> Result<Value, E> {
     SURROUNDINGS.with(|current| {
         let mut around = current.borrow_mut();
+        let makes = !matches!(function.body, Body::Same(_));
         let value = match function.body {
             Body::Pure(call) => call(arguments),
             Body::Bounded(call) => match call(arguments) {
                 Ok(value) => value,
                 Err(Stop(error)) => return stopped(&mut around, error),
             },
-            Body::Growing(call) | Body::Around(call) => match call(arguments, &mut around) {
+            Body::Growing(call) | Body::Around(call) | Body::Same(call) => match call(arguments, &mut around)
+            {
                 Ok(value) => value,
                 Err(Stop(error)) => return stopped(&mut around, error),
             },
@@ -361,7 +374,15 @@ fn answer<E: From<LimitError>>(function: &Function, arguments: &[Value]) -> Resu
             }
         };
         let value = value.unwrap_or(Value::Undefined);
-        if around.makes(metered::own_size(&value)) { Ok(value) } else { full(&mut around) }
+        let size = metered::own_size(&value);
+        if makes && !around.makes(size) {
+            return full(&mut around);
+        }
+        let given = arguments.iter().map(metered::own_size).fold(size, usize::saturating_add);
+        match around.works(if makes { given } else { 0 }) {
+            Ok(()) => Ok(value),
+            Err(Stop(error)) => stopped(&mut around, error),
+        }
     })
 }
 

@@ -8,10 +8,13 @@ use super::error::PolicyError;
 use super::survey::{Path, Survey};
 use crate::ordered;
 
+/// The rules, each after all that it needs.
+///
 /// # Errors
 ///
 /// [`PolicyError::Recursion`] and [`PolicyError::TooDeep`].
-pub(super) fn check(survey: &Survey<'_>, limit: usize) -> Result<(), PolicyError> {
+pub(super) fn order<'a>(survey: &'a Survey<'_>, limit: usize) -> Result<Vec<&'a Path>, PolicyError> {
+    let mut ordered = Vec::new();
     let needs: BTreeMap<&Path, Vec<&Path>> =
         ordered::map(survey.rules.keys().map(|rule| (rule, needs(survey, rule))));
     // Depth-first without recursion; the height of a rule is known when all that it needs is done.
@@ -37,11 +40,13 @@ pub(super) fn check(survey: &Survey<'_>, limit: usize) -> Result<(), PolicyError
             if height > limit {
                 return Err(PolicyError::TooDeep { at: at(survey, rule), rule: shown(rule), limit });
             }
-            heights.insert(rule, height);
+            if heights.insert(rule, height).is_none() {
+                ordered.push(rule);
+            }
             way.pop();
         }
     }
-    Ok(())
+    Ok(ordered)
 }
 
 pub(super) fn needs<'a>(survey: &'a Survey<'_>, rule: &Path) -> Vec<&'a Path> {

@@ -181,6 +181,16 @@ pub(super) fn holds_object(pattern: &Expr) -> bool {
     }
 }
 
+/// The part of what stands before `:=` that is no variable.
+pub(super) fn not_assignable(pattern: &Expr) -> Option<&Expr> {
+    match pattern {
+        Expr::Var { .. } => None,
+        Expr::Array { items, .. } => items.iter().find_map(|item| not_assignable(item)),
+        Expr::Object { fields, .. } => fields.iter().find_map(|(_, _, value)| not_assignable(value)),
+        other => Some(other),
+    }
+}
+
 /// The last argument of a call.
 pub(super) fn last_argument(call: &Expr) -> Option<&Expr> {
     let Expr::Call { params, .. } = call else { return None };

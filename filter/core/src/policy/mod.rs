@@ -2,6 +2,7 @@
 
 mod annotations;
 mod builtins;
+mod calls;
 mod document;
 mod engine;
 mod error;
@@ -26,18 +27,20 @@ mod survey;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod walked;
+mod weights;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use regorus::unstable::{Expr, Module, Ref};
+use regorus::unstable::{Module, Ref};
 use regorus::{Engine, Rc, Value};
 
 use crate::bundle::Bundle;
 use crate::ids::ReasonCode;
 use engine::{Bytecode, NoBytecode};
 use explain::{Explainer, Noted};
-use functions::{Called, Function, Patterns};
+use functions::{Called, Patterns};
 use risks::Risks;
 use sources::{faithfully, parse, parsed};
 use survey::Survey;
@@ -68,6 +71,8 @@ pub struct Policy {
     explainer: Option<Explainer>,
     /// Whether it needs to know what is around an evaluation.
     looks_around: bool,
+    /// Whether the decision could be endless to walk.
+    is_heavy: bool,
     patterns: std::rc::Rc<Patterns>,
     data: Value,
     reads: Reads,
@@ -153,27 +158,38 @@ impl Policy {
             return Err(PolicyError::NoDecision { path: decision.to_owned() });
         }
         refused::check(&survey)?;
-        check_calls(&survey, limits)?;
-        check_results(&survey, &survey.expressions)?;
-        graph::check(&survey, limits.rule_depth)?;
+        calls::check(&survey, limits)?;
+        calls::check_results(&survey, &survey.expressions)?;
+        graph::order(&survey, limits.rule_depth)?;
         let (rewritten, mut interpreter) = faithfully(bundle, interpreter)?;
         let modules = interpreter.get_modules().clone();
         let survey = if rewritten { survey::survey(&modules) } else { survey };
+        let walked = walked::rewrite(&survey, &modules, &path);
+        let modules_walked;
+        let (modules, survey) = match walked.texts {
+            None => (&modules, survey),
+            Some(texts) => {
+                interpreter = parsed(bundle, texts).map_err(|error| analysis(&error))?;
+                modules_walked = interpreter.get_modules().clone();
+                (&modules_walked, survey::survey(&modules_walked))
+            }
+        };
         // None is left, else the interpreter would call it past the meter.
-        check_results(&survey, &[])?;
+        calls::check_results(&survey, &[])?;
         let called = Called::of(&survey);
         let data = data_of(bundle);
         prepare(&mut interpreter, &survey, &called, &rule, &data)?;
-        let evaluator = match bytecode(bundle, &survey, &called, &modules, &rule, &BTreeSet::new(), &data) {
+        let evaluator = match bytecode(bundle, &survey, &called, modules, &rule, &BTreeSet::new(), &data) {
             Ok(bytecode) => Evaluator::Bytecode(Box::new(bytecode)),
             Err(NoBytecode::Interpreted(why)) => Evaluator::Interpreter(why),
             Err(NoBytecode::Wrong { at, message }) => {
                 return Err(PolicyError::Analysis { at: at.unwrap_or_else(Place::nowhere), message });
             }
         };
-        let explainer = explainer(bundle, &survey, &modules, (&path, &rule), &evaluator, &data);
+        let explainer = explainer(bundle, &survey, modules, (&path, &rule), &evaluator, &data);
         let (reads, footprint) = (Reads::of(&survey, &called), Footprint::of(&survey.inputs));
-        let looks_around = called.look_around(&survey) || prints::first(&survey).is_some();
+        let is_heavy = walked.is_heavy;
+        let looks_around = is_heavy || called.look_around(&survey) || prints::first(&survey).is_some();
         let patterns = std::rc::Rc::new(Patterns::of(&survey));
         Ok(Self {
             rule,
@@ -181,6 +197,7 @@ impl Policy {
             evaluator,
             explainer,
             looks_around,
+            is_heavy,
             patterns,
             data,
             reads,
@@ -214,10 +231,14 @@ impl Policy {
             return self.run(input, &budget);
         }
         around.know(&self.patterns);
-        around.begin(budget.bytes);
+        around.begin(&budget);
         let outcome = functions::surrounded(around, || self.run(input, &budget));
         match around.take_stop() {
             Some(stop) => Err(stop),
+            None if self.is_heavy => outcome.and_then(|evaluated| {
+                around.walks(&evaluated.value.0).map_err(|functions::Stop(stop)| stop)?;
+                Ok(evaluated)
+            }),
             None => outcome,
         }
     }
@@ -237,11 +258,19 @@ impl Policy {
             };
         };
         around.know(&self.patterns);
-        around.begin(budget.bytes);
+        around.begin(budget);
         around.begin_notes();
         let outcome = functions::surrounded(around, || explainer.run(&self.rule, input.0, budget));
-        let cut = around.take_stop().or(outcome.err());
-        Explanation { held: explainer.held(around.take_notes(), cut.is_some()), cut }
+        let mut cut = around.take_stop().or(outcome.err());
+        let mut held = explainer.held(around.take_notes(), cut.is_some());
+        for given in held.iter_mut().map(|held| &mut held.given) {
+            let walked = given.iter().try_for_each(|given| around.walks(&given.value.0));
+            if let Err(functions::Stop(stop)) = walked {
+                cut.get_or_insert(stop);
+                given.clear();
+            }
+        }
+        Explanation { held, cut }
     }
 
     fn run(&self, input: Document, budget: &EvaluationBudget) -> Result<Evaluated, EvaluationError> {
@@ -434,68 +463,6 @@ fn check_roots(bundle: &Bundle, modules: &[Ref<Module>]) -> Result<(), PolicyErr
         }
     }
     Ok(())
-}
-
-fn check_calls(survey: &Survey<'_>, limits: &PolicyLimits) -> Result<(), PolicyError> {
-    for call in &survey.builtin_calls {
-        if call.name.starts_with("remit__") {
-            return Err(PolicyError::Construct { at: call.at.clone(), construct: Construct::Taken });
-        }
-        if let Some(function) = functions::find(&call.name) {
-            check_function(call, function)?;
-            if function.name == "http.send" {
-                http_send::check_literal(&call.at, call.arguments, limits.http_send.as_ref())?;
-            }
-            continue;
-        }
-        builtins::check(&call.name, call.arguments).map_err(|refusal| PolicyError::Builtin {
-            at: call.at.clone(),
-            name: call.name.clone(),
-            refusal,
-        })?;
-        if let (Some(expected), true) = (builtins::arity(&call.name), call.is_call) {
-            check_arity(&call.at, &call.name, expected, call.arguments.len())?;
-        }
-    }
-    for call in &survey.function_calls {
-        let Some(facts) = survey.rules.get(&call.function) else { continue };
-        let name = format!("data.{}", call.function.join("."));
-        check_arity(&call.at, &name, facts.arity.unwrap_or(0), call.given)?;
-    }
-    Ok(())
-}
-
-/// Only a statement can name its result, and those that do are rewritten.
-fn check_results(survey: &Survey<'_>, rewritten: &[&Expr]) -> Result<(), PolicyError> {
-    let is_rewritten = |call: &survey::BuiltinCall<'_>| {
-        let same = |params: &[_]| std::ptr::eq(params, call.arguments);
-        rewritten.iter().any(|expr| matches!(expr, Expr::Call { params, .. } if same(params)))
-    };
-    for call in survey.builtin_calls.iter().filter(|call| call.is_call) {
-        let Some(expected) = functions::arity(&call.name) else { continue };
-        let given = call.arguments.len();
-        if given > expected && !is_rewritten(call) {
-            return Err(PolicyError::Arity { at: call.at.clone(), name: call.name.clone(), expected, given });
-        }
-    }
-    Ok(())
-}
-
-/// The interpreter knows no `with` on the names of ours.
-fn check_function(call: &survey::BuiltinCall<'_>, function: &Function) -> Result<(), PolicyError> {
-    let (at, name) = (call.at.clone(), call.name.clone());
-    if !call.is_call {
-        return Err(PolicyError::Builtin { at, name, refusal: Refusal::Replaced });
-    }
-    check_arity(&at, &name, function.arity, call.arguments.len())
-}
-
-/// One argument more than the function has is Rego's way to name the result.
-fn check_arity(at: &Place, name: &str, expected: usize, given: usize) -> Result<(), PolicyError> {
-    if given == expected || given == expected.saturating_add(1) {
-        return Ok(());
-    }
-    Err(PolicyError::Arity { at: at.clone(), name: name.to_owned(), expected, given })
 }
 
 fn data_of(bundle: &Bundle) -> Value {

@@ -42,6 +42,9 @@ pub enum Construct {
         "an object in a pattern is not served, nor something empty beside a variable: take the parts by name, and compare with `==`"
     )]
     ObjectPattern,
+    /// `[true, x] := y`
+    #[error("only a variable takes a value by `:=`, or an array of variables: write `=`")]
+    Assigned,
     /// A name that Remit uses itself.
     #[error("names that begin with remit__ are taken")]
     Taken,

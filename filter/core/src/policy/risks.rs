@@ -350,7 +350,7 @@ fn has_free_index(query: &Query) -> bool {
     let mut declared = BTreeSet::new();
     let mut free = false;
     walk::query(query, &mut |node| match node {
-        Node::Assign { left, declares: true } => pattern(left, &mut declared),
+        Node::Assign { left, declares: true, .. } => pattern(left, &mut declared),
         Node::Statement(statement) => {
             if let Literal::SomeIn { key, value, .. } = &statement.literal {
                 key.iter().for_each(|key| pattern(key, &mut declared));

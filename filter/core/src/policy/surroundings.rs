@@ -10,6 +10,7 @@ use super::error::EvaluationError;
 use super::explain::Notes;
 use super::functions::{Patterns, Stop};
 use super::http_send::{Answers, Failure, HttpCache, HttpCall, HttpReply, Outside, Request};
+use super::limits::EvaluationBudget;
 use crate::config::HttpSend;
 use crate::ids::Now;
 
@@ -19,6 +20,14 @@ const MAX_LINE_BYTES: usize = 512;
 
 /// How many signatures one evaluation checks at most: the time that has passed is not looked at during a builtin.
 pub(super) const MAX_SIGNATURES: u32 = 32;
+
+/// After how much work of builtins, in bytes that they went through, the clock is looked at, and what a call counts at least.
+const LOOK: usize = 64 << 10;
+const CALL: usize = 64;
+
+fn is_plain(value: &Value) -> bool {
+    matches!(value, Value::Null | Value::Bool(_) | Value::Number(_) | Value::Undefined)
+}
 
 /// What an evaluation may go by besides input and data. One is made for each decision.
 #[derive(Debug, Default)]
@@ -36,6 +45,9 @@ pub struct Surroundings {
     values: bool,
     /// Bytes that builtins may make, and those that are left.
     bytes: (usize, usize),
+    /// What the evaluation may take, and what it has done since somebody last looked at the clock.
+    budget: Option<EvaluationBudget>,
+    unseen: usize,
     /// Signatures that the evaluation has checked.
     signatures: u32,
     patterns: Rc<Patterns>,
@@ -117,9 +129,11 @@ impl Surroundings {
     }
 
     /// Before an evaluation, which may not be the first: what the last one said this one will say once more.
-    pub(super) fn begin(&mut self, bytes: usize) {
+    pub(super) fn begin(&mut self, budget: &EvaluationBudget) {
         self.lines.iter_mut().for_each(Vec::clear);
-        self.bytes = (bytes, bytes);
+        self.bytes = (budget.bytes, budget.bytes);
+        self.budget = Some(budget.begun());
+        self.unseen = 0;
         self.signatures = 0;
     }
 
@@ -165,6 +179,55 @@ impl Surroundings {
         let left = self.bytes.1.checked_sub(bytes);
         self.bytes.1 = left.unwrap_or(0);
         left.is_some()
+    }
+
+    /// After a builtin went through this many bytes: ends the evaluation where its time is over. The evaluators look at
+    /// the clock by their own steps, whatever one of them takes.
+    pub(super) fn works(&mut self, bytes: usize) -> Result<(), Stop> {
+        self.unseen = self.unseen.saturating_add(bytes).saturating_add(CALL);
+        if self.unseen < LOOK {
+            return Ok(());
+        }
+        self.unseen = 0;
+        match &self.budget {
+            Some(budget) if budget.left().is_none() => {
+                Err(Stop(EvaluationError::TimeExhausted { milliseconds: budget.time.as_millis() }))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Before something walks a value: ends the evaluation where its time is over on the way through, or where the value
+    /// would be larger than there may be if it shared nothing.
+    pub(super) fn walks(&mut self, value: &Value) -> Result<(), Stop> {
+        let mut left = self.bytes.0;
+        let mut open = vec![value];
+        while let Some(value) = open.pop() {
+            let size = match value {
+                Value::Array(items) => {
+                    open.extend(items.iter().filter(|item| !is_plain(item)));
+                    items.len().saturating_mul(size_of::<Value>())
+                }
+                Value::Set(items) => {
+                    open.extend(items.iter().filter(|item| !is_plain(item)));
+                    items.len().saturating_mul(size_of::<Value>())
+                }
+                Value::Object(fields) => {
+                    open.extend(
+                        fields.iter().flat_map(|(key, value)| [key, value]).filter(|item| !is_plain(item)),
+                    );
+                    fields.len().saturating_mul(size_of::<(Value, Value)>())
+                }
+                Value::String(text) => text.len(),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::Undefined => 0,
+            };
+            let Some(rest) = left.checked_sub(size) else {
+                return Err(Stop(EvaluationError::MemoryExhausted { bytes: self.bytes.0 }));
+            };
+            left = rest;
+            self.works(size)?;
+        }
+        Ok(())
     }
 
     /// Counts a signature that is about to be checked; `false` when it is one too many.

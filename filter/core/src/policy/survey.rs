@@ -87,7 +87,7 @@ pub(super) struct FunctionCall {
 }
 
 /// How names resolve in one module.
-struct Scope<'a> {
+pub(super) struct Scope<'a> {
     package: Path,
     /// Import alias → the path it stands for, `data` or `input` first.
     imports: BTreeMap<&'a str, Path>,
@@ -96,7 +96,7 @@ struct Scope<'a> {
 }
 
 /// What a reference means.
-enum Meaning {
+pub(super) enum Meaning {
     Input(Path),
     Data(Path),
     Local,
@@ -126,7 +126,7 @@ pub(super) fn survey(modules: &[Ref<Module>]) -> Survey<'_> {
 }
 
 impl<'a> Scope<'a> {
-    fn of(module: &'a Module) -> Self {
+    pub(super) fn of(module: &'a Module) -> Self {
         let mut imports = BTreeMap::new();
         let mut negates_inside = false;
         for import in &module.imports {
@@ -301,7 +301,11 @@ impl<'a> Survey<'a> {
                     self.loopless.push(query);
                 }
             }
-            Node::Index(_) | Node::Assign { .. } | Node::Operator(_) => {}
+            Node::Assign { left, declares: true, .. } => {
+                let part = loose::not_assignable(left);
+                self.refused.extend(part.map(|at| (Place::of(at.span()), Construct::Assigned)));
+            }
+            Node::Index(_) | Node::Assign { .. } | Node::Literal(_) | Node::Operator(_) => {}
         });
         self.expressions.append(&mut loose);
         let mut chosen = loose::chosen(rule, &|name| self.names_a_value(scope, &locals, name));
@@ -325,7 +329,12 @@ impl<'a> Survey<'a> {
         paths.any(|path| path.len() < rule.len() && rule.starts_with(path))
     }
 
-    fn resolve(&self, scope: &Scope<'_>, locals: &BTreeSet<&str>, reference: &Reference<'_>) -> Meaning {
+    pub(super) fn resolve(
+        &self,
+        scope: &Scope<'_>,
+        locals: &BTreeSet<&str>,
+        reference: &Reference<'_>,
+    ) -> Meaning {
         let rest = || reference.prefix().map(str::to_owned);
         match reference.root {
             "input" => Meaning::Input(rest().collect()),
@@ -400,7 +409,7 @@ impl<'a> Survey<'a> {
     }
 
     /// The bundle's own function or rule that an expression names; else the name as it is written.
-    fn function(&self, scope: &Scope<'_>, function: &Expr) -> Result<Path, String> {
+    pub(super) fn function(&self, scope: &Scope<'_>, function: &Expr) -> Result<Path, String> {
         let Ok(reference) = walk::reference(function) else {
             return Err(function.span().text().to_owned());
         };
@@ -434,7 +443,7 @@ fn is_bare(rule: &Rule, statement: &LiteralStmt) -> bool {
 }
 
 /// Names that mean a function wherever they stand: those of builtins, served or not.
-fn is_builtin_name(name: &str) -> bool {
+pub(super) fn is_builtin_name(name: &str) -> bool {
     super::functions::find(name).is_some()
         || regorus::unstable::BUILTINS.contains_key(name)
         || super::builtins::check(name, &[]) == Err(super::builtins::Refusal::Impure)
@@ -444,7 +453,7 @@ fn joined(package: &[String], name: &str, rest: impl Iterator<Item = String>) ->
     package.iter().cloned().chain([name.to_owned()]).chain(rest).collect()
 }
 
-fn path_of(scope: &Scope<'_>, rule: &Rule) -> Option<Path> {
+pub(super) fn path_of(scope: &Scope<'_>, rule: &Rule) -> Option<Path> {
     let head = walk::reference(walk::head_of(rule)).ok()?;
     Some(joined(&scope.package, head.root, head.prefix().map(str::to_owned)))
 }
@@ -458,7 +467,7 @@ fn locals_of(rule: &Rule) -> BTreeSet<&str> {
     };
     args.iter().for_each(|arg| pattern(arg, &mut locals));
     walk::rule(rule, &mut |node| match node {
-        Node::Assign { left, declares: true } => pattern(left, &mut locals),
+        Node::Assign { left, declares: true, .. } => pattern(left, &mut locals),
         Node::Statement(statement) => match &statement.literal {
             Literal::SomeVars { vars, .. } => locals.extend(vars.iter().map(|name| name.text())),
             Literal::SomeIn { key, value, .. } => {

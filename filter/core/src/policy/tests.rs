@@ -216,6 +216,8 @@ fn every_refusal_names_file_line_and_column() {
         ("decision if { f(1) with f as http.send }\nf(x) := x", "p.rego:2:"),
         ("decision := x if {\"a\": x} = input.y", "p.rego:2:18: an object in a pattern is not served"),
         ("decision := f(input.y)\nf([{\"a\": 1}]) := 1", "p.rego:3:3: an object in a pattern is not"),
+        ("decision := c if [true, _, c] := input.x", "p.rego:2:19: only a variable takes a value by `:=`"),
+        ("decision := c if [[input.y], c] := input.x", "p.rego:2:25: only a variable takes a value by `:=`"),
         ("decision if { not r\n(input.x) in [1] }\nr := 1", "p.rego:3:1: a line that begins with `(`"),
         ("decision := count(input.x, 1, 2)", "p.rego:2:18: count takes 1 arguments and is given 3"),
         ("decision := f(1, 2, 3)\nf(x) := x", "p.rego:2:14: data.p.f takes 1 arguments and is given 3"),

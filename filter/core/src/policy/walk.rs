@@ -13,11 +13,13 @@ pub(super) enum Node<'a> {
     /// A function call; its arguments follow.
     Call { function: &'a Expr, arguments: &'a [ExprRef], span: &'a Span },
     /// `left := right` and `left = right`; both sides follow.
-    Assign { left: &'a Expr, declares: bool },
+    Assign { left: &'a Expr, right: &'a Expr, declares: bool },
     /// A statement of a query; its expressions follow.
     Statement(&'a LiteralStmt),
     /// A comprehension; what is inside follows.
     Comprehension { whole: &'a Expr },
+    /// An array, an object or a set that is written out; what is in it follows.
+    Literal(&'a Expr),
     /// `+ - * / %`, `| &`, `== <` and so on, and `in`; what they stand between follows.
     Operator(&'a Expr),
 }
@@ -115,11 +117,17 @@ pub(super) fn expr<'a>(at: &'a Expr, see: &mut dyn FnMut(Node<'a>)) {
             see(Node::Call { function: fcn, arguments: params, span });
             params.iter().for_each(|param| expr(param, see));
         }
-        Expr::Array { items, .. } | Expr::Set { items, .. } => items.iter().for_each(|item| expr(item, see)),
-        Expr::Object { fields, .. } => fields.iter().for_each(|(_, key, value)| {
-            expr(key, see);
-            expr(value, see);
-        }),
+        Expr::Array { items, .. } | Expr::Set { items, .. } => {
+            see(Node::Literal(at));
+            items.iter().for_each(|item| expr(item, see));
+        }
+        Expr::Object { fields, .. } => {
+            see(Node::Literal(at));
+            fields.iter().for_each(|(_, key, value)| {
+                expr(key, see);
+                expr(value, see);
+            });
+        }
         Expr::ArrayCompr { .. } | Expr::SetCompr { .. } | Expr::ObjectCompr { .. } => {
             see(Node::Comprehension { whole: at });
             inside(at, see);
@@ -127,7 +135,7 @@ pub(super) fn expr<'a>(at: &'a Expr, see: &mut dyn FnMut(Node<'a>)) {
         Expr::UnaryExpr { expr: inner, .. } => expr(inner, see),
         Expr::AssignExpr { op, lhs, rhs, .. } => {
             let declares = matches!(op, regorus::unstable::AssignOp::ColEq);
-            see(Node::Assign { left: lhs, declares });
+            see(Node::Assign { left: lhs, right: rhs, declares });
             expr(lhs, see);
             expr(rhs, see);
         }

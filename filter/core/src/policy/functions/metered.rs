@@ -4,7 +4,7 @@
 use regorus::unstable::{BUILTINS, Expr, Ref, Span};
 use regorus::{LimitError, Value};
 
-use super::{SURROUNDINGS, full};
+use super::{SURROUNDINGS, Stop, full, paths, stopped};
 
 /// Builtins of regorus that make values; sorted. Those that are ours instead see to it themselves.
 const METERED: [&str; COUNT] = [
@@ -73,7 +73,14 @@ pub(super) fn call<E: From<LimitError>>(
                 None => return Ok(Value::Undefined),
             },
         };
-        if around.makes(own_size(&value)) { Ok(value) } else { full(&mut around) }
+        let size = own_size(&value);
+        if !around.makes(size) {
+            return full(&mut around);
+        }
+        match around.works(arguments.iter().map(own_size).fold(size, usize::saturating_add)) {
+            Ok(()) => Ok(value),
+            Err(Stop(error)) => stopped(&mut around, error),
+        }
     })
 }
 
@@ -126,6 +133,9 @@ fn foreseen(name: &str, arguments: &[Value], limit: usize) -> usize {
             let found = text.matches(part.as_ref()).count().saturating_mul(part.len().max(1));
             found.min(text.len()).saturating_mul(size_of::<Value>())
         }
+        ("object.filter" | "object.remove", [object, _]) => own_size(object),
+        ("json.filter", [object, paths]) => paths::size(object, paths, false, limit),
+        ("json.remove", [object, paths]) => paths::size(object, paths, true, limit),
         ("object.union", [one, two]) => united_size(one, two, limit),
         ("object.union_n", [Value::Array(items)]) => {
             // regorus copies what it has for each further item.

@@ -51,11 +51,11 @@ pub(super) fn over(arguments: &[Value]) -> Result<Option<Value>, Stop> {
 }
 
 /// A collection as it is, and an empty one for anything else.
-pub(super) fn items(arguments: &[Value]) -> Option<Value> {
-    match arguments {
-        [collection @ (Value::Array(_) | Value::Object(_) | Value::Set(_))] => Some(collection.clone()),
-        _ => Some(Value::new_array()),
-    }
+pub(super) fn items(arguments: &[Value], _: &mut Surroundings) -> Result<Option<Value>, Stop> {
+    Ok(Some(match arguments {
+        [collection @ (Value::Array(_) | Value::Object(_) | Value::Set(_))] => collection.clone(),
+        _ => Value::new_array(),
+    }))
 }
 
 pub(super) fn order(arguments: &[Value]) -> Option<Value> {

@@ -302,3 +302,34 @@ fn networks_graphs_and_queries() {
         assert_eq!(both(expression, &json!({})), expected, "{expression}");
     }
 }
+
+/// Each path has an object of its own on its way, and a path is as deep as it has parts.
+#[test]
+fn paths_are_counted_before_anything_is_taken_along_them() {
+    let budget = EvaluationBudget { bytes: 1 << 20, ..EvaluationBudget::default() };
+    let input = json!({"wide": (0..1_000).map(|n| (n.to_string(), json!(n))).collect::<serde_json::Map<_, _>>(),
+        "deep": "/".repeat(100_000), "o": {"a": {"b": 1, "c": 2}, "l": [{"x": 1}, {"y": 2}]}});
+    let many = "many := {sprintf(\"%d\", [n]): input.wide | some n in numbers.range(1, 100)}\n\
+                paths := [sprintf(\"%d/7\", [n]) | some n in numbers.range(1, 100)]\n";
+    for rego in [
+        "decision := json.remove(many, paths)",
+        "decision := json.remove({\"x\": 1}, [input.deep])",
+        "decision := json.filter({\"x\": 1}, [input.deep])",
+        "decision := json.filter({\"x\": 1}, [[x | some x in numbers.range(1, 5000)]])",
+    ] {
+        let policy = policy(&format!("{many}{rego}"));
+        let evaluate = |policy: &Policy| {
+            policy.evaluate(Document::from_json(&input), &budget).map(|evaluated| evaluated.value.to_json())
+        };
+        let expected = Err(EvaluationError::MemoryExhausted { bytes: 1 << 20 });
+        assert_eq!(evaluate(&policy), expected, "{rego}");
+        assert_eq!(evaluate(&interpreted(policy)), expected, "interpreted: {rego}");
+    }
+    for (expression, expected) in [
+        (r#"json.remove(input.o, ["a/b", "l/0", ["a", "none"]])"#, json!({"a": {"c": 2}, "l": [{"y": 2}]})),
+        (r#"json.filter(input.o, {"a/b", "l/1/y"})"#, json!({"a": {"b": 1}, "l": [{"y": 2}]})),
+        (r#"object.filter(input.o, ["a"])"#, json!({"a": {"b": 1, "c": 2}})),
+    ] {
+        assert_eq!(both(expression, &input), expected, "{expression}");
+    }
+}

@@ -1,0 +1,75 @@
+//! Which calls load: of what is served, with as many arguments as it takes.
+
+use regorus::unstable::Expr;
+
+use super::error::PolicyError;
+use super::functions::{self, Function};
+use super::limits::PolicyLimits;
+use super::place::Place;
+use super::survey::{self, Survey};
+use super::{Construct, Refusal, builtins, http_send};
+
+/// # Errors
+///
+/// [`PolicyError::Builtin`], [`PolicyError::HttpSend`] and [`PolicyError::Arity`].
+pub(super) fn check(survey: &Survey<'_>, limits: &PolicyLimits) -> Result<(), PolicyError> {
+    for call in &survey.builtin_calls {
+        if call.name.starts_with("remit__") {
+            return Err(PolicyError::Construct { at: call.at.clone(), construct: Construct::Taken });
+        }
+        if let Some(function) = functions::find(&call.name) {
+            check_function(call, function)?;
+            if function.name == "http.send" {
+                http_send::check_literal(&call.at, call.arguments, limits.http_send.as_ref())?;
+            }
+            continue;
+        }
+        builtins::check(&call.name, call.arguments).map_err(|refusal| PolicyError::Builtin {
+            at: call.at.clone(),
+            name: call.name.clone(),
+            refusal,
+        })?;
+        if let (Some(expected), true) = (builtins::arity(&call.name), call.is_call) {
+            check_arity(&call.at, &call.name, expected, call.arguments.len())?;
+        }
+    }
+    for call in &survey.function_calls {
+        let Some(facts) = survey.rules.get(&call.function) else { continue };
+        let name = format!("data.{}", call.function.join("."));
+        check_arity(&call.at, &name, facts.arity.unwrap_or(0), call.given)?;
+    }
+    Ok(())
+}
+
+/// Only a statement can name its result, and those that do are rewritten.
+pub(super) fn check_results(survey: &Survey<'_>, rewritten: &[&Expr]) -> Result<(), PolicyError> {
+    let is_rewritten = |call: &survey::BuiltinCall<'_>| {
+        let same = |params: &[_]| std::ptr::eq(params, call.arguments);
+        rewritten.iter().any(|expr| matches!(expr, Expr::Call { params, .. } if same(params)))
+    };
+    for call in survey.builtin_calls.iter().filter(|call| call.is_call) {
+        let Some(expected) = functions::arity(&call.name) else { continue };
+        let given = call.arguments.len();
+        if given > expected && !is_rewritten(call) {
+            return Err(PolicyError::Arity { at: call.at.clone(), name: call.name.clone(), expected, given });
+        }
+    }
+    Ok(())
+}
+
+/// The interpreter knows no `with` on the names of ours.
+fn check_function(call: &survey::BuiltinCall<'_>, function: &Function) -> Result<(), PolicyError> {
+    let (at, name) = (call.at.clone(), call.name.clone());
+    if !call.is_call {
+        return Err(PolicyError::Builtin { at, name, refusal: Refusal::Replaced });
+    }
+    check_arity(&at, &name, function.arity, call.arguments.len())
+}
+
+/// One argument more than the function has is Rego's way to name the result.
+fn check_arity(at: &Place, name: &str, expected: usize, given: usize) -> Result<(), PolicyError> {
+    if given == expected || given == expected.saturating_add(1) {
+        return Ok(());
+    }
+    Err(PolicyError::Arity { at: at.clone(), name: name.to_owned(), expected, given })
+}
