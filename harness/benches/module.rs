@@ -33,8 +33,9 @@ fn main() -> Result<()> {
         Module::load(Path::new(&module), &ModuleOptions { interruptible, ..ModuleOptions::default() })
     };
     let request = request(&document)?;
+    let uninterrupted = load(false)?;
     let fastest = |evaluator, remembered| -> Result<f64> {
-        fastest(&load(false)?, &configuration(&document, evaluator, remembered)?, &request)
+        fastest(&uninterrupted, &configuration(&document, evaluator, remembered)?, &request)
     };
     let known = fastest("bytecode", 64)?;
     for evaluator in ["bytecode", "interpreter"] {
