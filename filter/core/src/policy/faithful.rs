@@ -3,6 +3,8 @@
 //! * `not f(input.x)`: OPA evaluates the operands outside of the negation, so that an undefined one fails the body;
 //!   regorus inside, so that the negation holds. They get names in front of it.
 //! * `every x in [y | …]`: the bytecode loses its way in what is run over. It gets a name in front.
+//! * `every x in xs { ys[x] }`: the bytecode runs over all of `ys`, since it does not know `x` there. `x` is given a value by
+//!   `:=` inside, which it knows.
 //! * `y := input.x`: the bytecode goes on with an undefined `y`, so `y == y` follows.
 //! * `f(x, y)` for `y = f(x)`, where the function is one of ours or goes through the meter: the interpreter does not know how many arguments it
 //!   takes.
@@ -23,7 +25,7 @@
 
 use std::collections::BTreeMap;
 
-use regorus::unstable::{BoolOp, Expr, LiteralStmt, Module, Query, Ref, Span};
+use regorus::unstable::{BoolOp, Expr, Literal, LiteralStmt, Module, Query, Ref, Span};
 
 use super::functions;
 use super::loose::{assigned, operator};
@@ -105,6 +107,13 @@ pub(super) fn rewrite(
     }
     edits.retain(|_, list| !list.is_empty());
     if edits.is_empty() {
+        for statement in &survey.indexing {
+            let list = edits.entry(statement.span.source.get_path()).or_default();
+            list.extend(declared_inside(statement, round).unwrap_or_default());
+        }
+    }
+    edits.retain(|_, list| !list.is_empty());
+    if edits.is_empty() {
         // These would meet the others at the same places, and each other where one holds another.
         let holds = |outer: &Chosen<'_>, inner: &Chosen<'_>| {
             let (outer, inner) = (outer.value.span(), inner.value.span());
@@ -175,6 +184,22 @@ fn guarded(statement: &LiteralStmt, is_bare: bool, text: &str) -> Vec<Edit> {
         edits.push(insert(start, before.to_owned()));
     }
     edits
+}
+
+/// `every x in xs { ys[x] }` as `every remit_0_6 in xs { x := remit_0_6; ys[x] }`.
+fn declared_inside(statement: &LiteralStmt, round: usize) -> Option<Vec<Edit>> {
+    let Literal::Every { key, value, query, .. } = &statement.literal else { return None };
+    let (first, _) = whole(query.stmts.first()?)?;
+    let mut edits = Vec::new();
+    let mut declared = String::new();
+    for name in key.iter().chain([value]).filter(|name| name.text() != "_") {
+        let (start, end) = extent(name)?;
+        let renamed = format!("remit_{round}_{start}");
+        declared.push_str(&format!("{} := {renamed}; ", name.text()));
+        edits.push(Edit { start, end, text: renamed });
+    }
+    edits.push(Edit { start: first, end: first, text: declared });
+    Some(edits)
 }
 
 /// `r := input.x if { … } else …` as `r := remit_v_9 if { …; remit_v_9 := input.x } else …`.

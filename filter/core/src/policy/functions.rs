@@ -182,6 +182,7 @@ const FUNCTIONS: &[Function] = &[
     pure("strings.count", 2, strings::count),
     growing("strings.replace_n", 2, strings::replace_n),
     Function { name: "time.now_ns", arity: 0, body: Body::Around(time::now_ns), repeats: false },
+    pure("to_number", 1, strings::to_number),
     Function { name: "trace", arity: 1, body: Body::Around(outside::trace), repeats: true },
     bounded("urlquery.decode", 1, urlquery::decode),
     bounded("urlquery.decode_object", 1, urlquery::decode_object),

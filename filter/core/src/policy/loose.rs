@@ -236,6 +236,20 @@ pub(super) fn bound(statement: &LiteralStmt) -> Vec<&Expr> {
     unified.collect()
 }
 
+/// Whether a variable of an `every` stands in brackets inside of it.
+pub(super) fn has_indexes(statement: &LiteralStmt) -> bool {
+    let Literal::Every { key, value, query, .. } = &statement.literal else { return false };
+    let names: Vec<&str> = key.iter().chain([value]).map(|name| name.text()).collect();
+    let mut found = false;
+    walk::query(query, &mut |node| {
+        let walk::Node::Index(index) = node else { return };
+        walk::expr(index, &mut |node| {
+            found |= matches!(node, walk::Node::Reference(reference) if names.contains(&reference.root));
+        });
+    });
+    found
+}
+
 /// Whether a collection could be something else.
 pub(super) fn may_be_no_collection(expr: &Expr) -> bool {
     match expr {

@@ -40,6 +40,8 @@ pub(super) struct Survey<'a> {
     pub(super) printed: Vec<&'a Expr>,
     /// Values in front of an `else`.
     pub(super) chosen: Vec<Chosen<'a>>,
+    /// Each `every` whose variables stand in brackets.
+    pub(super) indexing: Vec<&'a LiteralStmt>,
     /// What is run over, and could be no collection.
     pub(super) collections: Vec<&'a Expr>,
     /// Negations that hold where an operand is undefined.
@@ -237,6 +239,7 @@ impl<'a> Survey<'a> {
                 self.refused.extend(at.collect::<Vec<_>>());
                 loose.extend(named_result);
                 loose.extend(loose::bound(statement));
+                self.indexing.extend(loose::has_indexes(statement).then_some(statement));
                 if let Literal::SomeIn { collection, .. } = &statement.literal
                     && loose::may_be_no_collection(collection)
                 {

@@ -4,7 +4,8 @@
 use regorus::unstable::{BUILTINS, Expr, Ref, Span};
 use regorus::{LimitError, Value};
 
-use super::{SURROUNDINGS, Stop, full, paths, stopped};
+use super::{SURROUNDINGS, Stop, full, paths, stopped, strings};
+use crate::policy::error::EvaluationError;
 
 /// Builtins of regorus that make values; sorted. Those that are ours instead see to it themselves.
 const METERED: [&str; COUNT] = [
@@ -64,10 +65,17 @@ pub(super) fn call<E: From<LimitError>>(
         if foreseen(name, arguments, left) > left {
             return full(&mut around);
         }
+        if let ("sprintf", [Value::String(format), Value::Array(values)]) = (name, arguments)
+            && let Some(verb) = strings::unfit(format, values.as_slice())
+        {
+            // OPA writes such a value in a way of its own; undefined, it could take a denial with it.
+            let message = format!("sprintf: %{verb} does not fit its value: write %v");
+            return stopped(&mut around, EvaluationError::Failed { at: None, message });
+        }
         let Some((builtin, _)) = BUILTINS.get(name) else { return Ok(Value::Undefined) };
         // As OPA does: a builtin that fails is undefined; but not one that a limit of regorus' stops.
         let value = match builtin(span, exprs, arguments, false) {
-            Ok(value) => value,
+            Ok(value) => strings::as_in_opa(name, arguments, value),
             Err(error) => match error.downcast_ref::<LimitError>() {
                 Some(limit) => return Err((*limit).into()),
                 None => return Ok(Value::Undefined),

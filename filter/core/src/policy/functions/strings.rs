@@ -1,9 +1,99 @@
-//! `strings.*`, where regorus counts and replaces otherwise than OPA.
+//! Texts, where regorus counts, replaces and writes otherwise than OPA.
 
 use regorus::Value;
 
 use super::Stop;
 use crate::policy::surroundings::Surroundings;
+
+/// What a builtin of regorus' gave, as OPA gives it.
+pub(super) fn as_in_opa(name: &str, arguments: &[Value], given: Value) -> Value {
+    match (name, arguments, &given) {
+        ("lower", [Value::String(text)], _) if !text.is_ascii() => {
+            Value::from(text.chars().map(|c| c.to_lowercase().next().unwrap_or(c)).collect::<String>())
+        }
+        ("upper", [Value::String(text)], _) if !text.is_ascii() => {
+            Value::from(text.chars().map(upper).collect::<String>())
+        }
+        // As texts for web pages, whatever they are for.
+        ("json.marshal", _, Value::String(text)) if text.contains(is_escaped) => {
+            let mut escaped = String::with_capacity(text.len().saturating_add(64));
+            for c in text.chars() {
+                match c {
+                    '<' => escaped.push_str("\\u003c"),
+                    '>' => escaped.push_str("\\u003e"),
+                    '&' => escaped.push_str("\\u0026"),
+                    '\u{2028}' => escaped.push_str("\\u2028"),
+                    '\u{2029}' => escaped.push_str("\\u2029"),
+                    c => escaped.push(c),
+                }
+            }
+            Value::from(escaped)
+        }
+        _ => given,
+    }
+}
+
+fn is_escaped(c: char) -> bool {
+    matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}')
+}
+
+/// Go maps one character to one: what would become several stays, but for Greek letters with a title case.
+fn upper(c: char) -> char {
+    let code = u32::from(c);
+    let title = match code {
+        0x1f80..=0x1faf => Some(code | 8),
+        0x1fb3 | 0x1fc3 | 0x1ff3 => code.checked_add(9),
+        _ => None,
+    };
+    let mut upper = c.to_uppercase();
+    match (upper.next(), upper.next()) {
+        (Some(one), None) => one,
+        _ => title.and_then(char::from_u32).unwrap_or(c),
+    }
+}
+
+/// The first verb of a format with whose value regorus can do nothing, or leaves it out; OPA always writes something.
+pub(super) fn unfit(format: &str, values: &[Value]) -> Option<String> {
+    let mut values = values.iter();
+    let mut parts = format.split('%').skip(1);
+    while let Some(part) = parts.next() {
+        if part.is_empty() {
+            // `%%`, and what follows is text.
+            parts.next();
+            continue;
+        }
+        let digits = part.strip_prefix('.').unwrap_or(part);
+        let rest = digits.trim_start_matches(|c: char| c.is_ascii_digit());
+        let fits = match (rest.chars().next(), values.next()) {
+            (Some('s' | 'v'), Some(_)) | (Some('q'), Some(Value::String(_))) => true,
+            (Some('b' | 'c' | 'd' | 'o' | 'O' | 'x' | 'X'), Some(Value::Number(number))) => {
+                number.is_integer()
+            }
+            (Some('e' | 'E' | 'f' | 'F' | 'g' | 'G'), Some(Value::Number(_))) => true,
+            _ => false,
+        };
+        if !fits {
+            let verb = rest.char_indices().nth(1).map_or(rest.len(), |(end, _)| end);
+            return part.get(..part.len().saturating_sub(rest.len()).saturating_add(verb)).map(str::to_owned);
+        }
+    }
+    values.next().map(|_| "!(EXTRA)".to_owned())
+}
+
+/// A number, or what a text, a boolean or null is as one.
+pub(super) fn to_number(arguments: &[Value]) -> Option<Value> {
+    match arguments {
+        [Value::Number(number)] => Some(Value::Number(number.clone())),
+        [Value::Null | Value::Bool(false)] => Some(Value::from(0_u64)),
+        [Value::Bool(true)] => Some(Value::from(1_u64)),
+        // JSON allows white space around it.
+        [Value::String(text)] if !text.contains(char::is_whitespace) => match Value::from_json_str(text) {
+            Ok(number @ Value::Number(_)) => Some(number),
+            _ => None,
+        },
+        _ => None,
+    }
+}
 
 /// How often a text has another one in it, none overlapping.
 pub(super) fn count(arguments: &[Value]) -> Option<Value> {
