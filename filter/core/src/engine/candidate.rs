@@ -52,7 +52,7 @@ impl Candidate {
         let below = (wanted.fraction * 4_294_967_296.0) as u64;
         let alone = wanted.bundle.is_some();
         let mut candidate = Self { parts, alone, active: None, same_catalog: false, below, budget };
-        candidate.compile(|_| true, in_force, config).map_err(|source| {
+        candidate.compile(&|_| true, in_force, config).map_err(|source| {
             let pointer = if alone { "/candidate/bundle" } else { "/candidate/bundles" };
             EngineError::Bundle { pointer: pointer.to_owned(), source }
         })?;
@@ -120,8 +120,8 @@ impl Candidate {
         }
         // As with those in force: new versions may go with each other, and need not wait for one that goes with none.
         let others_wait = self.parts.iter().any(|(other, part)| other != name && part.waiting.is_some());
-        let (is_whole, alone) = match self.compile(|_| true, in_force, config) {
-            Err(_) if others_wait => (self.compile(|other| other == name, in_force, config)?, true),
+        let (is_whole, alone) = match self.compile(&|_| true, in_force, config) {
+            Err(_) if others_wait => (self.compile(&|other| other == name, in_force, config)?, true),
             together => (together?, false),
         };
         if !is_whole {
@@ -138,13 +138,13 @@ impl Candidate {
     /// candidate of which neither goes with them is none.
     pub(super) fn rebase(&mut self, in_force: &Bundles, config: &Config) {
         self.active = None;
-        let error = match self.compile(|_| true, in_force, config) {
+        let error = match self.compile(&|_| true, in_force, config) {
             Ok(true) => return self.accept(|_| true, None),
             Ok(false) => return,
             Err(error) => error,
         };
         let waits = |part: &Part| part.waiting.is_some();
-        let only_new = self.parts.values().any(waits) && self.compile(|_| false, in_force, config).is_ok();
+        let only_new = self.parts.values().any(waits) && self.compile(&|_| false, in_force, config).is_ok();
         let error = FetchError::Bundle(error);
         let blamed = self.parts.values_mut().filter(|part| !only_new || waits(part));
         blamed.for_each(|part| part.blame(&error));
@@ -154,7 +154,7 @@ impl Candidate {
     /// there.
     fn compile(
         &mut self,
-        latest: impl Fn(&str) -> bool,
+        latest: &dyn Fn(&str) -> bool,
         in_force: &Bundles,
         config: &Config,
     ) -> Result<bool, LoadError> {
