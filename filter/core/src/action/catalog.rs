@@ -207,11 +207,9 @@ impl Catalog {
             if routes.iter().any(|other| same_shape(&other.segments, &segments)) {
                 return Err(fail("this method and path are in the catalog twice"));
             }
-            routes.push(HttpRoute { segments, entry });
-        }
-        for routes in methods.values_mut() {
-            // Literals sort before parameters, so that `/users/me` is found before `/users/{id}`.
-            routes.sort_by(|a, b| a.segments.cmp(&b.segments));
+            // Literals come before parameters, so that `/users/me` is found before `/users/{id}`.
+            let place = routes.partition_point(|other| other.segments <= segments);
+            routes.insert(place, HttpRoute { segments, entry });
         }
         Ok(())
     }

@@ -22,8 +22,12 @@ impl Bundle {
     pub fn combined<'a>(
         bundles: impl IntoIterator<Item = (&'a str, &'a Self)>,
     ) -> Result<Self, CombineError> {
-        let mut bundles: Vec<_> = bundles.into_iter().collect();
-        bundles.sort_by_key(|(name, _)| *name);
+        let mut sorted: Vec<(&str, &Self)> = Vec::new();
+        for (name, bundle) in bundles {
+            let place = sorted.partition_point(|(other, _)| *other <= name);
+            sorted.insert(place, (name, bundle));
+        }
+        let bundles = sorted;
         if let [(_, only)] = bundles.as_slice() {
             return Ok((*only).clone());
         }

@@ -170,8 +170,10 @@ impl Candidate {
             }
             let mode = crate::config::Mode::Enforce;
             let others = in_force.in_force().filter(|(name, _)| !self.parts.contains_key(*name));
-            chosen.extend(others.map(|(name, version)| (name, mode, version)));
-            chosen.sort_by_key(|(name, ..)| *name);
+            for (name, version) in others {
+                let place = chosen.partition_point(|(other, ..)| *other < name);
+                chosen.insert(place, (name, mode, version));
+            }
         }
         let mut active = together(&chosen, config)?;
         if !active.revisions.is_empty() {

@@ -58,7 +58,7 @@ pub(super) fn rewrite(
         let mut text = source.get_contents().clone();
         let file = source.get_path().as_str();
         let mut edits = edits.remove(file).unwrap_or_default();
-        edits.sort_by_key(|(start, ..)| std::cmp::Reverse(*start));
+        last_first(&mut edits);
         for (start, end, new) in edits {
             text.get(start..end)?;
             text.replace_range(start..end, &new);
@@ -78,6 +78,11 @@ pub(super) fn rewrite(
         }
     }
     Some(texts)
+}
+
+/// In the order in which one change of a text leaves the places of the next as they are.
+pub(super) fn last_first(edits: &mut [(usize, usize, String)]) {
+    edits.sort_by_key(|(start, ..)| std::cmp::Reverse(*start));
 }
 
 /// A file, and what in it from where to where becomes which text.

@@ -9,6 +9,7 @@ use super::Definition;
 use crate::policy::faithful::{extent, stands, whole};
 use crate::policy::functions::HELD;
 use crate::policy::place::Place;
+use crate::policy::rewrite::last_first;
 use crate::policy::survey::{Path, RuleFacts, Survey};
 use crate::policy::walk::{self, Segment};
 use crate::policy::{graph, risks};
@@ -58,7 +59,7 @@ impl Noted {
             let source = &module.package.span.source;
             let mut text = source.get_contents().clone();
             let mut edits = edits.remove(source.get_path().as_str()).unwrap_or_default();
-            edits.sort_by_key(|(start, ..)| std::cmp::Reverse(*start));
+            last_first(&mut edits);
             for (start, end, new) in edits {
                 text.get(start..end)?;
                 text.replace_range(start..end, &new);
