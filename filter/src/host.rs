@@ -152,6 +152,7 @@ pub(crate) fn dispatch(fetch: &Fetch) -> Option<u32> {
     if let Some(prefer) = &fetch.prefer {
         headers.push(("prefer", prefer));
     }
+    headers.extend(fetch.extra.iter());
     let timeout = Duration::from_millis(fetch.timeout_ms);
     hostcalls::dispatch_http_call(&fetch.place.cluster, headers, None, Vec::new(), timeout).ok()
 }
@@ -213,6 +214,11 @@ pub(crate) fn turn_to(context_id: u32) {
 
 pub(crate) fn define_metric(kind: MetricType, name: &str) -> Option<u32> {
     hostcalls::define_metric(kind, name).ok()
+}
+
+/// The value of a counter or a gauge.
+pub(crate) fn metric(metric: u32) -> Option<u64> {
+    hostcalls::get_metric(metric).ok()
 }
 
 pub(crate) fn increment(metric: u32) {

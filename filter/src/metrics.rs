@@ -6,7 +6,7 @@ use proxy_wasm::types::MetricType;
 use remit_core::engine::BundleStatus;
 use remit_core::exchange::Conclusion;
 use remit_core::ids::UnixSeconds;
-use remit_core::statistics::{Names, label};
+use remit_core::statistics::{Names, Statistic, label};
 
 use crate::host;
 
@@ -127,6 +127,18 @@ impl Metrics {
             shown.retain(|(of, known)| (of, known) != (&named, revision));
             shown.push((named, revision.clone()));
         }
+    }
+
+    /// What the proxy has, of all workers together, for the decisions and for what this worker has counted itself.
+    pub(crate) fn read(&self) -> Vec<Statistic> {
+        // Whoever tells it may have decided nothing.
+        for outcome in ["allow", "deny", "require_approval", "modify", "quarantine"] {
+            for enforced in ["true", "false"] {
+                let name = ["remit.decisions.outcome.", outcome, ".enforced.", enforced].concat();
+                let _ = self.id(MetricType::Counter, &name);
+            }
+        }
+        self.names.borrow().read(host::metric)
     }
 
     /// Shows a number that goes up and down.

@@ -178,7 +178,10 @@ impl Root {
         let Some(engine) = shared.as_mut() else { return };
         let store =
             |key: &str, value: &[u8], version| host::store_shared(key, value, version) == Stored::Done;
-        let Some(call) = engine.report_in_turn(now, host::shared, store) else { return };
+        let Some(call) = engine.report_in_turn(now, host::shared, store, || self.shared.metrics.read())
+        else {
+            return;
+        };
         drop(shared);
         self.report = host::call(&call);
         if self.report.is_none() {

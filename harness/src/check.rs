@@ -94,8 +94,8 @@ fn check_config(path: &Path, bundle: Option<&[u8]>) -> Result<InForce> {
     match engine.bundle(UnixSeconds(0)) {
         Some(active) => lines.extend(in_force(active)),
         None => {
-            for (name, source, _) in engine.config.bundle_entries() {
-                let BundleSource::Http(http) = source else { continue };
+            for (name, entry) in engine.config.bundle_entries() {
+                let BundleSource::Http(http) = &entry.source else { continue };
                 let from = format!("{}{} of cluster {}", http.authority, http.path, http.cluster);
                 let name = if name == SOLE_BUNDLE { String::new() } else { format!("{name}: ") };
                 lines.push((

@@ -8,6 +8,9 @@ use anyhow::{Context, Result, ensure};
 
 use crate::http::{Answer, Request, read_answer};
 
+const KEY: [&str; 5] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+const DAYS: [&str; 2] = ["-days", "2"];
+
 /// Certificates in a folder: an authority, a server, and clients.
 #[derive(Debug)]
 pub struct Certificates {
@@ -22,21 +25,33 @@ impl Certificates {
     pub fn make(folder: &Path, clients: &[&str]) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let made = Self { folder: folder.to_owned() };
-        let (key, days) =
-            (["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"], ["-days", "2"]);
-        let files = |name: &str| [format!("{name}.key"), format!("{name}.pem")];
-        let [ca_key, ca] = files("ca");
-        let self_signed = [&["req", "-x509"][..], &key, &days, &["-subj", "/CN=authority"]].concat();
-        made.openssl(&[&self_signed[..], &["-keyout", &ca_key, "-out", &ca]].concat())?;
+        let self_signed = [&["req", "-x509"][..], &KEY, &DAYS, &["-subj", "/CN=authority"]].concat();
+        made.openssl(&[&self_signed[..], &["-keyout", "ca.key", "-out", "ca.pem"]].concat())?;
         for name in [&["server"], clients].concat() {
-            let [own_key, own] = files(name);
-            let (request, subject) = (format!("{name}.csr"), format!("/CN={name}"));
-            let asked = [&["req", "-new"][..], &key, &["-subj", &subject]].concat();
-            made.openssl(&[&asked[..], &["-keyout", &own_key, "-out", &request]].concat())?;
-            let signed = ["x509", "-req", "-in", &request, "-CA", &ca, "-CAkey", &ca_key, "-CAcreateserial"];
-            made.openssl(&[&signed[..], &days, &["-out", &own]].concat())?;
+            made.issue(name, None)?;
         }
         Ok(made)
+    }
+
+    /// Makes a further certificate, with a subject's alternative name such as `URI:spiffe://a/b`.
+    ///
+    /// # Errors
+    /// When `openssl` fails.
+    pub fn issue(&self, name: &str, alternative: Option<&str>) -> Result<()> {
+        let (request, subject) = (format!("{name}.csr"), format!("/CN={name}"));
+        let (own_key, own) = (format!("{name}.key"), format!("{name}.pem"));
+        let asked = [&["req", "-new"][..], &KEY, &["-subj", &subject]].concat();
+        self.openssl(&[&asked[..], &["-keyout", &own_key, "-out", &request]].concat())?;
+        let signed =
+            ["x509", "-req", "-in", &request, "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"];
+        let mut arguments = [&signed[..], &DAYS, &["-out", &own]].concat();
+        let extension = format!("{name}.ext");
+        if let Some(alternative) = alternative {
+            fs::write(self.folder.join(&extension), format!("subjectAltName={alternative}\n"))?;
+            arguments.extend(["-extfile", &extension]);
+        }
+        self.openssl(&arguments)?;
+        Ok(())
     }
 
     /// The certificate of a client in DER.
@@ -46,6 +61,14 @@ impl Certificates {
     pub fn der(&self, client: &str) -> Result<Vec<u8>> {
         let certificate = format!("{client}.pem");
         Ok(self.openssl(&["x509", "-in", &certificate, "-outform", "DER"])?.stdout)
+    }
+
+    /// The certificate of a client in PEM.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn pem(&self, client: &str) -> Result<String> {
+        Ok(fs::read_to_string(self.folder.join(format!("{client}.pem")))?)
     }
 
     /// Envoy's part: a chain that shows the server's certificate and asks for the client's, which need not come.

@@ -118,7 +118,8 @@ fn in_envoy_and_beside_opa_envoy_plugin() {
     };
     let compares = plugin.is_some();
     let is_older = plugin.as_deref().is_some_and(is_before_the_contract);
-    let pair = Pair::start(&PairOptions { name: "contract", plugin }, &groups).unwrap();
+    let pair =
+        Pair::start(&PairOptions { name: "contract", plugin, ..PairOptions::default() }, &groups).unwrap();
     let mut failures = Failures::default();
     let mut compared = 0_usize;
     for group in &groups {

@@ -118,6 +118,96 @@ fn others_are_served_while_a_request_waits() {
     proxy.finish().unwrap();
 }
 
+/// Asks as `x-request` says, and gives what came of it.
+const RELAYS: &str = "package remit.authz\ndecision := {\"allowed\": false, \"http_status\": 200, \"body\": json.marshal(result)}\n\
+                      result := http.send(json.unmarshal(input.attributes.request.http.headers[\"x-request\"]))\n";
+
+#[test]
+fn responses_are_kept_for_later_decisions_as_the_policy_and_the_server_say() {
+    let world = World::new().unwrap();
+    let users = Upstream::start().unwrap();
+    let proxy = proxy(&world, "http-send-cache", &users, RELAYS);
+    let token = world.token().unwrap();
+    let kept = |headers: &[(&str, &str)], body: &str| {
+        let kind = [("content-type", "application/json")];
+        let headers =
+            kind.iter().chain(headers).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Manner::Answer(200, headers.collect(), body.as_bytes().to_vec())
+    };
+    let ask = |url: &str, more: &Value| {
+        let mut request = json!({"method": "GET", "url": format!("http://users.example/{url}")});
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let seen = proxy.send(&get(&token).header("x-request", &request.to_string())).unwrap();
+        serde_json::from_slice::<Value>(&seen.answer.body).unwrap()["body"]["n"].clone()
+    };
+    // How often the server is asked for three decisions, and what each of them sees.
+    for (number, (headers, more, expected, sees)) in [
+        (vec![("cache-control", "max-age=600")], json!({"cache": true}), 1, [1, 1, 1]),
+        (vec![("cache-control", "max-age=600")], json!({}), 3, [1, 2, 3]),
+        (vec![("cache-control", "max-age=600")], json!({"cache": false}), 3, [1, 2, 3]),
+        (vec![("cache-control", "no-store, max-age=600")], json!({"cache": true}), 3, [1, 2, 3]),
+        (vec![("cache-control", "max-age=0")], json!({"cache": true}), 3, [1, 2, 3]),
+        (vec![], json!({"cache": true}), 3, [1, 2, 3]),
+        (
+            vec![("cache-control", "no-store")],
+            json!({"force_cache": true, "force_cache_duration_seconds": 600}),
+            1,
+            [1, 1, 1],
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let _ = users.take();
+        let url = format!("kept/{number}");
+        for (n, sees) in (1..).zip(sees) {
+            users.behave(kept(&headers, &json!({"n": n}).to_string()));
+            assert_eq!(ask(&url, &more), json!(sees), "{headers:?} {more}");
+        }
+        assert_eq!(users.take().len(), expected, "{headers:?} {more}");
+    }
+    // Another URL, another method and another body are other requests.
+    users.behave(kept(&[("cache-control", "max-age=600")], "{\"n\": 9}"));
+    for more in [
+        json!({"cache": true}),
+        json!({"cache": true, "method": "POST"}),
+        json!({"cache": true, "headers": {"x-a": "1"}}),
+    ] {
+        ask("other", &more);
+    }
+    assert_eq!(users.take().len(), 3);
+    // What is too old is asked about by its ETag, and what has not changed stays.
+    users.behave(kept(&[("cache-control", "max-age=1"), ("etag", "\"e1\"")], "{\"n\": 1}"));
+    assert_eq!(ask("etag", &json!({"cache": true})), json!(1));
+    thread::sleep(Duration::from_millis(2100));
+    users.behave(Manner::Answer(
+        304,
+        vec![("cache-control".to_owned(), "max-age=600".to_owned())],
+        Vec::new(),
+    ));
+    assert_eq!(ask("etag", &json!({"cache": true})), json!(1));
+    assert_eq!(ask("etag", &json!({"cache": true})), json!(1));
+    let asked = users.take();
+    assert_eq!(
+        asked.iter().map(|one| one.values("if-none-match")).collect::<Vec<_>>(),
+        [vec![], vec!["\"e1\""]]
+    );
+    // What the policy keeps for so long is asked for anew after that.
+    users.behave(kept(&[], "{\"n\": 1}"));
+    let briefly = json!({"force_cache": true, "force_cache_duration_seconds": 1});
+    assert_eq!(ask("briefly", &briefly), json!(1));
+    users.behave(kept(&[], "{\"n\": 2}"));
+    thread::sleep(Duration::from_millis(2100));
+    assert_eq!(ask("briefly", &briefly), json!(2));
+    // A failure is not kept.
+    users.behave(Manner::Reset);
+    let spared = json!({"force_cache": true, "force_cache_duration_seconds": 600, "raise_error": false});
+    assert_eq!(ask("failed", &spared), Value::Null);
+    users.behave(kept(&[], "{\"n\": 3}"));
+    assert_eq!(ask("failed", &spared), json!(3));
+    proxy.finish().unwrap();
+}
+
 /// `http.send` of real OPA and of the filter against the same server.
 #[test]
 fn results_are_those_of_opa() {
@@ -127,9 +217,7 @@ fn results_are_those_of_opa() {
     };
     let world = World::new().unwrap();
     let users = Upstream::start().unwrap();
-    let policy = "package remit.authz\ndecision := {\"allowed\": false, \"http_status\": 200, \"body\": json.marshal(result)}\n\
-                  result := http.send(json.unmarshal(input.attributes.request.http.headers[\"x-request\"]))\n";
-    let proxy = proxy(&world, "http-send-opa", &users, policy);
+    let proxy = proxy(&world, "http-send-opa", &users, RELAYS);
     let token = world.token().unwrap();
     let url = format!("http://127.0.0.1:{}/x?y=1", users.port());
     for (manner, request) in [

@@ -60,6 +60,11 @@ fn shape(report: &Value, bundle: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// The members of a metric family.
+fn forms(family: &Value) -> BTreeSet<String> {
+    family.as_object().map(|members| members.keys().cloned().collect()).unwrap_or_default()
+}
+
 fn activated(report: &Value) -> bool {
     report.pointer("/bundles/authz/active_revision") == Some(&json!("authz-1"))
         && report.pointer("/bundles/facts/http_code") == Some(&json!(404))
@@ -79,7 +84,7 @@ fn the_proxy_tells_what_became_of_its_bundles_as_opa_does() {
     let configuration = world.config(json!({
         "bundle": null, "bundles": {"authz": source("/authz"), "facts": source("/facts")},
         "labels": {"region": "eu"},
-        "status": {"cluster": "keys", "authority": "control.example", "interval_seconds": 3600}}));
+        "status": {"cluster": "keys", "authority": "control.example", "interval_seconds": 3600, "prometheus": true}}));
     let (bundles_port, keys_port) = (Some(server.port()), Some(control.port()));
     let options =
         Options { name: "status", configuration, bundles_port, keys_port, workers: 2, ..Options::default() };
@@ -125,6 +130,14 @@ fn the_proxy_tells_what_became_of_its_bundles_as_opa_does() {
     for member in ["labels", "bundles", "plugins"] {
         assert!(theirs[member].is_object() && ours[member].is_object(), "{member}");
     }
+    for family in ["remit_bundles_fetches", "remit_bundle_in_force"] {
+        let ours = &ours["metrics"]["prometheus"][family];
+        assert_eq!(
+            forms(ours),
+            forms(&theirs["metrics"]["prometheus"]["last_success_bundle_request"]),
+            "{ours}"
+        );
+    }
     assert!(theirs["labels"]["version"].is_string() && ours["labels"]["version"].is_string());
 }
 
@@ -145,6 +158,7 @@ fn run_opa(opa: &PathBuf, bundles: u16, control: u16) -> Child {
         "bundles.facts.service=b".to_owned(),
         "bundles.facts.resource=facts".to_owned(),
         "status.service=c".to_owned(),
+        "status.prometheus=true".to_owned(),
     ];
     let mut command = Command::new(opa);
     command.args(["run", "--server", "--disable-telemetry", "--addr", &format!("127.0.0.1:{port}")]);

@@ -2,6 +2,7 @@
 //! last good answer is.
 
 mod discovery;
+mod extra;
 mod freshness;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ use std::rc::Rc;
 use crate::ids::UnixSeconds;
 
 pub use discovery::{Discovery, DiscoveryError, well_known};
+pub use extra::Extra;
 pub use freshness::freshness;
 
 /// An answer that a host has not given this long after the time limit will not come, in seconds.
@@ -41,6 +43,8 @@ pub struct Fetch {
     pub etag: Option<String>,
     /// `prefer` (RFC 7240), where the server speaks OPA's bundle protocol.
     pub prefer: Option<String>,
+    /// Further headers.
+    pub extra: Extra,
     /// How long it may take.
     pub timeout_ms: u64,
 }
@@ -163,6 +167,8 @@ impl Spread {
 pub struct Source {
     plan: Plan,
     target: Target,
+    /// What is sent with requests, to the configured authority alone.
+    extra: Extra,
     /// Where the content was found to be, and when; of a discovered target.
     found: Option<(Place, UnixSeconds)>,
     etag: Option<String>,
@@ -188,6 +194,7 @@ impl Source {
         Self {
             plan,
             target,
+            extra: Extra::default(),
             long_polls,
             spread: Spread::default(),
             found: None,
@@ -200,6 +207,12 @@ impl Source {
             last_wanted: None,
             gate: Rc::new(()),
         }
+    }
+
+    /// With this in each request to the configured authority.
+    #[must_use]
+    pub fn with(self, extra: Extra) -> Self {
+        Self { extra, ..self }
     }
 
     /// The fetch that is due, if one is. The caller answers it with [`Source::succeeded`], [`Source::confirmed`],
@@ -226,7 +239,13 @@ impl Source {
             Some(wait) => format!("{modes};wait={wait}"),
             None => modes.to_owned(),
         });
-        let fetch = Fetch { place: place.clone(), etag, prefer, timeout_ms };
+        let known = match &self.target {
+            Target::Fixed(place) => place,
+            Target::Discovered(discovery) => &discovery.metadata,
+        };
+        let is_known = (&known.authority, &known.cluster) == (&place.authority, &place.cluster);
+        let extra = if is_known { self.extra.clone() } else { Extra::default() };
+        let fetch = Fetch { place: place.clone(), etag, prefer, extra, timeout_ms };
         self.in_flight = Some((leg, now, timeout_ms));
         Some(fetch)
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Map, Value, json};
+
 /// The most names apart from those of bundles: policies bring reason codes of their own.
 const MOST: usize = 256;
 /// The most names of what is told of single bundles: 64 bundles take three gauges each, their results and their revisions.
@@ -16,8 +18,22 @@ const LONGEST: usize = 64;
 /// The statistics that one worker has defined, by name. Bundles have a share of their own and take none of the others'.
 #[derive(Debug, Default)]
 pub struct Names {
-    ids: BTreeMap<String, Option<u32>>,
-    of_bundles: BTreeMap<String, Option<u32>>,
+    ids: BTreeMap<String, Defined>,
+    of_bundles: BTreeMap<String, Defined>,
+}
+
+/// The proxy's id, and whether it is a counter.
+type Defined = (Option<u32>, bool);
+
+/// A statistic as the proxy has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statistic {
+    /// `remit.<what>.<label>.<value>…`
+    pub name: String,
+    /// A counter, or a gauge.
+    pub is_counter: bool,
+    /// Its value.
+    pub value: u64,
 }
 
 impl Names {
@@ -34,7 +50,7 @@ impl Names {
         } else {
             (&mut self.ids, MOST)
         };
-        if let Some(id) = ids.get(name) {
+        if let Some((id, _)) = ids.get(name) {
             return *id;
         }
         let name = match ids.len() {
@@ -42,7 +58,16 @@ impl Names {
             _ if is_counter => BEYOND,
             _ => return None,
         };
-        *ids.entry(name.to_owned()).or_insert_with(|| define(name))
+        ids.entry(name.to_owned()).or_insert_with(|| (define(name), is_counter)).0
+    }
+
+    /// All that have a value of their own: no histograms.
+    pub fn read(&self, value: impl Fn(u32) -> Option<u64>) -> Vec<Statistic> {
+        let all = self.ids.iter().chain(&self.of_bundles);
+        let read = all.filter_map(|(name, (id, is_counter))| {
+            Some(Statistic { name: name.clone(), is_counter: *is_counter, value: value((*id)?)? })
+        });
+        read.collect()
     }
 }
 
@@ -64,6 +89,34 @@ pub fn label(text: &str) -> String {
         }
     }
     label
+}
+
+/// Statistics as metric families of Prometheus, by name, in the JSON of OPA's status document.
+#[must_use]
+pub fn prometheus(statistics: &[Statistic]) -> Value {
+    let mut families = Map::new();
+    for Statistic { name, is_counter, value } in statistics {
+        let mut parts = name.split('.');
+        // `remit.what.` or, where pairs follow that, `remit.what.of_it.`
+        let of_name = if name.split('.').count() % 2 == 0 { 2 } else { 3 };
+        let family = parts.by_ref().take(of_name).collect::<Vec<_>>().join("_");
+        let mut labels = Vec::new();
+        while let (Some(label), Some(value)) = (parts.next(), parts.next()) {
+            let label = if label == "named" { "bundle" } else { label };
+            labels.push(json!({"name": label, "value": value}));
+        }
+        let (kind, number) = if *is_counter { ("counter", 0) } else { ("gauge", 1) };
+        let empty = json!({"name": family, "help": "", "type": number, "metric": []});
+        let family = families.entry(family).or_insert(empty);
+        if let Some(metrics) = family.get_mut("metric").and_then(Value::as_array_mut) {
+            let mut metric = Map::from_iter([(kind.to_owned(), json!({"value": value}))]);
+            if !labels.is_empty() {
+                metric.insert("label".to_owned(), Value::Array(labels));
+            }
+            metrics.push(Value::Object(metric));
+        }
+    }
+    Value::Object(families)
 }
 
 #[cfg(test)]
@@ -96,6 +149,40 @@ mod tests {
             seen.iter().all(|label| label.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)))
         );
         assert_eq!(label(&"/".repeat(100)), "_2f".repeat(64));
+    }
+
+    #[test]
+    fn pairs_of_a_name_are_labels_of_a_family() {
+        let mut names = Names::default();
+        let mut next = 0;
+        for (name, is_counter) in [
+            ("remit.decisions.outcome.allow.enforced.true", true),
+            ("remit.decisions.outcome.deny.enforced.true", true),
+            ("remit.bundle.in_force", false),
+            ("remit.bundles.age_seconds.named.a_2fb", false),
+            ("remit.evaluation_us", false),
+            ("remit.errors.kind.none", true),
+        ] {
+            names.id(name, is_counter, |name| {
+                next += 1;
+                (!name.ends_with("none")).then_some(next)
+            });
+        }
+        let read = names.read(|id| (id != 5).then_some(u64::from(id)));
+        let label = |name: &str, value: &str| json!({"name": name, "value": value});
+        let enforced = || label("enforced", "true");
+        assert_eq!(
+            prometheus(&read),
+            json!({
+                "remit_decisions": {"name": "remit_decisions", "help": "", "type": 0, "metric": [
+                    {"counter": {"value": 1}, "label": [label("outcome", "allow"), enforced()]},
+                    {"counter": {"value": 2}, "label": [label("outcome", "deny"), enforced()]}]},
+                "remit_bundle_in_force": {"name": "remit_bundle_in_force", "help": "", "type": 1, "metric": [
+                    {"gauge": {"value": 3}}]},
+                "remit_bundles_age_seconds": {"name": "remit_bundles_age_seconds", "help": "", "type": 1, "metric": [
+                    {"gauge": {"value": 4}, "label": [label("bundle", "a_2fb")]}]},
+            })
+        );
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct PairOptions<'a> {
     pub name: &'a str,
     /// opa-envoy-plugin; `None`: only the listeners with Remit.
     pub plugin: Option<PathBuf>,
+    /// The transport socket of all listeners; `None`: no TLS. With it the client's certificate is handed on.
+    pub transport_socket: Option<String>,
 }
 
 /// A running Envoy and its sidecars.
@@ -64,8 +66,11 @@ impl Pair {
             }
         }
         let admin_port = envoy::free_port()?;
-        let config = folder.join("envoy.json");
-        fs::write(&config, document(groups, &upstream, &sidecars, admin_port)?.to_string())?;
+        let config = folder.join("envoy.yaml");
+        fs::write(
+            &config,
+            document(groups, &upstream, &sidecars, admin_port, options.transport_socket.as_deref())?,
+        )?;
         let start = Start {
             config: &config,
             admin_port,
@@ -104,6 +109,15 @@ impl Pair {
         self.send(&format!("opa-{}", group.label()), case)
     }
 
+    /// Where a group's listener is: with Remit, or with opa-envoy-plugin.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn port(&self, kind: &str, group: &Group) -> Result<u16> {
+        let listener = format!("{kind}-{}", group.label());
+        self.ports.get(&listener).copied().with_context(|| format!("no listener {listener}"))
+    }
+
     fn send(&self, listener: &str, case: &Case) -> Result<Outcome> {
         let port = self.ports.get(listener).with_context(|| format!("no listener {listener}"))?;
         let answer = http::send(*port, &case.request).with_context(|| case.name.clone())?;
@@ -137,7 +151,8 @@ fn document(
     upstream: &Upstream,
     sidecars: &BTreeMap<Settings, (Sidecar, String)>,
     admin_port: u16,
-) -> Result<Value> {
+    transport_socket: Option<&str>,
+) -> Result<String> {
     let module = module()?;
     let mut listeners = Vec::new();
     for group in groups {
@@ -150,10 +165,25 @@ fn document(
     }
     let mut clusters = vec![cluster("upstream", upstream.port(), false)];
     clusters.extend(sidecars.values().map(|(sidecar, name)| cluster(name, sidecar.port, true)));
-    Ok(json!({
+    let document = json!({
         "admin": {"address": address(admin_port)},
         "static_resources": {"listeners": listeners, "clusters": clusters},
-    }))
+    });
+    let mut text = document.to_string();
+    if let Some(transport_socket) = transport_socket {
+        // JSON is YAML, and so is what is put into it.
+        let chain = "\"filter_chains\":[{";
+        text = text.replace(chain, &format!("{chain}{transport_socket},"));
+        let manager = "\"stat_prefix\":\"contract\"";
+        text = text.replace(
+            manager,
+            &format!(
+                "{manager},\"forward_client_cert_details\":\"SANITIZE_SET\",\
+                 \"set_current_client_cert_details\":{{\"cert\":true,\"uri\":true}}"
+            ),
+        );
+    }
+    Ok(text)
 }
 
 fn address(port: u16) -> Value {
@@ -214,6 +244,8 @@ fn ext_authz(cluster: &str, group: &Group) -> (Value, Map<String, Value>) {
         "route_metadata_context_namespaces": ["contract"],
         // As the default of the filter's own failures.
         "status_on_error": {"code": "InternalServerError"},
+        "include_peer_certificate": true,
+        "include_tls_session": true,
         "with_request_body": {
             "max_request_bytes": BODY_BYTES, "allow_partial_message": true, "pack_as_bytes": packs}}});
     let extensions = json!({

@@ -75,14 +75,9 @@ pub(super) fn check_issuer(checks: &mut Checks, at: &str, issuer: &Issuer) {
         let earlier = lists.iter().take(i).any(|other| other.uri == list.uri);
         checks.that(!earlier, &at, "this status list is configured twice");
         let (at, http) = (format!("{at}/http"), &list.http);
-        checks.fetch(
-            &at,
-            &http.cluster,
-            &http.path,
-            http.timeout_ms,
-            http.refresh_seconds,
-            http.max_age_seconds,
-        );
+        http.check(&at, checks);
+        let polled = http.min_refresh_seconds.is_some() || http.long_polling_timeout_seconds.is_some();
+        checks.that(!polled, &at, "min_refresh_seconds, long_polling_timeout_seconds: for bundles only");
     }
     // They are repeated in a quoted string of a header (RFC 9470 section 3).
     let quotable = |acr: &String| !acr.is_empty() && acr.bytes().all(crate::decision::is_quotable);

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Checks, Config, ConfigError, Mode, Signing, default_max_age, default_refresh, default_timeout};
-use crate::source::{Place, Plan, Polling, Target};
+use super::{Checks, Config, ConfigError, HttpSource, Mode, Signing};
 
 /// The name of the bundle that `bundle` configures.
 pub const SOLE_BUNDLE: &str = "bundle";
@@ -18,7 +17,7 @@ pub enum BundleSource {
     /// A `.tar.gz` in base64 (RFC 4648 section 4).
     Inline(String),
     /// A `.tar.gz` fetched through a cluster of the proxy.
-    Http(BundleFetch),
+    Http(HttpSource),
 }
 
 /// One of several bundles.
@@ -36,69 +35,61 @@ pub struct BundleEntry {
     pub signing: Option<Signing>,
 }
 
-/// A bundle fetched through a cluster of the proxy, again and again.
+/// The one bundle that the policy is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "SoleDocument", into = "SoleDocument")]
+pub struct SoleBundle(pub BundleEntry);
+
+/// The one bundle that the policy is: exactly one of `http` and `inline`.
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct BundleFetch {
-    /// Name of the proxy's cluster.
-    pub cluster: String,
-    /// `:authority` of the request.
-    pub authority: String,
-    /// `:path` of the request.
-    pub path: String,
-    /// How long one fetch may take, in milliseconds.
-    #[serde(default = "default_timeout")]
-    pub timeout_ms: u64,
-    /// The longest time between two fetches, in seconds.
-    #[serde(default = "default_refresh")]
-    pub refresh_seconds: u64,
-    /// The shortest time between two fetches, in seconds; each waits for a random time between the two, so that workers
-    /// and proxies do not all come at once. Default: half of `refresh_seconds`.
+struct SoleDocument {
+    /// A `.tar.gz` fetched through a cluster of the proxy.
     #[serde(default)]
-    pub min_refresh_seconds: Option<u64>,
-    /// How long the last good answer may be used, in seconds; 0: for ever.
-    #[serde(default = "default_max_age")]
-    pub max_age_seconds: u64,
-    /// How long the server may hold a fetch back until there is something new, in seconds, if it can (OPA's long
-    /// polling). Absent: it is not asked to.
+    http: Option<HttpSource>,
+    /// A `.tar.gz` in base64 (RFC 4648 section 4).
     #[serde(default)]
-    pub long_polling_timeout_seconds: Option<u64>,
+    inline: Option<String>,
+    /// How it has to be signed; absent: it need not be.
+    #[serde(default)]
+    signing: Option<Signing>,
 }
 
-impl BundleFetch {
-    /// When to fetch. Nobody waits for it.
-    #[must_use]
-    pub fn plan(&self) -> Plan {
-        Plan {
-            timeout_ms: self.timeout_ms,
-            refresh_seconds: self.refresh_seconds,
-            min_refresh_seconds: None,
-            max_age_seconds: self.max_age_seconds,
-            refetch_seconds: u64::MAX,
-            polling: Some(Polling {
-                min_refresh_seconds: self
-                    .min_refresh_seconds
-                    .unwrap_or_else(|| self.refresh_seconds.div_ceil(2)),
-                long_poll_seconds: self.long_polling_timeout_seconds,
-            }),
-        }
+impl TryFrom<SoleDocument> for SoleBundle {
+    type Error = &'static str;
+
+    fn try_from(document: SoleDocument) -> Result<Self, Self::Error> {
+        let source = match (document.http, document.inline) {
+            (Some(http), None) => BundleSource::Http(http),
+            (None, Some(inline)) => BundleSource::Inline(inline),
+            _ => return Err("exactly one of `http` and `inline` says where the bundle comes from"),
+        };
+        Ok(Self(BundleEntry { source, mode: Mode::Enforce, signing: document.signing }))
+    }
+}
+
+impl From<SoleBundle> for SoleDocument {
+    fn from(SoleBundle(BundleEntry { source, signing, .. }): SoleBundle) -> Self {
+        let (http, inline) = match source {
+            BundleSource::Http(http) => (Some(http), None),
+            BundleSource::Inline(inline) => (None, Some(inline)),
+        };
+        Self { http, inline, signing }
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for SoleBundle {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "SoleBundle".into()
     }
 
-    /// What to fetch.
-    #[must_use]
-    pub fn target(&self) -> Target {
-        let Self { cluster, authority, path, .. } = self.clone();
-        Target::Fixed(Place { cluster, authority, path })
-    }
-
-    fn check(&self, at: &str, checks: &mut Checks) {
-        let (timeout, refresh) = (self.timeout_ms, self.refresh_seconds);
-        checks.fetch(at, &self.cluster, &self.path, timeout, refresh, self.max_age_seconds);
-        let least = self.min_refresh_seconds.is_none_or(|least| (1..=refresh).contains(&least));
-        checks.that(least, at, "min_refresh_seconds: 1 to refresh_seconds");
-        let wait = self.long_polling_timeout_seconds.is_none_or(|wait| (1..=3600).contains(&wait));
-        checks.that(wait, at, "long_polling_timeout_seconds: 1 to 3600");
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let mut schema = SoleDocument::json_schema(generator);
+        let one = |name: &str| serde_json::json!({"required": [name]});
+        schema.insert("oneOf".to_owned(), serde_json::json!([one("http"), one("inline")]));
+        schema
     }
 }
 
@@ -115,11 +106,10 @@ impl Config {
         }
     }
 
-    /// The bundles that are configured: name, source, and for those of `bundles` the whole entry.
-    pub fn bundle_entries(&self) -> impl Iterator<Item = (&str, &BundleSource, Option<&BundleEntry>)> {
-        let sole = self.bundle.iter().map(|source| (SOLE_BUNDLE, source, None));
-        let named = self.bundles.iter().map(|(name, entry)| (name.as_str(), &entry.source, Some(entry)));
-        sole.chain(named)
+    /// The bundles that are configured, by name.
+    pub fn bundle_entries(&self) -> impl Iterator<Item = (&str, &BundleEntry)> {
+        let sole = self.bundle.iter().map(|SoleBundle(entry)| (SOLE_BUNDLE, entry));
+        sole.chain(self.bundles.iter().map(|(name, entry)| (name.as_str(), entry)))
     }
 }
 
@@ -130,8 +120,8 @@ pub(super) fn check(config: &Config, checks: &mut Checks) {
         "/bundle",
         "exactly one of `bundle`, `bundles` and `discovery` says where the policy comes from",
     );
-    if let Some(source) = &config.bundle {
-        check_source(source, "/bundle", checks);
+    if let Some(SoleBundle(entry)) = &config.bundle {
+        check_source(&entry.source, "/bundle", checks);
     }
     let few = config.bundles.len() <= config.limits.bundles;
     checks.that(few, "/bundles", "more bundles than limits.bundles");

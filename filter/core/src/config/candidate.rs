@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::bundles::{check_entries, check_source};
-use super::{BundleEntry, BundleSource, Checks, Config};
+use super::{BundleEntry, Checks, Config, SoleBundle};
 
 /// What is evaluated beside the policy in force.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -14,7 +14,7 @@ use super::{BundleEntry, BundleSource, Checks, Config};
 pub struct CandidateConfig {
     /// The candidate is this bundle alone. Exactly one of `bundle` and `bundles`.
     #[serde(default)]
-    pub bundle: Option<BundleSource>,
+    pub bundle: Option<SoleBundle>,
     /// The candidate is what is in force, with these bundles in place of those of the same name, or besides them.
     #[serde(default)]
     pub bundles: BTreeMap<String, BundleEntry>,
@@ -37,8 +37,8 @@ pub(super) fn check(config: &Config, checks: &mut Checks) {
     let Some(candidate) = &config.candidate else { return };
     let one_kind = candidate.bundle.is_some() == candidate.bundles.is_empty();
     checks.that(one_kind, "/candidate", "exactly one of `bundle` and `bundles`");
-    if let Some(source) = &candidate.bundle {
-        check_source(source, "/candidate/bundle", checks);
+    if let Some(SoleBundle(entry)) = &candidate.bundle {
+        check_source(&entry.source, "/candidate/bundle", checks);
     }
     let few = candidate.bundles.len() <= config.limits.bundles;
     checks.that(few, "/candidate/bundles", "more bundles than limits.bundles");

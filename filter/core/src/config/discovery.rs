@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::bundles::check_source;
-use super::{BundleSource, Checks, Config, Signing, default_max_age, default_timeout};
+use super::{BundleSource, Checks, Config, Credentials, Headers, Signing, default_max_age, default_timeout};
 
 /// Where it is said which bundles there are.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,6 +37,12 @@ pub struct Service {
     /// What every path begins with.
     #[serde(default)]
     pub path: String,
+    /// Further headers of each request, by name.
+    #[serde(default)]
+    pub headers: Headers,
+    /// How the server knows who asks.
+    #[serde(default)]
+    pub credentials: Option<Credentials>,
     /// How long one fetch may take, in milliseconds.
     #[serde(default = "default_timeout")]
     pub timeout_ms: u64,
@@ -60,5 +66,6 @@ pub(super) fn check(config: &Config, checks: &mut Checks) {
         let at = format!("/discovery/services/{}", name.replace('~', "~0").replace('/', "~1"));
         let path = if service.path.is_empty() { "/" } else { service.path.as_str() };
         checks.fetch(&at, &service.cluster, path, service.timeout_ms, 1, service.max_age_seconds);
+        checks.extra(&at, &service.headers, service.credentials.as_ref());
     }
 }

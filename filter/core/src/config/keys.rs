@@ -5,9 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Checks, default_max_age, default_refresh, default_timeout};
+use super::{Checks, Credentials, Headers, default_max_age, default_refresh, default_timeout, extra};
 use crate::keys::Algorithm;
-use crate::source::{Discovery, Place, Plan, Target, well_known};
+use crate::source::{Discovery, Extra, Place, Plan, Target, well_known};
 
 /// Where keys come from.
 #[derive(Clone, Serialize, Deserialize)]
@@ -49,6 +49,12 @@ pub struct KeyFetch {
     /// RFC 8414 section 3.1 for the issuer.
     #[serde(default)]
     pub path: Option<String>,
+    /// Further headers of each request to `authority`, by name; other hosts are not told.
+    #[serde(default)]
+    pub headers: Headers,
+    /// How the server at `authority` knows who asks; other hosts are not told.
+    #[serde(default)]
+    pub credentials: Option<Credentials>,
     /// `discovery` only: hosts besides `authority` that the metadata may name in `jwks_uri`, each with the cluster that
     /// leads there.
     #[serde(default)]
@@ -86,6 +92,12 @@ impl KeyFetch {
             refetch_seconds: self.refetch_seconds,
             polling: None,
         }
+    }
+
+    /// What is sent with each request to `authority`.
+    #[must_use]
+    pub fn extra(&self) -> Extra {
+        extra(&self.headers, self.credentials.as_ref())
     }
 
     /// The key set itself.
@@ -151,6 +163,7 @@ impl Checks {
         let path = fetch.path.as_deref().unwrap_or("/");
         let (timeout, refresh) = (fetch.timeout_ms, fetch.refresh_seconds);
         self.fetch(at, &fetch.cluster, path, timeout, refresh, fetch.max_age_seconds);
+        self.extra(at, &fetch.headers, fetch.credentials.as_ref());
         self.that(!fetch.authority.is_empty(), at, "authority: the host that is asked");
         let least = fetch.min_refresh_seconds;
         self.that((1..=86_400).contains(&least), at, "min_refresh_seconds: 1 to 86400");

@@ -7,6 +7,7 @@ mod bundles;
 mod candidate;
 mod discovery;
 mod failures;
+mod http;
 mod input;
 mod issuer;
 mod keys;
@@ -21,12 +22,14 @@ use serde::{Deserialize, Serialize};
 pub use audit::AuditPlaces;
 pub use bound::{Dpop, StatusListSource};
 pub use builtins::{Builtins, HttpHost, HttpSend};
-pub use bundles::{BundleEntry, BundleFetch, BundleSource, SOLE_BUNDLE};
+pub use bundles::{BundleEntry, BundleSource, SOLE_BUNDLE, SoleBundle};
 pub use candidate::CandidateConfig;
 pub use discovery::{DiscoveryConfig, Service};
 pub use failures::{
     BodyTooLarge, DenialBody, Denials, FailureMode, Failures, PathAmbiguous, Signatures, TokenMissing,
 };
+pub(crate) use http::extra;
+pub use http::{Bearer, Credentials, Headers, HttpSource, Secret};
 pub use input::InputSettings;
 pub use keys::{KeyFetch, KeySource};
 pub use limits::Limits;
@@ -36,7 +39,6 @@ pub use signing::{BundleKey, BundleKeys, Signing};
 use crate::json::{self, JsonError};
 use crate::keys::Algorithm;
 use crate::shape::{self, Misfit};
-use crate::source::{Place, Plan, Target};
 use crate::token::{
     Attenuation, Authentication, Carrier, DEFAULT_CLOCK_SKEW_SECONDS, DEFAULT_MAX_CHAIN_DEPTH,
     DEFAULT_MAX_LIFETIME_SECONDS, MAX_CLOCK_SKEW_SECONDS, PrincipalAt, Profile, PromptDigests,
@@ -116,7 +118,7 @@ pub struct Config {
     pub approvals: Option<Approvals>,
     /// Where the policy comes from, if it is one bundle. Exactly one of `bundle` and `bundles`.
     #[serde(default)]
-    pub bundle: Option<BundleSource>,
+    pub bundle: Option<SoleBundle>,
     /// Where the policy comes from, if it is several bundles, by name. Their roots must be disjoint.
     #[serde(default)]
     pub bundles: BTreeMap<String, BundleEntry>,
@@ -242,50 +244,6 @@ pub struct Issuer {
     /// Its status lists. A token that names another one is refused.
     #[serde(default)]
     pub status_lists: Vec<StatusListSource>,
-}
-
-/// Something fetched through a cluster of the proxy, again and again.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct HttpSource {
-    /// Name of the proxy's cluster.
-    pub cluster: String,
-    /// `:authority` of the request.
-    pub authority: String,
-    /// `:path` of the request.
-    pub path: String,
-    /// How long one fetch may take, in milliseconds.
-    #[serde(default = "default_timeout")]
-    pub timeout_ms: u64,
-    /// How often it is fetched again, in seconds.
-    #[serde(default = "default_refresh")]
-    pub refresh_seconds: u64,
-    /// How long the last good answer may be used, in seconds; 0: for ever.
-    #[serde(default = "default_max_age")]
-    pub max_age_seconds: u64,
-}
-
-impl HttpSource {
-    /// When to fetch. Nobody waits for it.
-    #[must_use]
-    pub fn plan(&self) -> Plan {
-        Plan {
-            timeout_ms: self.timeout_ms,
-            refresh_seconds: self.refresh_seconds,
-            min_refresh_seconds: None,
-            max_age_seconds: self.max_age_seconds,
-            refetch_seconds: u64::MAX,
-            polling: None,
-        }
-    }
-
-    /// What to fetch.
-    #[must_use]
-    pub fn target(&self) -> Target {
-        let Self { cluster, authority, path, .. } = self.clone();
-        Target::Fixed(Place { cluster, authority, path })
-    }
 }
 
 /// How approvals are asked for and verified.

@@ -37,7 +37,7 @@ fn keys_are_fetched_by_defaults_that_can_be_changed() {
     let document = with("/issuers/0/keys", keys("http", json!({})));
     let config = Config::parse(document.to_string().as_bytes()).unwrap();
     let KeySource::Http(fetch) = &config.issuers[0].keys else { panic!() };
-    let expected = Plan {
+    let expected = crate::source::Plan {
         timeout_ms: 1000,
         refresh_seconds: 60,
         min_refresh_seconds: Some(30),

@@ -31,9 +31,12 @@ impl Bundles {
     /// The bundles of a configuration; the inline ones are read.
     pub(super) fn configure(config: &Config) -> Result<Self, EngineError> {
         let mut bundles = Self { parts: BTreeMap::new(), active: None, retired: Vec::new() };
-        for (name, source, entry) in config.bundle_entries() {
-            let pointer = if entry.is_some() { below("/bundles", name) } else { "/bundle".to_owned() };
-            let part = Part::configure(source, entry, &pointer, config)?;
+        for (name, entry) in config.bundle_entries() {
+            let part = if config.bundle.is_some() {
+                Part::configure(entry, "/bundle", "", config)?
+            } else {
+                Part::configure(entry, &below("/bundles", name), "/source", config)?
+            };
             bundles.parts.insert(name.to_owned(), part);
         }
         let active = bundles.compile(|_, part| part.version(true), config).map_err(|source| {
@@ -143,7 +146,7 @@ impl Bundles {
         let mut added = BTreeMap::new();
         for (name, entry) in entries {
             if self.parts.get(name).is_none_or(|part| !part.is_of(entry)) {
-                let part = Part::configure(&entry.source, Some(entry), &below("/bundles", name), config);
+                let part = Part::configure(entry, &below("/bundles", name), "/source", config);
                 added.insert(name.clone(), part.map_err(|error| error.to_string())?);
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::bundles::{Bundles, Part, Taken, below, together};
 use super::{ActiveBundle, EngineError, FetchError, Installed, LoadError};
-use crate::config::{Config, SOLE_BUNDLE};
+use crate::config::{Config, SOLE_BUNDLE, SoleBundle};
 use crate::ids::UnixSeconds;
 use crate::policy::EvaluationBudget;
 use crate::request::Properties;
@@ -32,13 +32,13 @@ impl Candidate {
     pub(super) fn configure(config: &Config, in_force: &Bundles) -> Result<Option<Self>, EngineError> {
         let Some(wanted) = &config.candidate else { return Ok(None) };
         let mut parts = BTreeMap::new();
-        if let Some(source) = &wanted.bundle {
-            let part = Part::configure(source, None, "/candidate/bundle", config)?;
+        if let Some(SoleBundle(entry)) = &wanted.bundle {
+            let part = Part::configure(entry, "/candidate/bundle", "", config)?;
             parts.insert(SOLE_BUNDLE.to_owned(), part);
         }
         for (name, entry) in &wanted.bundles {
             let pointer = below("/candidate/bundles", name);
-            parts.insert(name.clone(), Part::configure(&entry.source, Some(entry), &pointer, config)?);
+            parts.insert(name.clone(), Part::configure(entry, &pointer, "/source", config)?);
         }
         let mut budget = config.limits.evaluation();
         budget.instructions = wanted.instructions.unwrap_or(budget.instructions);

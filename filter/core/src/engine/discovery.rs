@@ -53,7 +53,7 @@ impl Discovering {
     pub(super) fn configure(config: &Config) -> Result<Option<Self>, EngineError> {
         let Some(DiscoveryConfig { source, signing, .. }) = &config.discovery else { return Ok(None) };
         let entry = BundleEntry { source: source.clone(), mode: Mode::Enforce, signing: signing.clone() };
-        let part = Part::configure(source, Some(&entry), "/discovery", config)?;
+        let part = Part::configure(&entry, "/discovery", "/source", config)?;
         Ok(Some(Self { part }))
     }
 

@@ -33,9 +33,12 @@ impl Issuer {
                 (Some(set), None)
             }
             KeySource::Secret(secret) => (Some(KeySet::from_secret(secret)?), None),
-            KeySource::Http(fetch) => (None, Some(Source::new(fetch.fixed(), fetch.plan()))),
+            KeySource::Http(fetch) => {
+                (None, Some(Source::new(fetch.fixed(), fetch.plan()).with(fetch.extra())))
+            }
             KeySource::Discovery(fetch) => {
-                (None, Some(Source::new(fetch.discovered(&rules.issuer), fetch.plan())))
+                let source = Source::new(fetch.discovered(&rules.issuer), fetch.plan());
+                (None, Some(source.with(fetch.extra())))
             }
         };
         Ok(Self { rules: Arc::new(rules), keys, digest: None, source, status_lists: StatusLists::default() })

@@ -7,8 +7,10 @@ use sha2::{Digest, Sha256};
 
 use super::{BundleStatus, Engine};
 use crate::audit::rfc3339;
+use crate::config::extra;
 use crate::ids::{Now, UnixSeconds};
 use crate::policy::{HttpCall, HttpReply};
+use crate::statistics::{Statistic, prometheus};
 
 /// What the keys of the proxy's shared data that say which worker reports begin with.
 const REPORTER: &str = "remit/status/reporter/";
@@ -69,12 +71,14 @@ impl Engine {
 
     /// The report, if one is due and it is for this worker to make. To be asked for more often than every 7 seconds, also
     /// while none is due: who reports goes on to. `read` is given a key of the proxy's shared data, and finds its value
-    /// and the version of that; `write` replaces this version, and says whether it could.
+    /// and the version of that; `write` replaces this version, and says whether it could. `statistics` are read where they are
+    /// to be told.
     pub fn report_in_turn<V>(
         &mut self,
         now: UnixSeconds,
         read: impl FnOnce(&str) -> Option<(Option<Vec<u8>>, V)>,
         write: impl FnOnce(&str, &[u8], V) -> bool,
+        statistics: impl FnOnce() -> Vec<Statistic>,
     ) -> Option<HttpCall> {
         let key = self.reporter_key()?;
         let (stored, version) = read(&key)?;
@@ -84,7 +88,7 @@ impl Engine {
             Reporter::Claim(value) => write(&key, &value, version),
             Reporter::Elsewhere => false,
         };
-        if reports && self.report_is_due(now) { self.report(now) } else { None }
+        if reports && self.report_is_due(now) { self.report_with(now, statistics) } else { None }
     }
 
     /// Of those who tell the same server of the same proxy, one does.
@@ -108,12 +112,27 @@ impl Engine {
         }
     }
 
-    /// The report. The caller answers it with [`Engine::reported`].
+    /// The report, without statistics. The caller answers it with [`Engine::reported`].
     pub fn report(&mut self, now: UnixSeconds) -> Option<HttpCall> {
-        let body = self.status_document().to_string().into_bytes();
+        self.report_with(now, Vec::new)
+    }
+
+    fn report_with(
+        &mut self,
+        now: UnixSeconds,
+        statistics: impl FnOnce() -> Vec<Statistic>,
+    ) -> Option<HttpCall> {
+        let mut document = self.status_document();
+        if self.config.status.as_ref()?.prometheus
+            && let Some(members) = document.as_object_mut()
+        {
+            members.insert("metrics".to_owned(), json!({"prometheus": prometheus(&statistics())}));
+        }
+        let body = document.to_string().into_bytes();
         let statuses =
             self.bundle_statuses().map(|(name, status)| (name.to_owned(), status.clone())).collect();
         let settings = self.config.status.as_ref()?;
+        let extra = extra(&settings.headers, settings.credentials.as_ref());
         self.reports.told = Some(statuses);
         self.reports.next = now.plus(settings.interval_seconds);
         // One at a time, also where a host never answers.
@@ -127,7 +146,10 @@ impl Engine {
                 header(":authority", &settings.authority),
                 header(":path", &settings.path),
                 header("content-type", "application/json"),
-            ],
+            ]
+            .into_iter()
+            .chain(extra.iter().map(|(name, value)| header(name, value)))
+            .collect(),
             body,
             timeout_ms: settings.timeout_ms,
             max_response_bytes: 0,

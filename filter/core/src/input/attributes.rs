@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::{Document, Parts};
+use super::{Document, Parts, certificate};
 use crate::policy::{Fields, Footprint, Reads};
 use crate::proto::MessageLimits;
 use crate::request::Property;
@@ -16,6 +16,8 @@ use crate::request::Property;
 const PARTIAL_BODY: &str = "x-envoy-auth-partial-body";
 /// By which a client says what service it is.
 const SERVICE: &str = "x-envoy-downstream-service-cluster";
+/// By which the proxy may hand the client's certificate on.
+const CLIENT_CERTIFICATE: &str = "x-forwarded-client-cert";
 /// Metadata comes of the proxy's own filters and routes.
 const METADATA: MessageLimits = MessageLimits { depth: 32, values: 10_000 };
 
@@ -34,6 +36,12 @@ pub(super) fn compose(parts: &Parts<'_>, reads: &Reads, footprint: &Footprint) -
         parts.request.header(SERVICE).filter(|_| reads.properties.has(Property::SourceService))
     {
         source.push(("service", Document::text(service)));
+    }
+    if let (Some(digest), Some(header)) =
+        (around.text(Property::SourceCertificate), parts.request.header(CLIENT_CERTIFICATE))
+        && let Some(found) = certificate::forwarded(header, digest)
+    {
+        source.push(("certificate", Document::text(found)));
     }
     let destination = peer(parts, Property::DestinationAddress, Property::DestinationPrincipal);
     for (name, fields) in [("source", source), ("destination", destination)] {

@@ -1,6 +1,7 @@
 //! The sole input that Rego sees: opa-envoy-plugin's, with Remit's own part under `input.remit`.
 
 mod attributes;
+mod certificate;
 mod contract;
 mod delegated;
 #[cfg(any(test, feature = "schema"))]

@@ -87,6 +87,9 @@ pub struct Peer {
     /// Who its certificate names: URI, else DNS name, else subject.
     #[serde(default)]
     pub principal: Option<String>,
+    /// The client's certificate in PEM, percent-encoded, where the proxy hands it on in `x-forwarded-client-cert`.
+    #[serde(default)]
+    pub certificate: Option<String>,
 }
 
 /// Metadata.

@@ -65,6 +65,7 @@ const NAMED: &[&[&str]] = &[
 const PROPERTIES: &[(Property, &[&[&str]])] = &[
     (Property::SourceAddress, &[&["attributes", "source", "address"]]),
     (Property::SourcePrincipal, &[&["attributes", "source", "principal"], &["source_principal"]]),
+    (Property::SourceCertificate, &[&["attributes", "source", "certificate"]]),
     (Property::SourceService, &[&["attributes", "source", "service"]]),
     (Property::DestinationAddress, &[&["attributes", "destination", "address"]]),
     (Property::DestinationPrincipal, &[&["attributes", "destination", "principal"]]),

@@ -341,6 +341,7 @@ fn the_policy_tells_what_it_can_read() {
         ("decision := input.attributes.request.http[input.remit.mode]", http),
         ("decision := input.attributes.request.http.headers.cookie", Reads { headers: true, ..none }),
         ("decision := input.attributes.source.principal", peer(Property::SourcePrincipal)),
+        ("decision := input.attributes.source.certificate", peer(Property::SourceCertificate)),
         ("decision := input.source_principal", peer(Property::SourcePrincipal)),
         ("decision := input.parsed_query.q", Reads { query: true, ..none }),
         ("decision := input.remit.action", Reads { arguments: true, named: true, ..none }),

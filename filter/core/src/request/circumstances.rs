@@ -12,6 +12,8 @@ pub enum Property {
     SourceAddress,
     /// Who the client's certificate names.
     SourcePrincipal,
+    /// SHA-256 of the client's certificate, in hexadecimal digits.
+    SourceCertificate,
     /// The client's service, which it says itself, in `x-envoy-downstream-service-cluster`.
     SourceService,
     /// The address and port that the client connected to.
@@ -30,9 +32,10 @@ pub enum Property {
 
 impl Property {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::SourceAddress,
         Self::SourcePrincipal,
+        Self::SourceCertificate,
         Self::SourceService,
         Self::DestinationAddress,
         Self::DestinationPrincipal,
@@ -53,6 +56,7 @@ impl Property {
                 &["connection", "dns_san_peer_certificate"],
                 &["connection", "subject_peer_certificate"],
             ],
+            Self::SourceCertificate => &[&["connection", "sha256_peer_certificate_digest"]],
             Self::SourceService => &[],
             Self::DestinationAddress => &[&["destination", "address"]],
             Self::DestinationPrincipal => &[
@@ -78,7 +82,7 @@ pub struct Properties(u16);
 
 impl Properties {
     /// All of them.
-    pub const ALL: Self = Self(0x1ff);
+    pub const ALL: Self = Self(0x3ff);
 
     /// Whether there is none.
     #[must_use]

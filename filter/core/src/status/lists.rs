@@ -35,7 +35,7 @@ impl StatusLists {
     pub fn new(sources: &[StatusListSource]) -> Self {
         let published = |source: &StatusListSource| Published {
             uri: source.uri.clone(),
-            source: Source::new(source.http.target(), source.http.plan()),
+            source: Source::new(source.http.target(), source.http.plan()).with(source.http.extra()),
             list: None,
             newest: None,
         };

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use serde_json::json;
 
 use super::*;
-use crate::config::{HttpSource, StatusListSource};
+use crate::config::{Headers, HttpSource, StatusListSource};
 use crate::ids::UnixSeconds;
 use crate::keys::{Algorithm, KeyLimits, KeySet};
 use crate::token::IssuerRules;
@@ -176,9 +176,13 @@ fn lists_come_into_force_and_grow_old() {
         cluster: "c".into(),
         authority: "a".into(),
         path: "/".into(),
+        headers: Headers::default(),
+        credentials: None,
         timeout_ms: 1000,
         refresh_seconds: 60,
+        min_refresh_seconds: None,
         max_age_seconds: 100,
+        long_polling_timeout_seconds: None,
     };
     let mut lists = StatusLists::new(&[StatusListSource { uri: URI.into(), http }]);
     let reference = |index, uri: &str| StatusReference { uri: uri.into(), index };

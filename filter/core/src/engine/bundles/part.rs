@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use super::super::{EngineError, FetchError, LoadError, bundle_limits};
-use crate::bundle::{Bundle, Update, Verification};
+use crate::bundle::{Bundle, SigningError, Update, Verification};
 use crate::config::{BundleEntry, BundleSource, Config, Mode};
 use crate::ids::UnixSeconds;
 use crate::source::{Fetch, Source};
@@ -79,23 +79,22 @@ pub(in super::super) enum Taken {
 }
 
 impl Part {
-    /// A bundle as it is configured at this pointer; an inline one is read.
+    /// A bundle as it is configured at this pointer, its source at `source` below; an inline one is read.
     pub(in super::super) fn configure(
-        source: &BundleSource,
-        entry: Option<&BundleEntry>,
+        entry: &BundleEntry,
         pointer: &str,
+        source: &str,
         config: &Config,
     ) -> Result<Self, EngineError> {
-        let signing = entry.and_then(|entry| entry.signing.as_ref());
-        let verification = Verification::new(&config.keys, signing).map_err(|source| {
-            // It names the member by itself.
-            let pointer = if entry.is_some() { pointer.to_owned() } else { String::new() };
+        let verification = Verification::new(&config.keys, entry.signing.as_ref()).map_err(|source| {
+            // It names the member by itself; the keys are the document's.
+            let of_document = matches!(source, SigningError::Key { .. });
+            let pointer = if of_document { String::new() } else { pointer.to_owned() };
             EngineError::Signing { pointer, source }
         })?;
-        let (waiting, source, size) = match source {
+        let (waiting, source, size) = match &entry.source {
             BundleSource::Inline(encoded) => {
-                let member = if entry.is_some() { "/source/inline" } else { "/inline" };
-                let pointer = format!("{pointer}{member}");
+                let pointer = format!("{pointer}{source}/inline");
                 let Ok(bytes) = STANDARD.decode(encoded) else {
                     return Err(EngineError::BundleEncoding { pointer });
                 };
@@ -103,11 +102,13 @@ impl Part {
                     .map_err(|source| EngineError::Bundle { pointer, source })?;
                 (Some(version), None, bytes.len())
             }
-            BundleSource::Http(http) => (None, Some(Source::new(http.target(), http.plan())), 0),
+            BundleSource::Http(http) => {
+                (None, Some(Source::new(http.target(), http.polled()).with(http.extra())), 0)
+            }
         };
         let status = BundleStatus { size, ..BundleStatus::default() };
-        let mode = entry.map_or(Mode::Enforce, |entry| entry.mode);
-        let entry = entry.filter(|_| config.discovery.is_some()).cloned();
+        let mode = entry.mode;
+        let entry = config.discovery.is_some().then(|| entry.clone());
         Ok(Self { mode, entry, verification, source, accepted: None, waiting, status })
     }
 

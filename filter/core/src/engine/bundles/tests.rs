@@ -268,6 +268,42 @@ fn a_bundle_that_has_to_be_signed_is_refused_unsigned() {
 }
 
 #[test]
+fn the_one_bundle_can_have_to_be_signed_as_well() {
+    let http = json!({"cluster": "c", "authority": "a.example", "path": "/p"});
+    let mut document: Value = serde_json::from_slice(&document(&json!({}))).unwrap();
+    document.as_object_mut().unwrap().remove("bundles");
+    for (bundle, keys, expected) in [
+        (
+            json!({"http": http, "signing": {}}),
+            json!({}),
+            "configuration at /bundle/signing: there are no `keys`",
+        ),
+        (
+            json!({"http": http, "inline": ""}),
+            json!({}),
+            "configuration at /bundle: exactly one of `http` and `inline`",
+        ),
+        (json!({"signing": {}}), json!({}), "configuration at /bundle: exactly one of `http` and `inline`"),
+        (json!({"inline": "?"}), json!({}), "configuration at /bundle/inline: not base64"),
+        (json!({"http": http}), json!({"k": {"key": "x"}}), "configuration at /keys: \"k\""),
+    ] {
+        document["bundle"] = bundle;
+        document["keys"] = keys;
+        let error = Engine::configure(document.to_string().as_bytes()).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}");
+    }
+    document["keys"] = json!({"k": {"algorithm": "HS256", "key": "a secret of thirty-two bytes or more"}});
+    for (signing, expected) in [(json!(null), "bundle="), (json!({"keyid": "k"}), "signature")] {
+        document["bundle"] = json!({"http": http, "signing": signing});
+        document["candidate"] = json!({"bundle": document["bundle"]});
+        let mut world = World(Engine::configure(document.to_string().as_bytes()).unwrap());
+        let said = world.answer("bundle", 200, policy("p1"), 1000);
+        assert_eq!(said.contains("signature"), expected == "signature", "{said}");
+        assert_eq!(world.in_force(1000).is_some(), expected != "signature");
+    }
+}
+
+#[test]
 fn an_answer_over_the_limit_is_refused_unread() {
     let mut world = World::new();
     world.answer("policy", 200, policy("p1"), 1000);

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::PlanError;
 use crate::config::{
-    BundleEntry, BundleFetch, BundleSource, Config, DiscoveryConfig, Mode, Service, Signing, StatusConfig,
+    BundleEntry, BundleSource, Config, DiscoveryConfig, HttpSource, Mode, Service, Signing, StatusConfig,
 };
 
 /// What a discovery bundle comes to.
@@ -78,8 +78,8 @@ struct SaidStatus {
     _trigger: Value,
     #[serde(default, rename = "console")]
     _console: Value,
-    #[serde(default, rename = "prometheus")]
-    _prometheus: Value,
+    #[serde(default)]
+    prometheus: bool,
 }
 
 /// The plan, within what the configuration allows.
@@ -117,10 +117,12 @@ pub(super) fn plan(said: &Said, discovery: &DiscoveryConfig, config: &Config) ->
             return wrong(format!("{at}/resource"), NOT_BELOW);
         }
         let longest = bundle.polling.max_delay_seconds.unwrap_or(120);
-        let fetch = BundleFetch {
+        let fetch = HttpSource {
             cluster: service.cluster.clone(),
             authority: service.authority.clone(),
             path: path(service, &resource),
+            headers: service.headers.clone(),
+            credentials: service.credentials.clone(),
             timeout_ms: service.timeout_ms,
             refresh_seconds: longest,
             min_refresh_seconds: Some(bundle.polling.min_delay_seconds.unwrap_or_else(|| longest.min(60))),
@@ -164,8 +166,11 @@ pub(super) fn plan(said: &Said, discovery: &DiscoveryConfig, config: &Config) ->
                 cluster: service.cluster.clone(),
                 authority: service.authority.clone(),
                 path: path(service, &format!("status{partition}")),
+                headers: service.headers.clone(),
+                credentials: service.credentials.clone(),
                 timeout_ms: service.timeout_ms,
                 interval_seconds: 60,
+                prometheus: status.prometheus,
             })
         }
     };

@@ -140,7 +140,7 @@ fn reports(engine: &mut Engine, shared: &SharedData, now: u64) -> bool {
         }
         is_read
     };
-    let call = engine.report_in_turn(t(now), read, write);
+    let call = engine.report_in_turn(t(now), read, write, Vec::new);
     if call.is_some() {
         engine.reported(&ok(), t(now));
     }
