@@ -1,6 +1,6 @@
 //! What is around an evaluation besides its input: what builtins that look outside go by, and what they leave.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use regorus::Value;
@@ -47,7 +47,7 @@ pub struct Surroundings {
     bytes: (usize, usize),
     /// What the evaluation may take, and what it has done since somebody last looked at the clock.
     budget: Option<EvaluationBudget>,
-    unseen: usize,
+    unseen: Cell<usize>,
     /// Signatures that the evaluation has checked.
     signatures: u32,
     patterns: Rc<Patterns>,
@@ -133,7 +133,7 @@ impl Surroundings {
         self.lines.iter_mut().for_each(Vec::clear);
         self.bytes = (budget.bytes, budget.bytes);
         self.budget = Some(budget.begun());
-        self.unseen = 0;
+        self.unseen.set(0);
         self.signatures = 0;
     }
 
@@ -183,12 +183,13 @@ impl Surroundings {
 
     /// After a builtin went through this many bytes: ends the evaluation where its time is over. The evaluators look at
     /// the clock by their own steps, whatever one of them takes.
-    pub(super) fn works(&mut self, bytes: usize) -> Result<(), Stop> {
-        self.unseen = self.unseen.saturating_add(bytes).saturating_add(CALL);
-        if self.unseen < LOOK {
+    pub(super) fn works(&self, bytes: usize) -> Result<(), Stop> {
+        let unseen = self.unseen.get().saturating_add(bytes).saturating_add(CALL);
+        if unseen < LOOK {
+            self.unseen.set(unseen);
             return Ok(());
         }
-        self.unseen = 0;
+        self.unseen.set(0);
         match &self.budget {
             Some(budget) if budget.left().is_none() => {
                 Err(Stop(EvaluationError::TimeExhausted { milliseconds: budget.time.as_millis() }))

@@ -23,7 +23,7 @@ type Answer = Result<Option<Value>, Stop>;
 pub(super) fn matches(arguments: &[Value], around: &mut Surroundings) -> Answer {
     let [Value::String(pattern), Value::String(text)] = arguments else { return Ok(None) };
     let pattern = compiled(pattern, around)?;
-    Ok(pattern.map(|pattern| Value::Bool(pattern.matches(text))))
+    pattern.map(|pattern| pattern.matches(text, around).map(Value::Bool)).transpose()
 }
 
 /// Whether a text is a pattern.
@@ -37,8 +37,8 @@ pub(super) fn find(arguments: &[Value], around: &mut Surroundings) -> Answer {
     let [Value::String(pattern), Value::String(text), most] = arguments else { return Ok(None) };
     let (Some(pattern), Some(most)) = (compiled(pattern, around)?, most_of(most)) else { return Ok(None) };
     let mut found = Listed::new(around);
-    for positions in pattern.all(text, 1).take(most) {
-        found.add(part(text, &positions, 0))?;
+    for positions in pattern.all(text, 1, around).take(most) {
+        found.add(part(text, &positions?, 0))?;
     }
     Ok(Some(found.list()))
 }
@@ -49,7 +49,8 @@ pub(super) fn find_groups(arguments: &[Value], around: &mut Surroundings) -> Ans
     let (Some(pattern), Some(most)) = (compiled(pattern, around)?, most_of(most)) else { return Ok(None) };
     let mut all = Vec::new();
     let mut found = Listed::new(around);
-    for positions in pattern.all(text, pattern.groups.len()).take(most) {
+    for positions in pattern.all(text, pattern.groups.len(), around).take(most) {
+        let positions = positions?;
         for group in 0..pattern.groups.len() {
             found.add(part(text, &positions, group))?;
         }
@@ -70,8 +71,8 @@ pub(super) fn split(arguments: &[Value], around: &mut Surroundings) -> Answer {
         return Ok(Some(parts.list()));
     }
     let (mut begin, mut end) = (0, 0);
-    for positions in compiled.all(text, 1) {
-        let (start, after) = span(&positions);
+    for positions in compiled.all(text, 1, around) {
+        let (start, after) = span(&positions?);
         end = start;
         if after > 0 {
             parts.add(text.get(begin..end).unwrap_or_default())?;
@@ -97,7 +98,8 @@ pub(super) fn replace(arguments: &[Value], around: &mut Surroundings) -> Answer 
         Ok(())
     };
     let mut end = 0;
-    for positions in pattern.all(text, pattern.groups.len()) {
+    for positions in pattern.all(text, pattern.groups.len(), around) {
+        let positions = positions?;
         let (start, after) = span(&positions);
         add(text.get(end..start).unwrap_or_default())?;
         let mut rest = template.as_ref();
@@ -157,7 +159,8 @@ pub(super) fn template_matches(arguments: &[Value], around: &mut Surroundings) -
     }
     add_quoted(&mut whole, template.get(end..).unwrap_or_default());
     whole.push('$');
-    Ok(compiled(&whole, around)?.map(|pattern| Value::Bool(pattern.matches(text))))
+    let pattern = compiled(&whole, around)?;
+    pattern.map(|pattern| pattern.matches(text, around).map(Value::Bool)).transpose()
 }
 
 /// `None` for what is no pattern. One that is too large ends the evaluation.

@@ -4,6 +4,8 @@ use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};
 
 use super::perl;
 
+/// How long the text of a pattern is at most: to read it takes time.
+pub(super) const MOST_TEXT: usize = 16 * 1024;
 /// How many bytes a program takes at most.
 const MOST_BYTES: usize = 100 * 1024;
 /// How many positions of groups a search keeps at most: those of the pattern for each of its steps.
@@ -60,6 +62,9 @@ pub(super) enum Refused {
 impl Pattern {
     /// Compiles a pattern of RE2.
     pub(super) fn compile(pattern: &str) -> Result<Self, Refused> {
+        if pattern.len() > MOST_TEXT {
+            return Err(Refused::TooLarge);
+        }
         let hir = regex_syntax::parse(&perl::in_ascii(pattern)).map_err(|_| Refused::Malformed)?;
         let anchored = hir.properties().look_set_prefix().contains(Look::Start);
         let mut compiled =

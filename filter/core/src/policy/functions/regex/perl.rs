@@ -10,6 +10,9 @@
 /// What is no pattern to either.
 const MALFORMED: &str = "(";
 
+/// Nobody repeats as often as a longer count says: RE2 knows none over 1000.
+const LONGEST_COUNT: usize = 16;
+
 /// The pattern with the classes that RE2 calls Perl's spelled out, and word boundaries of ASCII words.
 pub(super) fn in_ascii(pattern: &str) -> String {
     let mut ascii = String::with_capacity(pattern.len().saturating_mul(2));
@@ -28,7 +31,7 @@ pub(super) fn in_ascii(pattern: &str) -> String {
                 ascii.push(c);
                 ascii.extend(rest.next_if(|next| repeats && *next == '?'));
             }
-            '{' if !in_class => match counted(&rest.clone().collect::<String>()) {
+            '{' if !in_class => match counted(&rest.clone().take(LONGEST_COUNT).collect::<String>()) {
                 Some(_) if repeated => return MALFORMED.to_owned(),
                 Some(count) => {
                     ascii.push(c);
@@ -96,9 +99,13 @@ pub(super) fn in_ascii(pattern: &str) -> String {
     ascii
 }
 
-/// How many characters of `2,3}` and what follows say how often something is repeated.
+/// How many characters of `2,3}` and what follows say how often something is repeated. A count that goes on and on is handed to
+/// the parser, which refuses it.
 fn counted(rest: &str) -> Option<usize> {
-    let (inside, _) = rest.split_once('}')?;
+    let inside = rest.split_once('}').map_or(rest, |(inside, _)| inside);
+    if inside.len() == rest.len() && rest.chars().count() < LONGEST_COUNT {
+        return None;
+    }
     let (least, most) = inside.split_once(',').unwrap_or((inside, ""));
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     (!least.is_empty() && is_number(least) && is_number(most)).then(|| inside.len().saturating_add(1))

@@ -2,28 +2,44 @@
 
 use std::mem;
 
+use super::super::Stop;
 use super::pattern::{Assertion, Pattern, Step};
+use crate::policy::surroundings::Surroundings;
+
+/// What the machine's being at a step counts as, in bytes gone through: about as long as reading them takes.
+const STEP: usize = 16;
 
 /// Where a group begins, then where it ends, for each group. As many as the search is asked for.
 pub(super) type Positions = Vec<Option<usize>>;
 
 impl Pattern {
     /// Whether the pattern matches somewhere.
-    pub(super) fn matches(&self, text: &str) -> bool {
-        self.search(text, 0, 0).is_some()
+    ///
+    /// # Errors
+    /// As all searches: when the time of the evaluation is over.
+    pub(super) fn matches(&self, text: &str, around: &Surroundings) -> Result<bool, Stop> {
+        Ok(self.search(text, 0, 0, around)?.is_some())
     }
 
     /// The matches one after the other, with the positions of this many groups, the whole match included. None is empty and
     /// touches the one before.
-    pub(super) fn all(&self, text: &str, groups: usize) -> impl Iterator<Item = Positions> {
+    pub(super) fn all(
+        &self,
+        text: &str,
+        groups: usize,
+        around: &Surroundings,
+    ) -> impl Iterator<Item = Result<Positions, Stop>> {
         let (mut from, mut last_end) = (0, None);
         std::iter::from_fn(move || {
             loop {
-                let found = self.search(text, from, groups)?;
+                let found = match self.search(text, from, groups, around).transpose()? {
+                    Ok(found) => found,
+                    Err(stop) => return Some(Err(stop)),
+                };
                 let (start, end) = span(&found);
                 if start < end || last_end != Some(end) {
                     (from, last_end) = (end, Some(end));
-                    return Some(found);
+                    return Some(Ok(found));
                 }
                 let next = text.get(end..)?.chars().next()?;
                 from = end.saturating_add(next.len_utf8());
@@ -32,7 +48,15 @@ impl Pattern {
     }
 
     /// The first match from here on.
-    fn search(&self, text: &str, from: usize, groups: usize) -> Option<Positions> {
+    fn search(
+        &self,
+        text: &str,
+        from: usize,
+        groups: usize,
+        around: &Surroundings,
+    ) -> Result<Option<Positions>, Stop> {
+        // What follows makes room for each step of the pattern.
+        around.works(self.steps.len())?;
         let slots = groups.saturating_mul(2);
         let mut search = Search { pattern: self, text, visits: Vec::new(), positions: vec![None; slots] };
         let mut now = Threads::of(self, slots);
@@ -45,7 +69,9 @@ impl Pattern {
                     break;
                 }
                 if let Some(Step::Character(first)) = self.steps.first() {
-                    at = at.saturating_add(text.get(at..)?.find(*first)?);
+                    let Some(ahead) = text.get(at..).and_then(|rest| rest.find(*first)) else { break };
+                    around.works(ahead)?;
+                    at = at.saturating_add(ahead);
                 }
             }
             if found.is_none() {
@@ -55,6 +81,7 @@ impl Pattern {
                 }
                 search.enter(&mut now, 0, at);
             }
+            around.works(now.dirty.len().saturating_mul(now.slots.saturating_add(STEP)))?;
             let character = text.get(at..).and_then(|rest| rest.chars().next());
             let after = at.saturating_add(character.map_or(0, char::len_utf8));
             for (index, &step) in now.steps.iter().enumerate() {
@@ -80,7 +107,7 @@ impl Pattern {
             mem::swap(&mut now, &mut next);
             next.leave();
         }
-        found
+        Ok(found)
     }
 
     fn step(&self, at: u32) -> Option<Step> {
