@@ -182,6 +182,9 @@ fn document(
                  \"set_current_client_cert_details\":{{\"cert\":true,\"uri\":true}}"
             ),
         );
+        // Without TLS it would make the plugin show a session that is empty.
+        let certificate = "\"include_peer_certificate\":true";
+        text = text.replace(certificate, &format!("{certificate},\"include_tls_session\":true"));
     }
     Ok(text)
 }
@@ -245,7 +248,6 @@ fn ext_authz(cluster: &str, group: &Group) -> (Value, Map<String, Value>) {
         // As the default of the filter's own failures.
         "status_on_error": {"code": "InternalServerError"},
         "include_peer_certificate": true,
-        "include_tls_session": true,
         "with_request_body": {
             "max_request_bytes": BODY_BYTES, "allow_partial_message": true, "pack_as_bytes": packs}}});
     let extensions = json!({
