@@ -90,10 +90,12 @@ fn start_with(world: &World, name: &'static str, rego: &str, limits: Value) -> P
 fn each_budget_ends_the_evaluation_by_its_own_reason() {
     let world = World::new().unwrap();
     let token = world.token().unwrap();
+    // So little room that it is filled long before the time is over.
+    let time = json!({"evaluation_ms": 10, "instructions": 100_000_000, "evaluation_bytes": 1 << 18});
     for (name, interpreted, limits, expected) in [
         ("limits-instructions", false, json!({"evaluation_ms": 1000}), "instructions_exhausted"),
-        ("limits-time", false, json!({"evaluation_ms": 10, "instructions": 100_000_000}), "time_exhausted"),
-        ("limits-interpreter", true, json!({"evaluation_ms": 10}), "time_exhausted"),
+        ("limits-time", false, time.clone(), "time_exhausted"),
+        ("limits-interpreter", true, time, "time_exhausted"),
     ] {
         let proxy = start(&world, name, interpreted, limits);
         for _ in 0..3 {
