@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, bail};
-use xtask::go::{Found, OPA};
+use xtask::go::OPA;
 
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
@@ -65,13 +65,7 @@ impl Opa {
     /// OPA, or `None` after saying why the test is skipped.
     #[must_use]
     pub fn find() -> Option<Self> {
-        match OPA.find() {
-            Found::At(program) => Some(Self { program }),
-            Found::Missing(why) => {
-                println!("skipped: no OPA: {why}");
-                None
-            }
-        }
+        OPA.find_or_skip().map(|program| Self { program })
     }
 
     /// Runs a command of OPA, whatever comes of it.

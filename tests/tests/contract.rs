@@ -11,7 +11,7 @@ use remit_tests::contract::{Case, Group, Outcome, Pair, PairOptions, cases, grou
 use remit_tests::proxy::compiled_module;
 use remit_tests::world::{FORUM, THREAD, World, now, shipped_bundle};
 use serde_json::{Value, json};
-use xtask::go::{Found, OPA_ENVOY_PLUGIN};
+use xtask::go::OPA_ENVOY_PLUGIN;
 
 /// What is different on purpose, with the reason; `policy-bundles/README.md` lists the same.
 const DIFFERENCES: &[&str] = &[
@@ -109,13 +109,7 @@ fn is_before_the_contract(plugin: &Path) -> bool {
 #[test]
 fn in_envoy_and_beside_opa_envoy_plugin() {
     let groups = groups();
-    let plugin = match OPA_ENVOY_PLUGIN.find() {
-        Found::At(path) => Some(path),
-        Found::Missing(why) => {
-            println!("skipped: the comparison with opa-envoy-plugin: {why}");
-            None
-        }
-    };
+    let plugin = OPA_ENVOY_PLUGIN.find_or_skip();
     let compares = plugin.is_some();
     let is_older = plugin.as_deref().is_some_and(is_before_the_contract);
     let pair =

@@ -5,7 +5,7 @@ use remit_tests::contract::{Case, Group, Pair, PairOptions};
 use remit_tests::http::Request;
 use remit_tests::tls::Certificates;
 use serde_json::{Value, json};
-use xtask::go::{Found, OPA_ENVOY_PLUGIN};
+use xtask::go::OPA_ENVOY_PLUGIN;
 
 /// Tells all of it that is the same for two connections.
 const POLICY: &str = r#"package envoy.authz
@@ -27,13 +27,7 @@ fn policies_see_of_client_certificates_what_ext_authz_gives() {
     let certificates = Certificates::make(&folder, &["subject"]).unwrap();
     certificates.issue("uri", Some("URI:spiffe://cluster.example/agent,DNS:agent.example")).unwrap();
     certificates.issue("dns", Some("DNS:agent.example,DNS:other.example")).unwrap();
-    let plugin = match OPA_ENVOY_PLUGIN.find() {
-        Found::At(path) => Some(path),
-        Found::Missing(why) => {
-            println!("skipped: the comparison with opa-envoy-plugin: {why}");
-            None
-        }
-    };
+    let plugin = OPA_ENVOY_PLUGIN.find_or_skip();
     let compares = plugin.is_some();
     let request = Request::new("GET", "app.example", "/");
     let case = Case {

@@ -11,7 +11,7 @@ use remit_tests::proxy::{Options, Proxy};
 use remit_tests::upstream::{Manner, Upstream};
 use remit_tests::world::{FORUM, THREAD, World, bundle, call, get};
 use serde_json::{Value, json};
-use xtask::go::{Found, OPA};
+use xtask::go::OPA;
 
 /// Asks about whoever sends `x-ask`; all others are allowed.
 const ASKS: &str = r#"package remit.authz
@@ -28,14 +28,18 @@ decision if {
 }
 "#;
 
-fn proxy(world: &World, name: &'static str, users: &Upstream, policy: &str) -> Proxy {
+/// The server that is asked, the proxy with this policy, and a token for it.
+fn start(name: &'static str, policy: &str) -> (Upstream, Proxy, String) {
+    let world = World::new().unwrap();
+    let users = Upstream::start().unwrap();
     let hosts = json!({"users.example": {"cluster": "bundles"}, "127.0.0.1": {"cluster": "bundles"},
                        format!("127.0.0.1:{}", users.port()): {"cluster": "bundles"},
                        "nowhere.example": {"cluster": "no-such-cluster"}});
     let changes = json!({"builtins": {"http_send": {"hosts": hosts, "max_response_bytes": 2000}}});
     let configuration = world.config_with_bundle(&bundle("asks", policy).unwrap(), changes);
     let bundles_port = Some(users.port());
-    Proxy::start(&Options { name, configuration, bundles_port, ..Options::default() }).unwrap()
+    let proxy = Proxy::start(&Options { name, configuration, bundles_port, ..Options::default() }).unwrap();
+    (users, proxy, world.token().unwrap())
 }
 
 fn answer(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> Manner {
@@ -44,10 +48,7 @@ fn answer(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> Manner {
 
 #[test]
 fn the_answer_decides_and_whatever_goes_wrong_denies() {
-    let world = World::new().unwrap();
-    let users = Upstream::start().unwrap();
-    let proxy = proxy(&world, "http-send", &users, ASKS);
-    let token = world.token().unwrap();
+    let (users, proxy, token) = start("http-send", ASKS);
     let asking = get(&token).header("x-ask", "agent");
     for (manner, expected) in [
         (answer(200, "application/json", "{\"blocked\": false}"), "200 allow "),
@@ -82,10 +83,7 @@ fn the_answer_decides_and_whatever_goes_wrong_denies() {
 
 #[test]
 fn others_are_served_while_a_request_waits() {
-    let world = World::new().unwrap();
-    let users = Upstream::start().unwrap();
-    let proxy = proxy(&world, "http-send-waits", &users, ASKS);
-    let token = world.token().unwrap();
+    let (users, proxy, token) = start("http-send-waits", ASKS);
     users.behave(Manner::Late(Duration::from_secs(10)));
     let (port, asking) = (proxy.port, get(&token).header("x-ask", "slow"));
     let slow = thread::spawn(move || send(port, &asking));
@@ -124,10 +122,7 @@ const RELAYS: &str = "package remit.authz\ndecision := {\"allowed\": false, \"ht
 
 #[test]
 fn responses_are_kept_for_later_decisions_as_the_policy_and_the_server_say() {
-    let world = World::new().unwrap();
-    let users = Upstream::start().unwrap();
-    let proxy = proxy(&world, "http-send-cache", &users, RELAYS);
-    let token = world.token().unwrap();
+    let (users, proxy, token) = start("http-send-cache", RELAYS);
     let kept = |headers: &[(&str, &str)], body: &str| {
         let kind = [("content-type", "application/json")];
         let headers =
@@ -211,14 +206,8 @@ fn responses_are_kept_for_later_decisions_as_the_policy_and_the_server_say() {
 /// `http.send` of real OPA and of the filter against the same server.
 #[test]
 fn results_are_those_of_opa() {
-    let opa = match OPA.find() {
-        Found::At(opa) => opa,
-        Found::Missing(why) => return eprintln!("skipped: {why}"),
-    };
-    let world = World::new().unwrap();
-    let users = Upstream::start().unwrap();
-    let proxy = proxy(&world, "http-send-opa", &users, RELAYS);
-    let token = world.token().unwrap();
+    let Some(opa) = OPA.find_or_skip() else { return };
+    let (users, proxy, token) = start("http-send-opa", RELAYS);
     let url = format!("http://127.0.0.1:{}/x?y=1", users.port());
     for (manner, request) in [
         (answer(200, "application/json", "{\"b\": [1, 2.5, \"x\"], \"a\": null}"), json!({"method": "get"})),

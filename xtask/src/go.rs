@@ -73,10 +73,7 @@ pub fn variables() -> &'static [(&'static str, PathBuf)] {
     VARIABLES.get_or_init(|| {
         let mut variables = Vec::new();
         for program in [OPA, REGAL] {
-            match program.find() {
-                Found::At(path) => variables.push((program.variable, path)),
-                Found::Missing(reason) => println!("skipped: {} ({reason})", program.name),
-            }
+            variables.extend(program.find_or_skip().map(|path| (program.variable, path)));
         }
         variables
     })
@@ -93,6 +90,18 @@ impl Program {
             return Found::At(path);
         }
         self.build()
+    }
+
+    /// As [`Program::find`]; where there is none, says so, and why: the caller leaves out what needs it.
+    #[must_use]
+    pub fn find_or_skip(&self) -> Option<PathBuf> {
+        match self.find() {
+            Found::At(path) => Some(path),
+            Found::Missing(reason) => {
+                println!("skipped: {} ({reason})", self.name);
+                None
+            }
+        }
     }
 
     fn build(&self) -> Found {

@@ -211,32 +211,10 @@ impl<'a> Values<'a> {
                 let (message, known) = differ(lhs, &left, rhs, &right);
                 findings.find(Code::AlwaysTrue, span, message, known);
             }
-            BoolOp::Lt if left.counts && is_zero(&right) => {
-                let message = format!("{} is never less than 0", text(lhs));
-                findings.find(
-                    Code::NeverTrue,
-                    span,
-                    message,
-                    "remove the condition, or compare with another number",
-                );
-            }
-            BoolOp::Gt if right.counts && is_zero(&left) => {
-                let message = format!("{} is never less than 0", text(rhs));
-                findings.find(
-                    Code::NeverTrue,
-                    span,
-                    message,
-                    "remove the condition, or compare with another number",
-                );
-            }
+            BoolOp::Lt if left.counts && is_zero(&right) => never_below_zero(lhs, span, findings),
+            BoolOp::Gt if right.counts && is_zero(&left) => never_below_zero(rhs, span, findings),
             BoolOp::Lt | BoolOp::Le if left.counts && right.is_negative() => {
-                let message = format!("{} is never less than 0", text(lhs));
-                findings.find(
-                    Code::NeverTrue,
-                    span,
-                    message,
-                    "remove the condition, or compare with another number",
-                );
+                never_below_zero(lhs, span, findings);
             }
             _ if !left.kinds.meets(right.kinds) => kinds_differ(lhs, &left, rhs, &right, span, findings),
             _ => {}
@@ -340,6 +318,11 @@ impl<'a> Values<'a> {
 
 fn is_zero(can: &Possible) -> bool {
     can.values == Some(BTreeSet::from([Value::from(0_u64)]))
+}
+
+fn never_below_zero(counted: &Expr, span: &Span, findings: &mut Findings) {
+    let message = format!("{} is never less than 0", text(counted));
+    findings.find(Code::NeverTrue, span, message, "remove the condition, or compare with another number");
 }
 
 fn kinds_differ(

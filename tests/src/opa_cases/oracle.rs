@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use xtask::go::{Found, OPA};
+use xtask::go::OPA;
 
 use super::outcome::Outcome;
 use super::read::Case;
@@ -17,13 +17,7 @@ pub struct Opa(PathBuf);
 /// OPA, found or built; else says why the caller skips.
 #[must_use]
 pub fn opa() -> Option<Opa> {
-    match OPA.find() {
-        Found::At(path) => Some(Opa(path)),
-        Found::Missing(why) => {
-            println!("skipped: {why}");
-            None
-        }
-    }
+    OPA.find_or_skip().map(Opa)
 }
 
 impl Opa {
