@@ -14,15 +14,20 @@ pub(super) fn forwarded<'h>(header: &'h str, digest: &str) -> Option<&'h str> {
         .find(|certificate| digest_of(certificate).is_some_and(|found| found.eq_ignore_ascii_case(digest)))
 }
 
+/// Of one certificate, with nothing beside it: whoever reads the text would take that for the proxy's word as well.
 fn digest_of(encoded: &str) -> Option<String> {
+    // The proxy encodes it, and some readers take it for a space.
+    if encoded.contains('+') {
+        return None;
+    }
     let mut parts = encoded.split('%');
     let mut pem = parts.next()?.to_owned();
     for part in parts {
         pem.push(char::from(u8::from_str_radix(part.get(..2)?, 16).ok()?));
         pem.push_str(part.get(2..)?);
     }
-    let (_, rest) = pem.split_once("-----BEGIN CERTIFICATE-----")?;
-    let (body, _) = rest.split_once("-----END CERTIFICATE-----")?;
+    let body = pem.trim_ascii().strip_prefix("-----BEGIN CERTIFICATE-----")?;
+    let body = body.strip_suffix("-----END CERTIFICATE-----")?;
     let body: String = body.split_ascii_whitespace().collect();
     let der = STANDARD.decode(body).ok()?;
     Some(Sha256::digest(der).iter().map(|byte| format!("{byte:02x}")).collect())
@@ -45,6 +50,13 @@ mod tests {
             (format!("Cert=\"{other}\""), None),
             (format!("Hash={digest}"), None),
             (format!("Cert=\"{}\"", pem("YW%4Bj")), None),
+            // A second certificate, or words, that would travel along with the one that was proven.
+            (format!("Cert=\"{own}{other}\""), None),
+            (format!("Cert=\"{other}{own}\""), None),
+            (format!("Cert=\"Subject:%20CN=admin%0A{own}\""), None),
+            (format!("Cert=\"{own}CN=admin\""), None),
+            (format!("Cert=\"{}\"", pem("YWJj+")), None),
+            (format!("Cert=\"{}\"", own.replace("%0A", "%+A")), None),
             (format!("Cert=\"{own}"), None),
             ("Cert=\"%\"".to_owned(), None),
             ("Cert=\"%0\";Cert=\"%zz\";Cert=\"%é\"".to_owned(), None),
