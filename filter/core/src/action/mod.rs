@@ -220,8 +220,8 @@ pub enum ActionError {
     /// The body is not strict JSON.
     #[error("body: {0}")]
     Body(#[from] JsonError),
-    /// The body is in an encoding that the filter does not read.
-    #[error("the body is encoded")]
+    /// The body is in an encoding or a charset that the filter does not read.
+    #[error("the body is encoded: send it without content-encoding, as UTF-8")]
     BodyEncoded,
     /// A JSON-RPC batch: MCP removed it in revision 2025-06-18, and servers differ.
     #[error("a JSON-RPC batch")]

@@ -184,6 +184,10 @@ fn messages_that_servers_could_read_differently_are_refused() {
     ] {
         assert_eq!(classify(line, &[JSON, header], ping).unwrap_err().reason().as_str(), expected);
     }
+    // As UTF-7 `+ACI-` is a quotation mark, so that the name ends there and another member follows.
+    let hidden = r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":"+ACI-,+ACI-b":1}}"#;
+    let utf7 = [("content-type", "application/json; charset=utf-7")];
+    assert_eq!(classify(line, &utf7, hidden).unwrap_err().reason().as_str(), "body_encoded");
     let error = classify(line, &[("content-type", "text/plain")], ping).unwrap_err();
     assert_eq!(error.reason().as_str(), "mcp_malformed");
 }

@@ -258,10 +258,25 @@ impl RequestView {
         media_type == "application/grpc" || media_type.starts_with("application/grpc+")
     }
 
-    /// Whether the body is encoded, so that its bytes are not what the upstream reads.
+    /// Whether the body is compressed or in another charset, so that its bytes are not what the upstream reads.
     #[must_use]
     pub fn is_encoded(&self) -> bool {
-        self.header("content-encoding").is_some_and(|value| !value.trim().eq_ignore_ascii_case("identity"))
+        let compressed = |value: &str| !value.trim().eq_ignore_ascii_case("identity");
+        self.header("content-encoding").is_some_and(compressed) || self.is_transcoded()
+    }
+
+    /// Whether a server that goes by `charset` would read JSON or a form in it as another text than UTF-8 does: what is within a
+    /// string here ends it there.
+    fn is_transcoded(&self) -> bool {
+        let whole = self.header("content-type").unwrap_or_default().to_ascii_lowercase();
+        let is_read = ["json", "form"].iter().any(|kind| whole.contains(kind));
+        let is_utf8 = |parameter: &str| {
+            parameter.split_once('=').is_some_and(|(name, value)| {
+                name.trim() == "charset" && matches!(value.trim().trim_matches('"'), "utf-8" | "utf8")
+            })
+        };
+        let mut parameters = whole.split(';').skip(1);
+        is_read && parameters.any(|parameter| parameter.contains("charset") && !is_utf8(parameter))
     }
 }
 
@@ -316,6 +331,34 @@ pub(crate) mod tests {
         let view = request(("GET", "forum.example:8443", "/a"), &[("content-encoding", "identity")]).unwrap();
         assert_eq!(view.authority(), "forum.example:8443");
         assert!(!view.is_encoded());
+    }
+
+    #[test]
+    fn what_is_not_read_as_utf8_is_encoded() {
+        for (content_type, expected) in [
+            ("application/json", false),
+            ("application/json; charset=utf-8", false),
+            ("application/json;Charset=\"UTF-8\"; v=1", false),
+            ("application/json ; charset = utf8", false),
+            ("application/json; profile=x", false),
+            ("application/json; charset=utf-7", true),
+            ("application/json; charset=utf-16le", true),
+            ("application/json; charset=us-ascii", true),
+            ("application/json; charset=", true),
+            ("application/json; charset", true),
+            ("application/json; charset=utf-8; charset=utf-7", true),
+            ("application/json; charset=utf-7; charset=utf-8", true),
+            ("application/json; charset*=utf-7''x", true),
+            ("application/json; x=\"; charset=utf-7\"", true),
+            ("application/json; x=y,charset=utf-7", true),
+            ("application/vnd.api+json; charset=shift_jis", true),
+            ("application/x-www-form-urlencoded; charset=ibm037", true),
+            ("multipart/form-data; boundary=x; charset=utf-7", true),
+            ("text/plain; charset=iso-8859-1", false),
+        ] {
+            let view = request(("POST", "a", "/"), &[("content-type", content_type)]).unwrap();
+            assert_eq!(view.is_encoded(), expected, "{content_type}");
+        }
     }
 
     #[test]
