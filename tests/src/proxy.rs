@@ -214,6 +214,15 @@ impl Proxy {
         Ok(String::from_utf8_lossy(&fs::read(self.folder.join("envoy.log"))?).into_owned())
     }
 
+    /// Has the filter's host write all that it can to the log from now on.
+    ///
+    /// # Errors
+    /// When the admin port does not answer.
+    pub fn log_everything_of_the_filter(&self) -> Result<()> {
+        http::send(self.admin_port, &Request::new("POST", "localhost", "/logging?wasm=trace").body(""))?;
+        Ok(())
+    }
+
     /// Waits until the log holds a text.
     ///
     /// # Errors

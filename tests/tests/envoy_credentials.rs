@@ -81,6 +81,7 @@ fn a_signed_bundle_keys_and_reports_travel_with_credentials_that_nobody_is_shown
 
     let configuration = world.config(changes(API_KEY));
     let proxy = start("credentials", configuration.clone());
+    proxy.log_everything_of_the_filter().unwrap();
     proxy.wait_for_log("the bundle is not signed, and its source asks for a signature").unwrap();
     assert_eq!(proxy.send(&get(&token)).unwrap().summary(), "503 deny no_bundle");
     *bundle.lock().unwrap() = good;

@@ -50,6 +50,23 @@ impl serde::de::Error for Misfit {
     fn custom<T: fmt::Display>(problem: T) -> Self {
         Self { pointer: String::new(), problem: problem.to_string() }
     }
+
+    /// Without what stands there: it may be a secret in the wrong place.
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn serde::de::Expected) -> Self {
+        let found = match found {
+            Unexpected::Str(_) => Unexpected::Other("a string"),
+            Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => {
+                Unexpected::Other("a number")
+            }
+            other => other,
+        };
+        Self::custom(format_args!("invalid type: {found}, expected {expected}"))
+    }
+
+    /// Without what stands there, likewise.
+    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
+        Self::custom(format_args!("unknown variant, expected one of `{}`", expected.join("`, `")))
+    }
 }
 
 /// Reads a document as a type.
@@ -208,17 +225,11 @@ impl<'de> Deserializer<'de> for Place<'de> {
 }
 
 fn misfit(value: &Value, expected: &dyn serde::de::Expected) -> Misfit {
-    let number = |number: &serde_json::Number| match (number.as_u64(), number.as_i64(), number.as_f64()) {
-        (Some(value), _, _) => Unexpected::Unsigned(value),
-        (None, Some(value), _) => Unexpected::Signed(value),
-        (None, None, value) => Unexpected::Float(value.unwrap_or(f64::NAN)),
-    };
     let found = match value {
         Value::Null => Unexpected::Unit,
         Value::Bool(value) => Unexpected::Bool(*value),
-        Value::Number(value) => number(value),
-        // It may be a secret in the wrong place.
-        Value::String(_) => Unexpected::Other("a string"),
+        Value::Number(_) => Unexpected::Unsigned(0),
+        Value::String(text) => Unexpected::Str(text),
         Value::Array(_) => Unexpected::Seq,
         Value::Object(_) => Unexpected::Map,
     };
@@ -378,7 +389,7 @@ mod tests {
         for (document, pointer, problem) in [
             (json!({}), "", "missing field `name`"),
             (json!([]), "", "invalid type: sequence"),
-            (json!({"name": 1}), "/name", "invalid type: integer `1`"),
+            (json!({"name": 1}), "/name", "invalid type: a number, expected a string"),
             (json!({"name": "a", "ports": [1, 65536]}), "/ports/1", "invalid value: integer `65536`"),
             (json!({"name": "a", "ports": {}}), "/ports", "invalid type: map"),
             (json!({"name": "a", "level": "x"}), "/level", "invalid type: a string"),
@@ -398,10 +409,11 @@ mod tests {
         }
         for (document, pointer, problem) in [
             (json!({"circle": "x"}), "/circle", "invalid type: a string"),
-            (json!({"dot": 1}), "/dot", "invalid type: integer `1`, expected nothing"),
-            (json!("square"), "", "unknown variant `square`"),
+            (json!({"dot": 1}), "/dot", "invalid type: a number, expected nothing"),
+            (json!("square"), "", "unknown variant, expected one of `dot`, `circle`"),
+            (json!({"square": 1}), "", "unknown variant, expected one of `dot`, `circle`"),
             (json!({"dot": null, "circle": 1}), "", "invalid type: map"),
-            (json!(7), "", "invalid type: integer `7`"),
+            (json!(7), "", "invalid type: a number"),
         ] {
             let misfit = read::<Plain>(&document).unwrap_err();
             assert_eq!(misfit.pointer, pointer, "{document}: {misfit}");

@@ -261,6 +261,7 @@ mod tests {
     #[test]
     fn what_would_be_another_request_is_refused() {
         let bearer = |scheme: &str, token: &str| json!({"credentials": {"bearer": {"scheme": scheme, "token": token}}});
+        let bearer_of = |token: &Value| json!({"credentials": {"bearer": {"token": token}}});
         for (more, expected) in [
             (json!({"headers": {":path": "/x"}}), "headers: names"),
             (json!({"headers": {"Host": "x"}}), "headers: names"),
@@ -282,11 +283,23 @@ mod tests {
             (bearer("Bearer", "t\n"), "credentials.bearer.token"),
             (json!({"credentials": {"bearer": "t-secret"}}), "/credentials/bearer: invalid type: a string"),
             (json!({"credentials": "t-secret"}), "/credentials: invalid type: a string"),
+            (bearer_of(&json!(5_318_008)), "/credentials/bearer/token: invalid type: a number"),
+            (bearer_of(&json!(-5_318_008.5)), "/credentials/bearer/token: invalid type: a number"),
+            (bearer_of(&json!(["t-secret"])), "/credentials/bearer/token: invalid type: sequence"),
+            (json!({"headers": ["x-a: t-secret"]}), "/headers: invalid type: sequence"),
+            (json!({"headers": {"x-a": 5_318_008}}), "/headers/x-a: invalid type: a number"),
+            (json!({"headers": "x-a: t-secret"}), "/headers: invalid type: a string"),
+            (json!({"timeout_ms": "t-secret"}), "/timeout_ms: invalid type: a string"),
             (json!({"credentials": {"oauth2": {"client_secret": "t-secret"}}}), "unknown field `oauth2`"),
         ] {
             let error = Config::parse(document(&more).to_string().as_bytes()).unwrap_err().to_string();
-            assert!(error.contains(expected) && !error.contains("secret\""), "{more}: {error}");
+            let shows = ["-secret", "5318008"].iter().any(|secret| error.contains(secret));
+            assert!(error.contains(expected) && !shows, "{more}: {error}");
         }
+        let mut keys = document(&json!({}));
+        keys["issuers"][0]["keys"] = json!("t-secret");
+        let error = Config::parse(keys.to_string().as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("/issuers/0/keys: unknown variant") && !error.contains("t-secret"), "{error}");
         let mut polled = document(&json!({}));
         polled["issuers"][0]["status_lists"][0]["http"]["long_polling_timeout_seconds"] = json!(5);
         let error = Config::parse(polled.to_string().as_bytes()).unwrap_err().to_string();

@@ -11,12 +11,14 @@ mod response;
 mod tests;
 mod url;
 
+use std::fmt;
+
 pub use cache::HttpCache;
 pub(super) use outside::{Answers, Failure, Outside};
 pub(super) use request::{Request, check_literal};
 
 /// A call for the shell to make through a cluster of the proxy.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct HttpCall {
     /// The cluster.
     pub cluster: String,
@@ -28,6 +30,15 @@ pub struct HttpCall {
     pub timeout_ms: u64,
     /// A longer body of the response is [`HttpReply::TooLarge`].
     pub max_response_bytes: usize,
+}
+
+impl fmt::Debug for HttpCall {
+    /// Names of headers alone, and no body: either may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cluster, headers, body, timeout_ms, .. } = self;
+        let names: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
+        write!(f, "HttpCall({cluster:?}, {names:?}, {} bytes, {timeout_ms} ms)", body.len())
+    }
 }
 
 /// What came of a call.
