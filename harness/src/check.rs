@@ -86,6 +86,7 @@ fn check_config(path: &Path, bundle: Option<&[u8]>) -> Result<InForce> {
         let mut config = json::parse(&document, 32).with_context(name)?;
         let object = config.as_object_mut().ok_or_else(|| anyhow!("not an object")).with_context(name)?;
         object.remove("bundles");
+        object.remove("discovery");
         object.insert("bundle".to_owned(), json!({"inline": STANDARD.encode(bundle)}));
         document = Value::to_string(&config).into_bytes();
     }

@@ -183,6 +183,7 @@ impl Scenario {
         let mut config = self.config.clone();
         if let Some(bundle) = &self.bundle {
             config.remove("bundles");
+            config.remove("discovery");
             config.insert("bundle".to_owned(), json!({"inline": STANDARD.encode(bundle)}));
         }
         config
