@@ -1,5 +1,5 @@
 //! What a configuration has to say who asks is in no output of the command, whatever is wrong with the rest.
-#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails says where")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
