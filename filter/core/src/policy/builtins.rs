@@ -19,6 +19,11 @@ pub enum Refusal {
     /// Its format string has to be in the policy.
     #[error("is served with a constant format string only, with widths below 1000")]
     Format,
+    /// A zone of the world, written in the call, whose offset changes.
+    #[error(
+        "is served with the zones UTC and Etc/GMT-14 to Etc/GMT+12 only, for want of a time-zone database: add the zone's offset to the time"
+    )]
+    Zone,
     /// `with` would put something else in its place.
     #[error("cannot be replaced by `with` in a bundle that decides")]
     Replaced,

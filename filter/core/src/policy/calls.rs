@@ -7,7 +7,7 @@ use super::functions::{self, Function};
 use super::limits::PolicyLimits;
 use super::place::Place;
 use super::survey::{self, Survey};
-use super::{Construct, Refusal, builtins, http_send};
+use super::{Construct, Refusal, builtins, http_send, walk};
 
 /// # Errors
 ///
@@ -63,7 +63,21 @@ fn check_function(call: &survey::BuiltinCall<'_>, function: &Function) -> Result
     if !call.is_call {
         return Err(PolicyError::Builtin { at, name, refusal: Refusal::Replaced });
     }
+    if function.name.starts_with("time.") && call.arguments.iter().any(|argument| has_other_zone(argument)) {
+        return Err(PolicyError::Builtin { at, name, refusal: Refusal::Zone });
+    }
     check_arity(&at, &name, function.arity, call.arguments.len())
+}
+
+/// Whether an argument is `[ns, zone, …]` with a zone, written out, that is not served.
+fn has_other_zone(argument: &Expr) -> bool {
+    let Expr::Array { items, .. } = argument else { return false };
+    match items.get(1).map(|zone| zone.as_ref()) {
+        Some(Expr::String { value, .. } | Expr::RawString { value, .. }) => {
+            walk::text(value).is_some_and(|zone| !functions::is_known_zone(zone))
+        }
+        _ => false,
+    }
 }
 
 /// One argument more than the function has is Rego's way to name the result.

@@ -30,6 +30,7 @@ use regorus::{Engine, LimitError, Value};
 
 use self::crypto::Mac;
 pub(super) use self::regex::Patterns;
+pub(super) use self::time::is_known_zone;
 use super::error::EvaluationError;
 use super::limits::EvaluationBudget;
 use super::surroundings::Surroundings;
@@ -181,7 +182,16 @@ const FUNCTIONS: &[Function] = &[
     Function { name: WALKED, arity: 1, body: Body::Same(walked::walked), repeats: true },
     pure("strings.count", 2, strings::count),
     growing("strings.replace_n", 2, strings::replace_n),
+    bounded("time.add_date", 4, time::add_date),
+    bounded("time.clock", 1, time::clock),
+    bounded("time.date", 1, time::date),
+    bounded("time.diff", 2, time::diff),
+    growing("time.format", 1, time::format),
     Function { name: "time.now_ns", arity: 0, body: Body::Around(time::now_ns), repeats: false },
+    pure("time.parse_duration_ns", 1, time::parse_duration_ns),
+    bounded("time.parse_ns", 2, time::parse_ns),
+    bounded("time.parse_rfc3339_ns", 1, time::parse_rfc3339_ns),
+    bounded("time.weekday", 1, time::weekday),
     pure("to_number", 1, strings::to_number),
     Function { name: "trace", arity: 1, body: Body::Around(outside::trace), repeats: true },
     bounded("urlquery.decode", 1, urlquery::decode),

@@ -63,6 +63,9 @@ const COLLECTIONS: &[&str] = &[
     "remit__walked",
     "sort",
     "split",
+    "time.clock",
+    "time.date",
+    "time.diff",
     "union",
     "urlquery.decode_object",
 ];
@@ -416,7 +419,8 @@ mod tests {
         substring sum to_number trim trim_left trim_prefix trim_right trim_space trim_suffix type_name units.parse \
         units.parse_bytes upper crypto.hmac.equal crypto.hmac.md5 crypto.hmac.sha1 crypto.hmac.sha256 crypto.hmac.sha512 \
         crypto.md5 crypto.sha1 crypto.sha256 glob.match glob.quote_meta json.is_valid net.cidr_contains net.cidr_intersects \
-        net.cidr_is_valid object.subset strings.count strings.replace_n time.now_ns trace urlquery.decode urlquery.encode \
+        net.cidr_is_valid object.subset strings.count strings.replace_n time.add_date time.format time.now_ns \
+        time.parse_duration_ns time.parse_ns time.parse_rfc3339_ns time.weekday trace urlquery.decode urlquery.encode \
         urlquery.encode_object";
 
     #[test]
