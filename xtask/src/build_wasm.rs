@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::exports;
+use crate::shrink;
 use crate::workspace::{self, WASM_TARGET};
 
 /// What Debian needs to build for the target: compiler, cargo, std's source, linker, libc.
@@ -48,13 +48,13 @@ pub fn build() -> Result<PathBuf> {
     workspace::run(&mut toolchain.cargo_build(&target_dir)?)?;
 
     let module = std::fs::read(&built).with_context(|| format!("failed to read {}", built.display()))?;
-    let trimmed = exports::trim(&module).with_context(|| format!("failed to trim {}", built.display()))?;
+    let shrunk = shrink::shrink(&module).with_context(|| format!("failed to shrink {}", built.display()))?;
     let path = workspace::filter_wasm();
-    let changed = workspace::write_if_changed(&path, &trimmed)?;
+    let changed = workspace::write_if_changed(&path, &shrunk)?;
     println!(
         "{} ({:.2} MB, {} in {:.1} s)",
         path.display(),
-        megabytes(trimmed.len()),
+        megabytes(shrunk.len()),
         if changed { "built" } else { "unchanged" },
         begun.elapsed().as_secs_f64(),
     );

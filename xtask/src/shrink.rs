@@ -1,0 +1,352 @@
+//! Makes the linked module smaller: V8 compiles all of it at load, and the proxy calls every callback that it finds, on each
+//! request. What goes: callbacks that the filter does not implement, all functions but one of those that say the same (the linker
+//! for WebAssembly folds none), and what nothing reaches then. The functions called most come first: a call of one
+//! of the first 128 takes two bytes in place of three.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use anyhow::{Context, Result, bail};
+use wasm_encoder::reencode::{Error, Reencode, utils};
+use wasm_encoder::{CodeSection, ExportSection, FunctionSection, Module};
+use wasmparser::{
+    CodeSectionReader, CustomSectionReader, Export, FunctionBody, FunctionSectionReader, ImportSectionReader,
+    Parser,
+};
+
+/// The callbacks that the filter implements. Each must be in the module; every other `proxy_on_*` is dropped.
+const KEPT_CALLBACKS: [&str; 12] = [
+    "proxy_on_configure",
+    "proxy_on_context_create",
+    "proxy_on_delete",
+    "proxy_on_done",
+    "proxy_on_http_call_response",
+    "proxy_on_memory_allocate",
+    "proxy_on_request_body",
+    "proxy_on_request_headers",
+    "proxy_on_request_trailers",
+    "proxy_on_response_headers",
+    "proxy_on_tick",
+    "proxy_on_vm_start",
+];
+
+/// The module without what it does not need.
+///
+/// # Errors
+/// When this is no WebAssembly module, or a callback of the list is missing.
+pub(crate) fn shrink(module: &[u8]) -> Result<Vec<u8>> {
+    let mut survey = Survey::default();
+    rewrite(&mut survey, module)?;
+    let missing: Vec<_> =
+        KEPT_CALLBACKS.into_iter().filter(|name| !survey.exports.contains(&(*name).to_owned())).collect();
+    if !missing.is_empty() {
+        bail!("the module does not export {}", missing.join(", "));
+    }
+    let mut plan = survey.plan()?;
+    rewrite(&mut plan, module)
+}
+
+fn rewrite(how: &mut impl Reencode<Error = Missing>, module: &[u8]) -> Result<Vec<u8>> {
+    let mut rewritten = Module::new();
+    how.parse_core_module(&mut rewritten, Parser::new(0), module).context("not a WebAssembly module")?;
+    Ok(rewritten.finish())
+}
+
+fn is_kept(export: &str) -> bool {
+    !export.starts_with("proxy_on_") || KEPT_CALLBACKS.contains(&export)
+}
+
+/// The module mentions a function that it does not have.
+#[derive(Debug)]
+struct Missing;
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a function is mentioned that is not there")
+    }
+}
+
+impl std::error::Error for Missing {}
+
+type Outcome<T> = Result<T, Error<Missing>>;
+
+/// What the module says of its functions. Those that it imports come first in the numbering, then its own.
+#[derive(Default)]
+struct Survey {
+    imports: usize,
+    exports: Vec<String>,
+    /// Of each of its own functions, the type.
+    types: Vec<u32>,
+    /// Of each of its own functions, the text with the calls left open, and what it calls.
+    bodies: Vec<(Vec<u8>, Vec<usize>)>,
+    /// What is reached from outside, from tables and from constants.
+    roots: Vec<usize>,
+    /// What has been mentioned since the last function ended.
+    mentioned: Vec<usize>,
+}
+
+impl Reencode for Survey {
+    type Error = Missing;
+
+    fn function_index(&mut self, function: u32) -> Outcome<u32> {
+        self.mentioned.push(usize::try_from(function).map_err(|_| Error::UserError(Missing))?);
+        Ok(0)
+    }
+
+    fn parse_import_section(
+        &mut self,
+        _imports: &mut wasm_encoder::ImportSection,
+        section: ImportSectionReader<'_>,
+    ) -> Outcome<()> {
+        for import in section.into_imports() {
+            if matches!(import?.ty, wasmparser::TypeRef::Func(_)) {
+                self.imports = self.imports.saturating_add(1);
+            }
+        }
+        Ok(())
+    }
+
+    fn parse_function_section(
+        &mut self,
+        _functions: &mut FunctionSection,
+        section: FunctionSectionReader<'_>,
+    ) -> Outcome<()> {
+        self.types = section.into_iter().collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    fn parse_export(&mut self, exports: &mut ExportSection, export: Export<'_>) -> Outcome<()> {
+        if is_kept(export.name) {
+            self.exports.push(export.name.to_owned());
+            utils::parse_export(self, exports, export)?;
+        }
+        Ok(())
+    }
+
+    fn parse_function_body(&mut self, _code: &mut CodeSection, body: FunctionBody<'_>) -> Outcome<()> {
+        let outside = std::mem::take(&mut self.mentioned);
+        self.roots.extend(outside);
+        let mut code = CodeSection::new();
+        utils::parse_function_body(self, &mut code, body)?;
+        let mut text = Vec::new();
+        wasm_encoder::Encode::encode(&code, &mut text);
+        self.bodies.push((text, std::mem::take(&mut self.mentioned)));
+        Ok(())
+    }
+
+    fn parse_custom_section(
+        &mut self,
+        _module: &mut Module,
+        _section: CustomSectionReader<'_>,
+    ) -> Outcome<()> {
+        Ok(())
+    }
+}
+
+impl Survey {
+    fn plan(mut self) -> Result<Plan> {
+        self.roots.append(&mut self.mentioned);
+        let all = self.imports.saturating_add(self.bodies.len());
+        let same = self.same(all);
+        let same = |index: &usize| same.get(*index).copied().context(Missing);
+
+        // How often each one is mentioned, by what is reached.
+        let mut mentions = BTreeMap::<usize, usize>::new();
+        let mut open = self.roots.iter().map(same).collect::<Result<Vec<_>>>()?;
+        while let Some(index) = open.pop() {
+            let count = mentions.entry(index).or_default();
+            *count = count.saturating_add(1);
+            let own = index.checked_sub(self.imports).and_then(|own| self.bodies.get(own));
+            if let (1, Some((_, calls))) = (*count, own) {
+                for call in calls {
+                    open.push(same(call)?);
+                }
+            }
+        }
+
+        let mut own: Vec<_> = mentions.into_iter().filter(|(index, _)| *index >= self.imports).collect();
+        own.sort_by_key(|(index, count)| (Reverse(*count), *index));
+        let order: Vec<usize> = own.into_iter().map(|(index, _)| index).collect();
+        let places: BTreeMap<usize, usize> =
+            (0..self.imports).chain(order.iter().copied()).enumerate().map(|(new, old)| (old, new)).collect();
+        let places = (0..all).map(|index| Ok(places.get(&same(&index)?).copied())).collect::<Result<_>>()?;
+        let order = order.into_iter().map(|index| index.saturating_sub(self.imports)).collect();
+        Ok(Plan { places, order })
+    }
+
+    /// Of each function, the first that says the same: of one type, with one text, and with calls of functions of which this holds.
+    fn same(&self, all: usize) -> Vec<usize> {
+        let mut same: Vec<usize> = (0..all).collect();
+        loop {
+            let mut first = BTreeMap::new();
+            let mut next = same.clone();
+            let own = (self.imports..).zip(self.types.iter().zip(&self.bodies));
+            for (index, (kind, (text, calls))) in own {
+                let calls = calls.iter().map(|call| same.get(*call).filter(|called| **called != index));
+                let before = same.get(index).copied().unwrap_or(index);
+                // What has gone into another once stays there, also when the other goes into a third.
+                let kept = match next.get(before) {
+                    Some(kept) if before != index => *kept,
+                    _ => *first.entry((kind, text, calls.collect::<Vec<_>>())).or_insert(index),
+                };
+                if let Some(next) = next.get_mut(index) {
+                    *next = kept;
+                }
+            }
+            if next == same {
+                return same;
+            }
+            same = next;
+        }
+    }
+}
+
+/// What becomes of the functions.
+struct Plan {
+    /// Of each function, where it or the one in its place is found in the new numbering.
+    places: Vec<Option<usize>>,
+    /// The module's own functions that are kept, in their new order, by their place among its own functions before.
+    order: Vec<usize>,
+}
+
+impl Plan {
+    fn kept<T: Clone>(&self, functions: &[T]) -> Vec<T> {
+        self.order.iter().filter_map(|index| functions.get(*index).cloned()).collect()
+    }
+}
+
+impl Reencode for Plan {
+    type Error = Missing;
+
+    fn function_index(&mut self, function: u32) -> Outcome<u32> {
+        let place = usize::try_from(function).ok().and_then(|function| *self.places.get(function)?);
+        place.and_then(|place| u32::try_from(place).ok()).ok_or(Error::UserError(Missing))
+    }
+
+    fn parse_function_section(
+        &mut self,
+        functions: &mut FunctionSection,
+        section: FunctionSectionReader<'_>,
+    ) -> Outcome<()> {
+        let types = section.into_iter().collect::<Result<Vec<_>, _>>()?;
+        for kind in self.kept(&types) {
+            functions.function(kind);
+        }
+        Ok(())
+    }
+
+    fn parse_export(&mut self, exports: &mut ExportSection, export: Export<'_>) -> Outcome<()> {
+        if is_kept(export.name) { utils::parse_export(self, exports, export) } else { Ok(()) }
+    }
+
+    fn parse_code_section(&mut self, code: &mut CodeSection, section: CodeSectionReader<'_>) -> Outcome<()> {
+        let bodies = section.into_iter().collect::<Result<Vec<_>, _>>()?;
+        for body in self.kept(&bodies) {
+            self.parse_function_body(code, body)?;
+        }
+        Ok(())
+    }
+
+    /// The names of the functions would be those before.
+    fn parse_custom_section(
+        &mut self,
+        _module: &mut Module,
+        _section: CustomSectionReader<'_>,
+    ) -> Outcome<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasm_encoder::Module;
+    use wasm_encoder::reencode::Reencode;
+    use wasmparser::CustomSectionReader;
+
+    use super::{KEPT_CALLBACKS, Missing, Outcome, is_kept, rewrite, shrink};
+
+    struct Unnamed;
+
+    impl Reencode for Unnamed {
+        type Error = Missing;
+
+        fn parse_custom_section(
+            &mut self,
+            _module: &mut Module,
+            _names: CustomSectionReader<'_>,
+        ) -> Outcome<()> {
+            Ok(())
+        }
+    }
+
+    /// A module with all callbacks that the filter implements, and with this in front of them and behind.
+    fn module(front: &str, behind: &str) -> Vec<u8> {
+        let exports = KEPT_CALLBACKS.map(|name| format!("(export {name:?} (func $callback))")).concat();
+        let module = wat::parse_str(format!("(module {front} (func $callback) {exports} {behind})")).unwrap();
+        rewrite(&mut Unnamed, &module).unwrap()
+    }
+
+    #[test]
+    fn what_says_the_same_or_is_not_reached_goes() {
+        let import = "(import \"env\" \"f\" (func))";
+        let table = "(table 2 funcref)";
+        for (what, front, before, after) in [
+            ("nothing to drop", import, "(func (export \"f\") nop call 0)", "(func (export \"f\") nop call 0)"),
+            ("callbacks without an implementation", "", "(func (export \"proxy_on_log\") unreachable)", ""),
+            ("what nothing calls", "", "(func $dead call $deader) (func $deader nop)", ""),
+            (
+                "one text, and what calls it, and what calls itself",
+                "",
+                "(func $a (result i32) i32.const 1) (func $b (result i32) i32.const 1)
+                 (func $c call $a drop) (func $d call $b drop) (func $e call $e nop) (func $f call $f nop)
+                 (func (export \"all\") call $c call $d call $e call $f)",
+                "(func $e call $e nop) (func $c call $a drop) (func $a (result i32) i32.const 1)
+                 (func (export \"all\") call $c call $c call $e call $e)",
+            ),
+            (
+                "other types, other constants, and what calls each other",
+                "",
+                "(func $a (param i32) nop) (func $b (param i64) nop) (func $c nop call $d) (func $d nop call $c)
+                 (func $g (result i32) i32.const 1) (func $h (result i32) i32.const 2)
+                 (func (export \"all\") i32.const 1 call $a i64.const 1 call $b call $c call $d call $g call $h drop drop)",
+                "(func $c nop call $d) (func $d nop call $c) (func $a (param i32) nop) (func $b (param i64) nop)
+                 (func $g (result i32) i32.const 1) (func $h (result i32) i32.const 2)
+                 (func (export \"all\") i32.const 1 call $a i64.const 1 call $b call $c call $d call $g call $h drop drop)",
+            ),
+            (
+                "what a table or a constant holds",
+                table,
+                "(func $a nop) (func $b nop) (func $c nop nop) (elem (i32.const 0) $a $b) (global funcref (ref.func $c))",
+                "(func $a nop) (func $c nop nop) (elem (i32.const 0) $a $a) (global funcref (ref.func $c))",
+            ),
+        ] {
+            assert_eq!(shrink(&module(front, before)).unwrap(), module(front, after), "{what}");
+        }
+    }
+
+    #[test]
+    fn bad_modules_are_refused() {
+        let complete = module("", "");
+        let kept = KEPT_CALLBACKS.iter().skip(1);
+        let lacking = kept.map(|name| format!("(export {name:?} (func 0))")).collect::<String>();
+        for (what, module, message) in [
+            ("empty", vec![], "not a WebAssembly module"),
+            ("cut", complete[..complete.len() - 1].to_vec(), "not a WebAssembly module"),
+            (
+                "callback missing",
+                wat::parse_str(format!("(module (func) {lacking})")).unwrap(),
+                "does not export proxy_on_configure",
+            ),
+            (
+                "long number",
+                [b"\0asm\x01\0\0\0", &[1, 0x80, 0x80, 0x80, 0x80, 0x80, 0][..]].concat(),
+                "not a WebAssembly module",
+            ),
+        ] {
+            let error = format!("{:#}", shrink(&module).unwrap_err());
+            assert!(error.contains(message), "{what}: {error}");
+        }
+        assert!(is_kept("memory") && is_kept("proxy_on_tick") && !is_kept("proxy_on_log"));
+    }
+}
