@@ -27,13 +27,6 @@ impl Misfit {
         self.pointer.insert_str(0, pointer);
         self
     }
-
-    /// The same fault, seen from one level further up.
-    fn below(mut self, name: &str) -> Self {
-        let escaped = name.replace('~', "~0").replace('/', "~1");
-        self.pointer.insert_str(0, &format!("/{escaped}"));
-        self
-    }
 }
 
 impl fmt::Display for Misfit {
@@ -46,9 +39,32 @@ impl fmt::Display for Misfit {
 
 impl std::error::Error for Misfit {}
 
-impl serde::de::Error for Misfit {
+/// A misfit on its way up, which hundreds of places hand on: one word.
+#[derive(Debug)]
+struct Refusal(Box<Misfit>);
+
+impl Refusal {
+    /// The same fault, seen from one level further up.
+    #[cold]
+    #[inline(never)]
+    fn below(mut self, name: &str) -> Self {
+        let escaped = name.replace('~', "~0").replace('/', "~1");
+        self.0.pointer.insert_str(0, &format!("/{escaped}"));
+        self
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl serde::de::Error for Refusal {
     fn custom<T: fmt::Display>(problem: T) -> Self {
-        Self { pointer: String::new(), problem: problem.to_string() }
+        Self(Box::new(Misfit { pointer: String::new(), problem: problem.to_string() }))
     }
 
     /// Without what stands there: it may be a secret in the wrong place.
@@ -75,7 +91,7 @@ impl serde::de::Error for Misfit {
 ///
 /// See [`Misfit`]: the first value that is not of the shape that its place asks for.
 pub fn read<T: DeserializeOwned>(document: &Value) -> Result<T, Misfit> {
-    T::deserialize(Place(document))
+    T::deserialize(Place(document)).map_err(|refusal| *refusal.0)
 }
 
 /// A value in the document.
@@ -84,7 +100,7 @@ struct Place<'de>(&'de Value);
 
 impl<'de> Place<'de> {
     #[inline(never)]
-    fn number<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+    fn number<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
         let Value::Number(number) = self.0 else { return Err(misfit(self.0, &visitor)) };
         match (number.as_u64(), number.as_i64(), number.as_f64()) {
             (Some(value), _, _) => visitor.visit_u64(value),
@@ -94,7 +110,7 @@ impl<'de> Place<'de> {
     }
 
     #[inline(never)]
-    fn text<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+    fn text<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
         match self.0 {
             Value::String(text) => visitor.visit_borrowed_str(text),
             other => Err(misfit(other, &visitor)),
@@ -102,7 +118,7 @@ impl<'de> Place<'de> {
     }
 
     #[inline(never)]
-    fn items<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+    fn items<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
         match self.0 {
             Value::Array(items) => visitor.visit_seq(Items { items: items.iter(), index: 0 }),
             other => Err(misfit(other, &visitor)),
@@ -110,7 +126,7 @@ impl<'de> Place<'de> {
     }
 
     #[inline(never)]
-    fn members<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+    fn members<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
         match self.0 {
             Value::Object(members) => visitor.visit_map(Members { members: members.iter(), value: None }),
             other => Err(misfit(other, &visitor)),
@@ -121,14 +137,14 @@ impl<'de> Place<'de> {
 /// Methods that take what one kind of value needs and nothing else: what a visitor can do besides is not compiled in.
 macro_rules! by_kind {
     ($($kind:ident: $($method:ident)*;)*) => {
-        $($(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        $($(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
             self.$kind(visitor)
         })*)*
     };
 }
 
 impl<'de> Deserializer<'de> for Place<'de> {
-    type Error = Misfit;
+    type Error = Refusal;
 
     by_kind! {
         number: deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16
@@ -139,7 +155,7 @@ impl<'de> Deserializer<'de> for Place<'de> {
         members: deserialize_map;
     }
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
         match self.0 {
             Value::Null => visitor.visit_unit(),
             Value::Bool(value) => visitor.visit_bool(*value),
@@ -150,14 +166,14 @@ impl<'de> Deserializer<'de> for Place<'de> {
         }
     }
 
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
         match self.0 {
             Value::Bool(value) => visitor.visit_bool(*value),
             other => Err(misfit(other, &visitor)),
         }
     }
 
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
         if self.0.is_null() { visitor.visit_unit() } else { Err(misfit(self.0, &visitor)) }
     }
 
@@ -165,15 +181,15 @@ impl<'de> Deserializer<'de> for Place<'de> {
         self,
         _name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Misfit> {
+    ) -> Result<V::Value, Refusal> {
         self.deserialize_unit(visitor)
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
         visitor.visit_unit()
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
         if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
@@ -181,11 +197,11 @@ impl<'de> Deserializer<'de> for Place<'de> {
         self,
         _name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Misfit> {
+    ) -> Result<V::Value, Refusal> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, Misfit> {
+    fn deserialize_tuple<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, Refusal> {
         self.items(visitor)
     }
 
@@ -194,7 +210,7 @@ impl<'de> Deserializer<'de> for Place<'de> {
         _name: &'static str,
         _len: usize,
         visitor: V,
-    ) -> Result<V::Value, Misfit> {
+    ) -> Result<V::Value, Refusal> {
         self.items(visitor)
     }
 
@@ -204,7 +220,7 @@ impl<'de> Deserializer<'de> for Place<'de> {
         _name: &'static str,
         _fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Misfit> {
+    ) -> Result<V::Value, Refusal> {
         self.members(visitor)
     }
 
@@ -213,7 +229,7 @@ impl<'de> Deserializer<'de> for Place<'de> {
         _name: &'static str,
         _variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Misfit> {
+    ) -> Result<V::Value, Refusal> {
         let mut members = self.0.as_object().into_iter().flat_map(Map::iter);
         let variant = match (self.0, members.next(), members.next()) {
             (Value::String(name), _, _) => Variant { name, content: None },
@@ -224,7 +240,7 @@ impl<'de> Deserializer<'de> for Place<'de> {
     }
 }
 
-fn misfit(value: &Value, expected: &dyn serde::de::Expected) -> Misfit {
+fn misfit(value: &Value, expected: &dyn serde::de::Expected) -> Refusal {
     let found = match value {
         Value::Null => Unexpected::Unit,
         Value::Bool(value) => Unexpected::Bool(*value),
@@ -242,14 +258,14 @@ struct Items<'de> {
 }
 
 impl<'de> SeqAccess<'de> for Items<'de> {
-    type Error = Misfit;
+    type Error = Refusal;
 
     #[inline(never)]
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Misfit> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Refusal> {
         let Some(item) = self.items.next() else { return Ok(None) };
         let index = self.index;
         self.index = index.saturating_add(1);
-        seed.deserialize(Place(item)).map(Some).map_err(|misfit| misfit.below(&index.to_string()))
+        seed.deserialize(Place(item)).map(Some).map_err(|refusal| refusal.below(&index.to_string()))
     }
 }
 
@@ -259,28 +275,28 @@ struct Members<'de> {
 }
 
 impl<'de> MapAccess<'de> for Members<'de> {
-    type Error = Misfit;
+    type Error = Refusal;
 
     #[inline(never)]
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Misfit> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Refusal> {
         let Some((name, value)) = self.members.next() else { return Ok(None) };
         self.value = Some((name, value));
-        let name: StrDeserializer<'_, Misfit> = name.as_str().into_deserializer();
-        seed.deserialize(name).map(Some).map_err(|misfit| self.below(misfit))
+        let name: StrDeserializer<'_, Refusal> = name.as_str().into_deserializer();
+        seed.deserialize(name).map(Some).map_err(|refusal| self.below(refusal))
     }
 
     #[inline(never)]
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Misfit> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Refusal> {
         let value = self.value.map_or(&Value::Null, |(_, value)| value);
-        seed.deserialize(Place(value)).map_err(|misfit| self.below(misfit))
+        seed.deserialize(Place(value)).map_err(|refusal| self.below(refusal))
     }
 }
 
 impl Members<'_> {
-    fn below(&self, misfit: Misfit) -> Misfit {
+    fn below(&self, refusal: Refusal) -> Refusal {
         match self.value {
-            Some((name, _)) => misfit.below(name),
-            None => misfit,
+            Some((name, _)) => refusal.below(name),
+            None => refusal,
         }
     }
 }
@@ -292,11 +308,11 @@ struct Variant<'de> {
 }
 
 impl<'de> EnumAccess<'de> for Variant<'de> {
-    type Error = Misfit;
+    type Error = Refusal;
     type Variant = Self;
 
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Misfit> {
-        let name: StrDeserializer<'_, Misfit> = self.name.into_deserializer();
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Refusal> {
+        let name: StrDeserializer<'_, Refusal> = self.name.into_deserializer();
         let variant = seed.deserialize(name)?;
         Ok((variant, self))
     }
@@ -309,9 +325,9 @@ impl<'de> Variant<'de> {
 }
 
 impl<'de> VariantAccess<'de> for Variant<'de> {
-    type Error = Misfit;
+    type Error = Refusal;
 
-    fn unit_variant(self) -> Result<(), Misfit> {
+    fn unit_variant(self) -> Result<(), Refusal> {
         match self.content {
             None | Some(Value::Null) => Ok(()),
             Some(value) => Err(misfit(value, &"nothing").below(self.name)),
@@ -319,20 +335,20 @@ impl<'de> VariantAccess<'de> for Variant<'de> {
     }
 
     #[inline(never)]
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Misfit> {
-        seed.deserialize(self.inside()).map_err(|misfit| misfit.below(self.name))
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Refusal> {
+        seed.deserialize(self.inside()).map_err(|refusal| refusal.below(self.name))
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, Misfit> {
-        self.inside().items(visitor).map_err(|misfit| misfit.below(self.name))
+    fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, Refusal> {
+        self.inside().items(visitor).map_err(|refusal| refusal.below(self.name))
     }
 
     fn struct_variant<V: Visitor<'de>>(
         self,
         _fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Misfit> {
-        self.inside().members(visitor).map_err(|misfit| misfit.below(self.name))
+    ) -> Result<V::Value, Refusal> {
+        self.inside().members(visitor).map_err(|refusal| refusal.below(self.name))
     }
 }
 

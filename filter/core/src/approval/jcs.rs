@@ -1,5 +1,7 @@
 //! JSON Canonicalization Scheme (RFC 8785): one byte sequence for one JSON value, so that it can be digested.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Number, Value};
 
 /// The largest integer that every IEEE 754 double up to it represents exactly.
@@ -39,20 +41,33 @@ fn write(value: &Value, out: &mut String) -> Result<(), InexactNumber> {
             out.push(']');
         }
         Value::Object(object) => {
-            // Section 3.2.3: by UTF-16 code units, which is not the order of UTF-8 beyond the basic plane.
-            let mut members: Vec<_> = object.iter().collect();
-            members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+            // Section 3.2.3: by UTF-16 code units. That is the order of UTF-8, which the members are in, but for what stands
+            // behind the surrogates: from U+E000 on.
             out.push('{');
-            for (i, (name, member)) in members.into_iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                quote(name, out);
-                out.push(':');
-                write(member, out)?;
+            if object.keys().any(|name| name.bytes().any(|byte| byte >= 0xee)) {
+                let mut sorted: BTreeMap<Vec<u16>, (&String, &Value)> = BTreeMap::new();
+                sorted.extend(object.iter().map(|member| (member.0.encode_utf16().collect(), member)));
+                write_members(sorted.into_values(), out)?;
+            } else {
+                write_members(object.iter(), out)?;
             }
             out.push('}');
         }
+    }
+    Ok(())
+}
+
+fn write_members<'a>(
+    members: impl Iterator<Item = (&'a String, &'a Value)>,
+    out: &mut String,
+) -> Result<(), InexactNumber> {
+    for (i, (name, member)) in members.enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        quote(name, out);
+        out.push(':');
+        write(member, out)?;
     }
     Ok(())
 }
