@@ -20,16 +20,21 @@
 //! * `some x in xs`, where `xs` is no collection, ends the evaluation in the interpreter, and finds nothing in OPA.
 //! * A comprehension that fails outside of a loop ends the turn of the loop around it in the bytecode, so it begins with
 //!   a loop of one turn.
+//! * `with f as …` replaces in the interpreter the calls that are written as it is, wherever they stand. What `with`
+//!   replaces, and its calls, are named from `data` on.
+//! * `p[x].r := y` and `p[x] contains y` leave `p` undefined where they give nothing, and OPA shows an empty object. A
+//!   rule `p[x] := y` that never holds does so in the interpreter as well.
 //!
 //! No line is added or taken away, so that places keep their lines.
 
 use std::collections::BTreeMap;
 
-use regorus::unstable::{BoolOp, Expr, Literal, LiteralStmt, Module, Query, Ref, Span};
+use regorus::unstable::{BoolOp, Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleHead, Span};
 
 use super::functions;
 use super::loose::{assigned, operator};
-use super::survey::Survey;
+use super::survey::{Path, RuleFacts, Survey};
+use super::walk::{self, Segment};
 
 /// How often modules are read again: once for each level of what is nested in each other.
 pub(super) const ROUNDS: usize = 64;
@@ -105,6 +110,13 @@ pub(super) fn rewrite(
         let list = edits.entry(span.source.get_path()).or_default();
         list.extend(called(expr, span.source.get_contents()));
     }
+    let is_replaced = |path: &Path| survey.replaced.iter().any(|(_, replaced)| replaced == path);
+    let calls = survey.function_calls.iter().map(|call| (call.name, &call.function));
+    let calls = calls.filter(|(_, path)| is_replaced(path));
+    for (name, path) in survey.replaced.iter().map(|(name, path)| (*name, path)).chain(calls) {
+        let list = edits.entry(name.span().source.get_path()).or_default();
+        list.extend(in_full(name, path));
+    }
     edits.retain(|_, list| !list.is_empty());
     if edits.is_empty() {
         for statement in &survey.indexing {
@@ -129,7 +141,13 @@ pub(super) fn rewrite(
         }
     }
     edits.retain(|_, list| !list.is_empty());
-    if edits.is_empty() {
+    let mut ends: BTreeMap<&str, String> = BTreeMap::new();
+    for (path, facts) in &survey.rules {
+        if let Some(name) = shows_empty(path, facts) {
+            ends.entry(facts.at.file.as_str()).or_default().push_str(&name);
+        }
+    }
+    if edits.is_empty() && ends.is_empty() {
         return None;
     }
     let mut texts = BTreeMap::new();
@@ -142,9 +160,40 @@ pub(super) fn rewrite(
                 text.replace_range(edit.start..edit.end, &format!("{}{ends}", edit.text));
             }
         }
+        for name in ends.get(source.get_path().as_str()).iter().flat_map(|names| names.lines()) {
+            let before = if module.rego_v1 { "if " } else { "" };
+            text.push_str(&format!("\n{name}[remit_none] = 1 {before}{{ remit_none := [][_] }}"));
+        }
         texts.insert(source.get_path().clone(), text);
     }
     Some(texts)
+}
+
+/// The name of a rule that OPA shows as an empty object where it gives nothing, and regorus does not.
+fn shows_empty(path: &Path, facts: &RuleFacts<'_>) -> Option<String> {
+    let mut is_computed = false;
+    for definition in &facts.definitions {
+        let Rule::Spec { head, .. } = definition.rule else { continue };
+        let segments = walk::reference(walk::head_of(definition.rule)).ok()?.segments;
+        let mut after = segments.iter().skip_while(|segment| matches!(segment, Segment::Constant(_)));
+        let Some(Segment::Dynamic(_)) = after.next() else { continue };
+        if after.next().is_none() && matches!(head, RuleHead::Compr { .. }) {
+            return None;
+        }
+        is_computed = true;
+    }
+    let (first, rest) = path.get(facts.package..)?.split_first()?;
+    let rest = rest.iter().map(|part| format!("[{}]", serde_json::Value::from(part.as_str())));
+    is_computed.then(|| format!("{first}{}\n", rest.collect::<String>()))
+}
+
+/// `f` as `data.p.f`, where it can be written so.
+fn in_full(name: &Expr, path: &Path) -> Option<Edit> {
+    let is_plain = |part: &String| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let (start, end) = extent(name.span())?;
+    let full = format!("data.{}", path.join("."));
+    let written = name.span().source.get_contents().get(start..end)?;
+    (written != full && path.iter().all(is_plain)).then_some(Edit { start, end, text: full })
 }
 
 /// Whether what follows a name would be read as its arguments: a statement that begins with `(` on a line below.

@@ -36,13 +36,24 @@ pub(super) fn chosen<'a>(rule: &'a Rule, names_a_value: &dyn Fn(&'a Expr) -> boo
     }
     let before = bodies.len().saturating_sub(1);
     let valued = bodies.iter().enumerate().filter_map(|(i, body)| {
-        if i == before && !risks::iterates(&body.query, &BTreeSet::new()) {
+        let value = if body.is_else { body.assign.as_ref() } else { assign }?.value.as_ref();
+        if i == before && !risks::iterates(&body.query, &BTreeSet::new()) && !has_loop(value, names_a_value) {
             return None;
         }
-        let value = if body.is_else { body.assign.as_ref() } else { assign }?.value.as_ref();
         (!is_sure(value, names_a_value)).then_some(Chosen { value, body: &body.query, is_rule: true })
     });
     valued.collect()
+}
+
+/// Whether a value could run over something itself.
+fn has_loop<'a>(value: &'a Expr, names_a_value: &dyn Fn(&'a Expr) -> bool) -> bool {
+    let mut found = false;
+    walk::expr(value, &mut |node| match node {
+        walk::Node::Index(index @ Expr::Var { .. }) => found |= !names_a_value(index),
+        walk::Node::Index(index) => found |= !risks::variables(index).is_empty(),
+        _ => {}
+    });
+    found
 }
 
 /// What a comprehension gathers, where it could be undefined.
@@ -104,7 +115,7 @@ pub(super) fn is_loose(expr: &Expr) -> bool {
         Expr::ArithExpr { op: ArithOp::Mod | ArithOp::Div, .. } => true,
         Expr::ArithExpr { lhs, rhs, .. } => {
             let both = |is: fn(&Expr) -> bool| is(lhs) && is(rhs);
-            !both(is_number) && !both(is_set)
+            !both(is_whole) && !both(is_set)
         }
         Expr::BoolExpr { op: BoolOp::Eq | BoolOp::Ne, .. } => false,
         // regorus puts objects behind sets, and OPA sets behind objects.
@@ -133,6 +144,14 @@ fn is_number(expr: &Expr) -> bool {
         Expr::Number { .. } => true,
         Expr::Call { fcn, .. } => matches!(fcn.span().text(), "count" | "time.now_ns"),
         _ => false,
+    }
+}
+
+/// Whether a number is whole, so that regorus reckons with it as OPA does.
+fn is_whole(expr: &Expr) -> bool {
+    match expr {
+        Expr::Number { .. } => expr.span().text().bytes().all(|byte| byte.is_ascii_digit()),
+        other => is_number(other),
     }
 }
 
@@ -299,8 +318,8 @@ fn uses_what_follows(expr: &Expr, query: &Query) -> bool {
         if let Literal::Expr { expr, .. } = &statement.literal
             && let Expr::AssignExpr { lhs, rhs, .. } = expr.as_ref()
         {
-            super::survey::pattern(lhs, &mut declared);
-            super::survey::pattern(rhs, &mut declared);
+            super::names::pattern(lhs, &mut declared);
+            super::names::pattern(rhs, &mut declared);
         }
     }
     let mut found = false;
@@ -312,10 +331,11 @@ fn uses_what_follows(expr: &Expr, query: &Query) -> bool {
     found
 }
 
-/// Whether a statement is the loop that [`rewrite`] puts in front.
+/// Whether a statement is the loop that [`super::faithful`] puts in front.
 pub(super) fn is_one_turn(literal: &Literal) -> bool {
-    matches!(literal, Literal::SomeIn { collection, .. }
-        if matches!(collection.as_ref(), Expr::Array { items, .. } if items.len() == 1))
+    let Literal::SomeIn { key: None, value, collection, .. } = literal else { return false };
+    matches!(value.as_ref(), Expr::Var { span, .. } if span.text() == "_")
+        && matches!(collection.as_ref(), Expr::Array { items, .. } if items.len() == 1)
 }
 
 /// What OPA evaluates outside of a negation. `names_a_value` tells variables from rules.

@@ -14,6 +14,7 @@ mod graph;
 mod http_send;
 mod limits;
 mod loose;
+mod names;
 mod nesting;
 mod place;
 mod prints;

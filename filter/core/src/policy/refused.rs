@@ -27,11 +27,12 @@ pub enum Construct {
         "is part of what is read as a whole elsewhere, where OPA would show an empty object for it: give it no dots, or a default, or refer to each rule"
     )]
     EmptyObject,
-    /// `p[x].r contains y` beside `p.b.r contains z`.
-    #[error(
-        "has a name that is computed in the middle and another rule below the same name: keep the two apart"
-    )]
+    /// `p[x] := y` beside `p.b := z`, where one could stand in the other's place.
+    #[error("has a name that is computed and another rule below the same name: keep the two apart")]
     Overlap,
+    /// `f(x, x)`, which both evaluators take for two variables.
+    #[error("a name in two arguments is not served: give them two names, and compare these in the body")]
+    ArgumentTwice,
     /// `p` at the end of a line and `(x) in xs` on the next.
     #[error(
         "a line that begins with `(` would be read as the arguments of what the line before ends with: end that one with `;`"
@@ -77,9 +78,7 @@ pub(super) fn check(survey: &Survey<'_>) -> Result<(), PolicyError> {
             return refusal(Construct::Taken);
         }
         let below = |(other, _): &(&Path, _)| other.len() > path.len() && other.starts_with(path);
-        if is_computed_inside(facts)
-            && survey.rules.range(path.clone()..).skip(1).take(1).any(|rule| below(&rule))
-        {
+        if is_computed(facts) && survey.rules.range(path.clone()..).skip(1).take(1).any(|rule| below(&rule)) {
             return refusal(Construct::Overlap);
         }
         if is_dotted(path, facts) && may_be_absent(facts) && survey.is_read_from_above(path) {
@@ -104,13 +103,10 @@ fn may_be_absent(facts: &RuleFacts<'_>) -> bool {
         })
 }
 
-/// `p[x].r`: a name with a part that is computed and another one after it.
-fn is_computed_inside(facts: &RuleFacts<'_>) -> bool {
+/// `p[x]`, `p[x].r`: a name with a part that is computed.
+fn is_computed(facts: &RuleFacts<'_>) -> bool {
     facts.definitions.iter().any(|definition| {
-        walk::reference(walk::head_of(definition.rule)).is_ok_and(|head| {
-            let mut after = head.segments.iter().skip_while(|at| matches!(at, Segment::Constant(_))).skip(1);
-            after.next().is_some()
-        })
+        walk::reference(walk::head_of(definition.rule)).is_ok_and(|head| !head.is_constant())
     })
 }
 

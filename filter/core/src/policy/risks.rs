@@ -10,8 +10,9 @@ use regorus::unstable::{Expr, Literal, Query, Rule, RuleBody, RuleHead};
 
 use super::functions::HELD;
 use super::loose;
+use super::names::pattern;
 use super::place::Place;
-use super::survey::{Definition, Path, RuleFacts, Survey, pattern};
+use super::survey::{Definition, Path, RuleFacts, Survey};
 use super::walk::{self, Node, Segment};
 
 /// The places of a policy where the bytecode could pass something over.
@@ -219,15 +220,16 @@ fn answers<'a>(definition: &Definition<'a>, head: &'a RuleHead, bodies: &'a [Rul
     let answer = |value: Option<&Expr>, query: Option<&Query>| Answer {
         value: value.map_or_else(|| Some("true".to_owned()), literal),
         varies: is_object
-            || value.is_some_and(|value| mentions_local(value, definition, &fixed))
-                && query.is_some_and(|query| iterates(query, &fixed)),
+            || value.is_some_and(|value| {
+                runs_over(value, definition, &fixed, query)
+                    || mentions_local(value, definition, &fixed)
+                        && query.is_some_and(|query| iterates(query, &fixed))
+            }),
         arguments: arguments.clone(),
         chain: definition.rule,
     };
     if bodies.is_empty() {
-        let mut answer = answer(head_value, None);
-        answer.varies |= head_value.is_some_and(|value| runs_over(value, &fixed));
-        return vec![answer];
+        return vec![answer(head_value, None)];
     }
     // Bodies that are not `else` stand side by side and share the head's value.
     let side_by_side = bodies.iter().filter(|body| !body.is_else).count() > 1;
@@ -286,23 +288,38 @@ pub(super) fn iterates(query: &Query, fixed: &BTreeSet<&str>) -> bool {
             found |= matches!(statement.literal, Literal::SomeIn { .. } | Literal::SomeVars { .. })
                 && !loose::is_one_turn(&statement.literal);
         }
-        Node::Index(Expr::Var { value, .. }) => {
-            found |= walk::text(value).is_none_or(|name| !fixed.contains(name) && !is_assigned(name, query));
+        Node::Index(index) => {
+            found |=
+                variables(index).into_iter().any(|name| !fixed.contains(name) && !is_assigned(name, query));
         }
         _ => {}
     });
     found
 }
 
-/// Whether an expression has an index that is a variable of its own, such as `_`.
-fn runs_over(value: &Expr, fixed: &BTreeSet<&str>) -> bool {
+/// Whether a value has an index that is a variable of its own, such as `_`.
+fn runs_over(
+    value: &Expr,
+    definition: &Definition<'_>,
+    fixed: &BTreeSet<&str>,
+    query: Option<&Query>,
+) -> bool {
+    let is_own =
+        |name: &str| is_free(name, definition, fixed) && !query.is_some_and(|query| is_assigned(name, query));
     let mut found = false;
     walk::expr(value, &mut |node| {
-        if let Node::Index(Expr::Var { value, .. }) = node {
-            found |= walk::text(value).is_none_or(|name| !fixed.contains(name));
+        if let Node::Index(index) = node {
+            found |= variables(index).into_iter().any(is_own);
         }
     });
     found
+}
+
+/// The names in an index, which may be a pattern: `pairs[["a", x]]`.
+pub(super) fn variables(index: &Expr) -> BTreeSet<&str> {
+    let mut names = BTreeSet::new();
+    pattern(index, &mut names);
+    names
 }
 
 /// Whether the query gives a variable its one value with `:=`.
@@ -357,9 +374,7 @@ fn has_free_index(query: &Query) -> bool {
                 pattern(value, &mut declared);
             }
         }
-        Node::Index(Expr::Var { value, .. }) => {
-            free |= walk::text(value).is_none_or(|name| !declared.contains(name));
-        }
+        Node::Index(index) => free |= variables(index).into_iter().any(|name| !declared.contains(name)),
         _ => {}
     });
     free
@@ -380,7 +395,9 @@ fn else_undefined(definition: &Definition<'_>) -> Option<Place> {
         let mut found = iterates(&body.query, &BTreeSet::new());
         walk::query(&body.query, &mut |node| match node {
             Node::Comprehension { .. } => found = true,
-            Node::Statement(statement) => found |= matches!(statement.literal, Literal::Every { .. }),
+            Node::Statement(statement) => {
+                found |= matches!(statement.literal, Literal::Every { .. } | Literal::SomeIn { .. });
+            }
             _ => {}
         });
         found

@@ -7,6 +7,7 @@ use regorus::unstable::{Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, Ru
 use super::faithful::{Chosen, Statement};
 use super::functions;
 use super::loose;
+use super::names::{self, pattern};
 use super::place::Place;
 use super::refused::{self, Construct};
 use super::walk::{self, Node, Reference, text};
@@ -25,7 +26,9 @@ pub(super) struct Survey<'a> {
     /// The calls of what is not a function of the bundle.
     pub(super) builtin_calls: Vec<BuiltinCall<'a>>,
     /// The calls of the bundle's functions.
-    pub(super) function_calls: Vec<FunctionCall>,
+    pub(super) function_calls: Vec<FunctionCall<'a>>,
+    /// Rules and functions of the bundle that `with` replaces.
+    pub(super) replaced: Vec<(&'a Expr, Path)>,
     /// The constant part of every reference to `input`.
     pub(super) inputs: BTreeSet<Path>,
     /// Negations whose operands OPA evaluates outside.
@@ -82,8 +85,10 @@ pub(super) struct BuiltinCall<'a> {
     pub(super) is_call: bool,
 }
 
-pub(super) struct FunctionCall {
+pub(super) struct FunctionCall<'a> {
     pub(super) at: Place,
+    /// The function as it is written.
+    pub(super) name: &'a Expr,
     pub(super) function: Path,
     pub(super) given: usize,
 }
@@ -174,18 +179,30 @@ impl<'a> Survey<'a> {
             package: scope.package.len(),
             arity,
         });
-        facts.definitions.push(Definition { rule, locals: locals_of(rule) });
+        facts.definitions.push(Definition { rule, locals: names::declared(rule) });
     }
 
     fn read(&mut self, scope: &Scope<'a>, rule: &'a Rule) {
         let Some(path) = path_of(scope, rule) else { return };
-        let locals = locals_of(rule);
+        let locals = names::declared(rule);
+        // A name that only a part of the definition declares may mean a rule in the others.
+        let fixed = names::arguments(rule);
         let mut uses = BTreeSet::new();
         let mut undeclared = BTreeSet::new();
         let mut loose = Vec::new();
         if let Rule::Spec { head: RuleHead::Func { args, .. }, .. } = rule {
             let patterns = args.iter().filter(|pattern| loose::holds_object(pattern));
             self.refused.extend(patterns.map(|at| (Place::of(at.span()), Construct::ObjectPattern)));
+            let mut names = BTreeSet::new();
+            for arg in args {
+                let mut own = BTreeSet::new();
+                pattern(arg, &mut own);
+                own.remove("_");
+                if !names.is_disjoint(&own) {
+                    self.refused.push((Place::of(arg.span()), Construct::ArgumentTwice));
+                }
+                names.append(&mut own);
+            }
         }
         // Of the object that `object.get` looks into, one member alone is read.
         let mut is_looked_into = false;
@@ -213,9 +230,10 @@ impl<'a> Survey<'a> {
                     self.refused.push((at.clone(), Construct::Parenthesis));
                 }
                 match self.function(scope, function) {
-                    Ok(function) => {
-                        uses.insert((function.clone(), true));
-                        self.function_calls.push(FunctionCall { at, function, given: arguments.len() });
+                    Ok(path) => {
+                        uses.insert((path.clone(), true));
+                        let (name, given) = (function, arguments.len());
+                        self.function_calls.push(FunctionCall { at, name, function: path, given });
                     }
                     Err(name) => {
                         self.printed.extend(loose::printed(&name, arguments));
@@ -245,7 +263,7 @@ impl<'a> Survey<'a> {
                 {
                     self.collections.push(collection);
                 }
-                let names_a_value = |name: &Expr| self.names_a_value(scope, &locals, name);
+                let names_a_value = |name: &Expr| self.names_a_value(scope, &fixed, name);
                 let operands = loose::operands(statement, &names_a_value);
                 if loose::assigned(statement, &names_a_value).is_some() {
                     self.assignments.push((statement, is_bare(rule, statement)));
@@ -273,6 +291,9 @@ impl<'a> Survey<'a> {
                     self.with.get_or_insert_with(|| Place::of(&modifier.span));
                     // `with input as …` puts another input in place, and what stands in for what is not followed.
                     self.inputs.insert(Path::new());
+                    if let Ok(path) = self.function(scope, &modifier.refr) {
+                        self.replaced.push((&modifier.refr, path));
+                    }
                     // `with f as g` calls g wherever f is called, without arguments that could be looked at.
                     for side in [&modifier.refr, &modifier.r#as] {
                         if let Err(name) = self.function(scope, side)
@@ -290,7 +311,7 @@ impl<'a> Survey<'a> {
             }
             Node::Operator(operator) if loose::is_loose(operator) => loose.push(operator),
             Node::Comprehension { whole } => {
-                let mut terms = loose::gathered(whole, &|name| self.names_a_value(scope, &locals, name));
+                let mut terms = loose::gathered(whole, &|name| self.names_a_value(scope, &fixed, name));
                 self.chosen.append(&mut terms);
                 let (Expr::ArrayCompr { query, .. }
                 | Expr::SetCompr { query, .. }
@@ -311,7 +332,7 @@ impl<'a> Survey<'a> {
             Node::Index(_) | Node::Assign { .. } | Node::Literal(_) | Node::Operator(_) => {}
         });
         self.expressions.append(&mut loose);
-        let mut chosen = loose::chosen(rule, &|name| self.names_a_value(scope, &locals, name));
+        let mut chosen = loose::chosen(rule, &|name| self.names_a_value(scope, &fixed, name));
         self.chosen.append(&mut chosen);
         if let Some(facts) = self.rules.get_mut(&path) {
             facts.uses.append(&mut uses);
@@ -396,7 +417,7 @@ impl<'a> Survey<'a> {
         Some(path)
     }
 
-    /// Whether a name stands for a rule or a part of the input, and not for a variable.
+    /// Whether a name stands for a rule or a part of the input, and not for one of these variables.
     fn names_a_value(&self, scope: &Scope<'_>, locals: &BTreeSet<&str>, name: &Expr) -> bool {
         walk::reference(name).is_ok_and(|reference| match self.resolve(scope, locals, &reference) {
             Meaning::Input(path) => !path.is_empty(),
@@ -459,40 +480,4 @@ fn joined(package: &[String], name: &str, rest: impl Iterator<Item = String>) ->
 pub(super) fn path_of(scope: &Scope<'_>, rule: &Rule) -> Option<Path> {
     let head = walk::reference(walk::head_of(rule)).ok()?;
     Some(joined(&scope.package, head.root, head.prefix().map(str::to_owned)))
-}
-
-/// The names that a definition declares: arguments, `:=`, `some`, `every`.
-fn locals_of(rule: &Rule) -> BTreeSet<&str> {
-    let mut locals = BTreeSet::new();
-    let args = match rule {
-        Rule::Spec { head: RuleHead::Func { args, .. }, .. } | Rule::Default { args, .. } => args.as_slice(),
-        Rule::Spec { .. } => &[],
-    };
-    args.iter().for_each(|arg| pattern(arg, &mut locals));
-    walk::rule(rule, &mut |node| match node {
-        Node::Assign { left, declares: true, .. } => pattern(left, &mut locals),
-        Node::Statement(statement) => match &statement.literal {
-            Literal::SomeVars { vars, .. } => locals.extend(vars.iter().map(|name| name.text())),
-            Literal::SomeIn { key, value, .. } => {
-                key.iter().for_each(|key| pattern(key, &mut locals));
-                pattern(value, &mut locals);
-            }
-            Literal::Every { key, value, .. } => {
-                locals.extend(key.iter().chain([value]).map(|name| name.text()));
-            }
-            Literal::Expr { .. } | Literal::NotExpr { .. } => {}
-        },
-        _ => {}
-    });
-    locals
-}
-
-/// The variables of a pattern such as `[x, {"k": y}]`.
-pub(super) fn pattern<'a>(at: &'a Expr, names: &mut BTreeSet<&'a str>) {
-    match at {
-        Expr::Var { value, .. } => names.extend(text(value)),
-        Expr::Array { items, .. } => items.iter().for_each(|item| pattern(item, names)),
-        Expr::Object { fields, .. } => fields.iter().for_each(|(_, _, value)| pattern(value, names)),
-        _ => {}
-    }
 }

@@ -10,8 +10,9 @@ use regorus::unstable::{ArithOp, Expr, ExprRef, Literal, Module, Ref, Rule, Rule
 
 use super::faithful::{stands, whole};
 use super::functions;
+use super::names::pattern;
 use super::risks;
-use super::survey::{Path, Scope, Survey, pattern};
+use super::survey::{Path, Scope, Survey};
 use super::walk::{self, Node, Segment};
 use super::weights::{self, HEAVY, Names, Reading, SMALL, Weights};
 

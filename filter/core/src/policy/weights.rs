@@ -11,7 +11,8 @@ use regorus::unstable::{ArithOp, Expr, Literal, Module, Ref, Rule, RuleBody, Rul
 
 use super::functions;
 use super::graph;
-use super::survey::{self, Meaning, Path, Scope, Survey, pattern};
+use super::names::pattern;
+use super::survey::{self, Meaning, Path, Scope, Survey};
 use super::walk::{self, Node, Reference, Segment};
 
 /// The weight of what is written out, each scalar one, up to which a collection may hold it once for each turn of a loop.
