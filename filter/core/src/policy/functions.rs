@@ -4,7 +4,9 @@
 //! here, so that the machine runs through without a pause. The interpreter knows them as extensions. A policy that
 //! calls none of them has neither.
 
+mod base64;
 mod crypto;
+mod fractions;
 mod glob;
 mod graph;
 mod jwt;
@@ -14,6 +16,7 @@ mod operators;
 mod outside;
 mod paths;
 mod regex;
+mod sprintf;
 mod strings;
 mod time;
 mod urlquery;
@@ -120,6 +123,9 @@ pub(super) const WALKED: &str = "remit__walked";
 
 /// Sorted by name.
 const FUNCTIONS: &[Function] = &[
+    pure("base64.decode", 1, base64::decode),
+    pure("base64.is_valid", 1, base64::is_valid),
+    pure("base64url.decode", 1, base64::decode_url),
     pure("crypto.hmac.equal", 2, crypto::hmac_equal),
     pure("crypto.hmac.md5", 2, crypto::hmac_md5),
     pure("crypto.hmac.sha1", 2, crypto::hmac_sha1),
@@ -132,6 +138,7 @@ const FUNCTIONS: &[Function] = &[
     pure("glob.quote_meta", 1, glob::quote_meta),
     pure("graph.reachable", 2, graph::reachable),
     Function { name: "http.send", arity: 1, body: Body::Around(outside::http_send), repeats: false },
+    pure("indexof", 2, strings::index_of),
     growing("io.jwt.decode", 1, jwt::decode),
     Function {
         name: "io.jwt.decode_verify",
@@ -151,7 +158,9 @@ const FUNCTIONS: &[Function] = &[
     signature("io.jwt.verify_rs256", |called, around| jwt::verify(called, around, Algorithm::Rs256)),
     signature("io.jwt.verify_rs384", |called, around| jwt::verify(called, around, Algorithm::Rs384)),
     signature("io.jwt.verify_rs512", |called, around| jwt::verify(called, around, Algorithm::Rs512)),
+    growing("json.filter", 2, paths::filter),
     growing("json.is_valid", 1, values::is_valid),
+    growing("json.remove", 2, paths::remove),
     growing("json.unmarshal", 1, values::unmarshal),
     pure("net.cidr_contains", 2, net::cidr_contains),
     pure("net.cidr_intersects", 2, net::cidr_intersects),
@@ -182,6 +191,7 @@ const FUNCTIONS: &[Function] = &[
     Function { name: WALKED, arity: 1, body: Body::Same(walked::walked), repeats: true },
     pure("strings.count", 2, strings::count),
     growing("strings.replace_n", 2, strings::replace_n),
+    bounded("sum", 1, operators::sum),
     bounded("time.add_date", 4, time::add_date),
     bounded("time.clock", 1, time::clock),
     bounded("time.date", 1, time::date),
@@ -263,9 +273,13 @@ impl Called {
     }
 }
 
-/// Has the interpreter call a builtin of regorus' through the meter.
+/// Has the interpreter call a builtin of regorus' through the meter, or what is OPA's in place of it.
 fn meter(engine: &mut Engine, name: &str) {
     let Some((name, (_, arity))) = BUILTINS.get_key_value(name) else { return };
+    if *name == "count" {
+        let _ = engine.add_extension("count".to_owned(), 1, Box::new(|items| Ok(strings::size(&items))));
+        return;
+    }
     if metered::of::<LimitError>(name).is_none() {
         return;
     }
@@ -282,6 +296,7 @@ fn meter(engine: &mut Engine, name: &str) {
 /// around an evaluation see what [`around`] puts there.
 pub fn serve(engine: &mut Engine) {
     Called(FUNCTIONS.iter().collect()).extend(engine, &Survey::default());
+    BUILTINS.keys().for_each(|name| meter(engine, name));
 }
 
 /// The builtins that [`serve`] makes known, with the number of their arguments.
@@ -307,6 +322,8 @@ pub(super) fn install(program: &mut Program) {
     for (info, (builtin, _)) in program.builtin_info_table.iter().zip(&mut program.resolved_builtins) {
         if let Some(metered) = metered::of(&info.name) {
             *builtin = metered;
+        } else if info.name == "count" {
+            *builtin = |_, _, items, _| Ok(strings::size(items));
         }
     }
     // The compiler allows 512.

@@ -4,7 +4,7 @@
 use regorus::unstable::{BUILTINS, Expr, Ref, Span};
 use regorus::{LimitError, Value};
 
-use super::{SURROUNDINGS, Stop, full, paths, stopped, strings};
+use super::{SURROUNDINGS, Stop, full, sprintf, stopped, strings};
 use crate::policy::error::EvaluationError;
 
 /// Builtins of regorus that make values; sorted. Those that are ours instead see to it themselves.
@@ -12,9 +12,7 @@ const METERED: [&str; COUNT] = [
     "array.concat",
     "array.reverse",
     "array.slice",
-    "base64.decode",
     "base64.encode",
-    "base64url.decode",
     "base64url.encode",
     "base64url.encode_no_pad",
     "concat",
@@ -22,10 +20,8 @@ const METERED: [&str; COUNT] = [
     "hex.encode",
     "indexof_n",
     "intersection",
-    "json.filter",
     "json.marshal",
     "json.marshal_with_options",
-    "json.remove",
     "lower",
     "object.filter",
     "object.keys",
@@ -33,6 +29,8 @@ const METERED: [&str; COUNT] = [
     "object.union",
     "object.union_n",
     "replace",
+    "semver.compare",
+    "semver.is_valid",
     "sort",
     "split",
     "sprintf",
@@ -41,7 +39,7 @@ const METERED: [&str; COUNT] = [
     "union",
     "upper",
 ];
-const COUNT: usize = 31;
+const COUNT: usize = 29;
 
 /// A builtin as regorus' bytecode calls it. `E` is regorus' own error type.
 pub(super) type Builtin<E> = fn(&Span, &[Ref<Expr>], &[Value], bool) -> Result<Value, E>;
@@ -65,21 +63,30 @@ pub(super) fn call<E: From<LimitError>>(
         if foreseen(name, arguments, left) > left {
             return full(&mut around);
         }
-        if let ("sprintf", [Value::String(format), Value::Array(values)]) = (name, arguments)
-            && let Some(verb) = strings::unfit(format, values.as_slice())
-        {
-            // OPA writes such a value in a way of its own; undefined, it could take a denial with it.
-            let message = format!("sprintf: %{verb} does not fit its value: write %v");
-            return stopped(&mut around, EvaluationError::Failed { at: None, message });
-        }
-        let Some((builtin, _)) = BUILTINS.get(name) else { return Ok(Value::Undefined) };
-        // As OPA does: a builtin that fails is undefined; but not one that a limit of regorus' stops.
-        let value = match builtin(span, exprs, arguments, false) {
-            Ok(value) => strings::as_in_opa(name, arguments, value),
-            Err(error) => match error.downcast_ref::<LimitError>() {
-                Some(limit) => return Err((*limit).into()),
-                None => return Ok(Value::Undefined),
-            },
+        let value = match (name, arguments) {
+            ("sprintf", [Value::String(format), Value::Array(values)]) => {
+                match sprintf::sprintf(format, values.as_slice()) {
+                    Ok(text) => Value::from(text),
+                    // OPA writes such a value in a way of its own; undefined, it could take a denial with it.
+                    Err(verb) => {
+                        let message = format!("sprintf: %{verb} does not fit its value: write %v");
+                        return stopped(&mut around, EvaluationError::Failed { at: None, message });
+                    }
+                }
+            }
+            _ => {
+                let Some((builtin, _)) = BUILTINS.get(name) else { return Ok(Value::Undefined) };
+                let given = strings::given(name, arguments);
+                let given = given.as_deref().unwrap_or(arguments);
+                // As OPA does: a builtin that fails is undefined; but not one that a limit of regorus' stops.
+                match builtin(span, exprs, given, false) {
+                    Ok(value) => strings::as_in_opa(name, arguments, value),
+                    Err(error) => match error.downcast_ref::<LimitError>() {
+                        Some(limit) => return Err((*limit).into()),
+                        None => return Ok(Value::Undefined),
+                    },
+                }
+            }
         };
         let size = own_size(&value);
         if !around.makes(size) {
@@ -105,7 +112,7 @@ fn thunks<E: From<LimitError>>() -> [Builtin<E>; COUNT] {
     macro_rules! all {
         ($($at:literal)*) => { [$(thunk::<$at, E>),*] };
     }
-    all!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30)
+    all!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28)
 }
 
 /// What a value holds itself, in bytes, without what it shares.
@@ -142,8 +149,6 @@ fn foreseen(name: &str, arguments: &[Value], limit: usize) -> usize {
             found.min(text.len()).saturating_mul(size_of::<Value>())
         }
         ("object.filter" | "object.remove", [object, _]) => own_size(object),
-        ("json.filter", [object, paths]) => paths::size(object, paths, false, limit),
-        ("json.remove", [object, paths]) => paths::size(object, paths, true, limit),
         ("object.union", [one, two]) => united_size(one, two, limit),
         ("object.union_n", [Value::Array(items)]) => {
             // regorus copies what it has for each further item.

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use regorus::Value;
 
-use super::{Stop, metered};
+use super::{Stop, fractions, metered};
 use crate::ordered;
 use crate::policy::error::EvaluationError;
 use crate::policy::surroundings::Surroundings;
@@ -16,7 +16,10 @@ fn overflow<E>(_: E) -> Stop {
 
 pub(super) fn minus(arguments: &[Value]) -> Result<Option<Value>, Stop> {
     match arguments {
-        [Value::Number(a), Value::Number(b)] => a.sub(b).map(|n| Some(Value::from(n))).map_err(overflow),
+        [one @ Value::Number(a), two @ Value::Number(b)] => match fractions::minus(one, two) {
+            Some(value) => Ok(Some(value)),
+            None => a.sub(b).map(|n| Some(Value::from(n))).map_err(overflow),
+        },
         [Value::Set(a), Value::Set(b)] => Ok(Some(set(a.iter().filter(|item| !b.contains(item))))),
         _ => Ok(None),
     }
@@ -32,22 +35,46 @@ pub(super) fn remainder(arguments: &[Value]) -> Result<Option<Value>, Stop> {
 }
 
 pub(super) fn plus(arguments: &[Value]) -> Result<Option<Value>, Stop> {
-    let [Value::Number(a), Value::Number(b)] = arguments else { return Ok(None) };
+    let [one @ Value::Number(a), two @ Value::Number(b)] = arguments else { return Ok(None) };
+    if let Some(value) = fractions::plus(one, two) {
+        return Ok(Some(value));
+    }
     a.add(b).map(|n| Some(Value::from(n))).map_err(overflow)
 }
 
 pub(super) fn times(arguments: &[Value]) -> Result<Option<Value>, Stop> {
-    let [Value::Number(a), Value::Number(b)] = arguments else { return Ok(None) };
+    let [one @ Value::Number(a), two @ Value::Number(b)] = arguments else { return Ok(None) };
+    if let Some(value) = fractions::times(one, two) {
+        return Ok(Some(value));
+    }
     a.mul(b).map(|n| Some(Value::from(n))).map_err(overflow)
 }
 
 pub(super) fn over(arguments: &[Value]) -> Result<Option<Value>, Stop> {
     match arguments {
-        [Value::Number(a), Value::Number(b)] if b.as_f64() != Some(0.0) => {
-            a.clone().divide(b).map(|n| Some(Value::from(n))).map_err(overflow)
+        [one @ Value::Number(a), two @ Value::Number(b)] if b.as_f64() != Some(0.0) => {
+            match fractions::over(one, two) {
+                Some(value) => Ok(Some(value)),
+                None => a.clone().divide(b).map(|n| Some(Value::from(n))).map_err(overflow),
+            }
         }
         _ => Ok(None),
     }
+}
+
+/// The sum of the numbers of an array or a set.
+pub(super) fn sum(arguments: &[Value]) -> Result<Option<Value>, Stop> {
+    let items: Vec<&Value> = match arguments {
+        [Value::Array(items)] => items.iter().collect(),
+        [Value::Set(items)] => items.iter().collect(),
+        _ => return Ok(None),
+    };
+    let mut sum = Value::from(0_u64);
+    for item in items {
+        let Some(more) = plus(&[sum, item.clone()])? else { return Ok(None) };
+        sum = more;
+    }
+    Ok(Some(sum))
 }
 
 /// A collection as it is, and an empty one for anything else.
@@ -159,7 +186,8 @@ fn holds_empty_set(value: &Value, left: &mut usize) -> bool {
     found
 }
 
-fn text(value: &Value) -> String {
+/// A value as OPA shows it.
+pub(super) fn text(value: &Value) -> String {
     let list = |items: Vec<String>| items.join(", ");
     match value {
         Value::Set(items) if items.is_empty() => "set()".to_owned(),

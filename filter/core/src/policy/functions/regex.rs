@@ -207,8 +207,10 @@ fn named<'a>(pattern: &Pattern, name: &str, text: &'a str, positions: &Positions
     if is_number {
         return name.parse().map_or("", |group| part(text, positions, group));
     }
-    let group = pattern.groups.iter().position(|group| group.as_deref() == Some(name));
-    group.map_or("", |group| part(text, positions, group))
+    // Of several groups of one name the first that matched something.
+    let named = pattern.groups.iter().enumerate().filter(|(_, group)| group.as_deref() == Some(name));
+    let mut parts = named.map(|(group, _)| part(text, positions, group));
+    parts.find(|part| !part.is_empty()).unwrap_or_default()
 }
 
 /// Adds a pattern that matches this text alone.

@@ -5,6 +5,19 @@ use regorus::Value;
 use super::Stop;
 use crate::policy::surroundings::Surroundings;
 
+/// What a builtin of regorus' is given, where OPA takes more: a version may begin with `v`.
+pub(super) fn given(name: &str, arguments: &[Value]) -> Option<Vec<Value>> {
+    let plain = |value: &Value| match value {
+        Value::String(text) => text.strip_prefix('v').map(Value::from),
+        _ => None,
+    };
+    let is_plain = |value: &Value| plain(value).is_none();
+    if !name.starts_with("semver.") || arguments.iter().all(is_plain) {
+        return None;
+    }
+    Some(arguments.iter().map(|value| plain(value).unwrap_or_else(|| value.clone())).collect())
+}
+
 /// What a builtin of regorus' gave, as OPA gives it.
 pub(super) fn as_in_opa(name: &str, arguments: &[Value], given: Value) -> Value {
     match (name, arguments, &given) {
@@ -13,6 +26,12 @@ pub(super) fn as_in_opa(name: &str, arguments: &[Value], given: Value) -> Value 
         }
         ("upper", [Value::String(text)], _) if !text.is_ascii() => {
             Value::from(text.chars().map(upper).collect::<String>())
+        }
+        ("indexof_n", [_, Value::String(wanted)], _) if wanted.is_empty() => Value::Undefined,
+        ("substring", [_, Value::Number(start), Value::Number(length)], _)
+            if !(start.is_integer() && length.is_integer()) =>
+        {
+            Value::Undefined
         }
         // As texts for web pages, whatever they are for.
         ("json.marshal", _, Value::String(text)) if text.contains(is_escaped) => {
@@ -52,32 +71,25 @@ fn upper(c: char) -> char {
     }
 }
 
-/// The first verb of a format with whose value regorus can do nothing, or leaves it out; OPA always writes something.
-pub(super) fn unfit(format: &str, values: &[Value]) -> Option<String> {
-    let mut values = values.iter();
-    let mut parts = format.split('%').skip(1);
-    while let Some(part) = parts.next() {
-        if part.is_empty() {
-            // `%%`, and what follows is text.
-            parts.next();
-            continue;
-        }
-        let digits = part.strip_prefix('.').unwrap_or(part);
-        let rest = digits.trim_start_matches(|c: char| c.is_ascii_digit());
-        let fits = match (rest.chars().next(), values.next()) {
-            (Some('s' | 'v'), Some(_)) | (Some('q'), Some(Value::String(_))) => true,
-            (Some('b' | 'c' | 'd' | 'o' | 'O' | 'x' | 'X'), Some(Value::Number(number))) => {
-                number.is_integer()
-            }
-            (Some('e' | 'E' | 'f' | 'F' | 'g' | 'G'), Some(Value::Number(_))) => true,
-            _ => false,
-        };
-        if !fits {
-            let verb = rest.char_indices().nth(1).map_or(rest.len(), |(end, _)| end);
-            return part.get(..part.len().saturating_sub(rest.len()).saturating_add(verb)).map(str::to_owned);
-        }
+/// How many characters a text has, or how many items a collection.
+pub(super) fn size(arguments: &[Value]) -> Value {
+    Value::from(match arguments {
+        [Value::String(text)] => text.chars().count(),
+        [Value::Array(items)] => items.len(),
+        [Value::Set(items)] => items.len(),
+        [Value::Object(fields)] => fields.len(),
+        _ => return Value::Undefined,
+    })
+}
+
+/// The index of the first character of one text in another, or -1. Nothing is not looked for.
+pub(super) fn index_of(arguments: &[Value]) -> Option<Value> {
+    let [Value::String(text), Value::String(wanted)] = arguments else { return None };
+    if wanted.is_empty() {
+        return None;
     }
-    values.next().map(|_| "!(EXTRA)".to_owned())
+    let before = text.split_once(wanted.as_ref()).map(|(before, _)| before);
+    Some(before.map_or_else(|| Value::from(-1_i64), |before| Value::from(before.chars().count())))
 }
 
 /// A number, or what a text, a boolean or null is as one.

@@ -303,7 +303,7 @@ fn networks_graphs_and_queries() {
     }
 }
 
-/// Each path has an object of its own on its way, and a path is as deep as it has parts.
+/// Each path may copy what is on its way; a path takes no room that leads nowhere, however long it is.
 #[test]
 fn paths_are_counted_before_anything_is_taken_along_them() {
     let budget = EvaluationBudget { bytes: 1 << 20, ..EvaluationBudget::default() };
@@ -311,25 +311,37 @@ fn paths_are_counted_before_anything_is_taken_along_them() {
         "deep": "/".repeat(100_000), "o": {"a": {"b": 1, "c": 2}, "l": [{"x": 1}, {"y": 2}]}});
     let many = "many := {sprintf(\"%d\", [n]): input.wide | some n in numbers.range(1, 100)}\n\
                 paths := [sprintf(\"%d/7\", [n]) | some n in numbers.range(1, 100)]\n";
-    for rego in [
-        "decision := json.remove(many, paths)",
-        "decision := json.remove({\"x\": 1}, [input.deep])",
-        "decision := json.filter({\"x\": 1}, [input.deep])",
-        "decision := json.filter({\"x\": 1}, [[x | some x in numbers.range(1, 5000)]])",
-    ] {
-        let policy = policy(&format!("{many}{rego}"));
-        let evaluate = |policy: &Policy| {
-            policy.evaluate(Document::from_json(&input), &budget).map(|evaluated| evaluated.value.to_json())
-        };
-        let expected = Err(EvaluationError::MemoryExhausted { bytes: 1 << 20 });
-        assert_eq!(evaluate(&policy), expected, "{rego}");
-        assert_eq!(evaluate(&interpreted(policy)), expected, "interpreted: {rego}");
-    }
+    let policy = policy(&format!("{many}decision := json.remove(many, paths)"));
+    let evaluate = |policy: &Policy| {
+        policy.evaluate(Document::from_json(&input), &budget).map(|evaluated| evaluated.value.to_json())
+    };
+    let expected = Err(EvaluationError::MemoryExhausted { bytes: 1 << 20 });
+    assert_eq!(evaluate(&policy), expected);
+    assert_eq!(evaluate(&interpreted(policy)), expected);
     for (expression, expected) in [
+        (r#"json.remove({"x": 1}, [input.deep])"#, json!({"x": 1})),
+        (r#"json.filter({"x": 1}, [input.deep])"#, json!({})),
+        (r#"json.filter({"x": 1}, [[x | some x in numbers.range(1, 5000)]])"#, json!({})),
         (r#"json.remove(input.o, ["a/b", "l/0", ["a", "none"]])"#, json!({"a": {"c": 2}, "l": [{"y": 2}]})),
         (r#"json.filter(input.o, {"a/b", "l/1/y"})"#, json!({"a": {"b": 1}, "l": [{"y": 2}]})),
         (r#"object.filter(input.o, ["a"])"#, json!({"a": {"b": 1, "c": 2}})),
     ] {
         assert_eq!(both(expression, &input), expected, "{expression}");
+    }
+}
+
+/// OPA reads on: undefined, each of these would take a denial with it.
+#[test]
+fn json_that_others_read_ends_the_evaluation() {
+    let policy = policy("default decision := 1\ndecision := v if v := json.unmarshal(input)");
+    let interpreted = interpreted(policy);
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    for text in [deep.as_str(), r#"["\ud800"]"#, r#"["\udc00"]"#, r#"["\ud800x"]"#, r#"{"\ud800\u0041": 1}"#]
+    {
+        let evaluated = interpreted.evaluate(Document::from_json(&json!(text)), &EvaluationBudget::default());
+        assert!(matches!(evaluated, Err(EvaluationError::Failed { .. })), "{text}: {evaluated:?}");
+    }
+    for text in ["[1", r#"["\uzzzz"]"#, "nul"] {
+        assert_eq!(decide(&interpreted, &json!(text)).unwrap(), json!(1), "{text}");
     }
 }

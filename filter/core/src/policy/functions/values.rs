@@ -18,7 +18,8 @@ pub(super) fn is_valid(arguments: &[Value], around: &mut Surroundings) -> Result
     Ok(Some(Value::Bool(parse(text).unwrap_or(Some(Value::Null)).is_some())))
 }
 
-/// The value of a JSON text. A number that no double holds ends the evaluation: OPA would have it exactly.
+/// The value of a JSON text. A number that no double holds ends the evaluation, since OPA would have it exactly; so does
+/// what is nested too deep, and half a pair of surrogates.
 pub(super) fn unmarshal(arguments: &[Value], around: &mut Surroundings) -> Result<Option<Value>, Stop> {
     let [Value::String(text)] = arguments else { return Ok(None) };
     let size = parsed_size(text);
@@ -62,8 +63,17 @@ fn parsed_size(text: &str) -> usize {
 fn parse(text: &str) -> Result<Option<Value>, Stop> {
     match Value::from_json_str(text) {
         Ok(value) => Ok(Some(value)),
-        Err(error) if error.to_string().contains("out of range") => Err(Stop(EvaluationError::Overflow)),
-        Err(_) => Ok(None),
+        Err(error) => {
+            let message = error.to_string();
+            if message.contains("out of range") {
+                return Err(Stop(EvaluationError::Overflow));
+            }
+            // Others read on here: undefined, it could take a denial with it.
+            if ["recursion limit", "surrogate", "end of hex escape"].iter().any(|why| message.contains(why)) {
+                return Err(Stop(EvaluationError::Failed { at: None, message: format!("json: {message}") }));
+            }
+            Ok(None)
+        }
     }
 }
 

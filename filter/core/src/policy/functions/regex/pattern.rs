@@ -8,6 +8,8 @@ use super::perl;
 pub(super) const MOST_TEXT: usize = 16 * 1024;
 /// How many bytes a program takes at most.
 const MOST_BYTES: usize = 100 * 1024;
+/// How often RE2 repeats something by a count at most, what is repeated within it included.
+const MOST_REPEATED: u32 = 1000;
 /// How many positions of groups a search keeps at most: those of the pattern for each of its steps.
 const MOST_POSITIONS: usize = 256 * 1024;
 
@@ -65,10 +67,13 @@ impl Pattern {
         if pattern.len() > MOST_TEXT {
             return Err(Refused::TooLarge);
         }
-        let hir = regex_syntax::parse(&perl::in_ascii(pattern)).map_err(|_| Refused::Malformed)?;
+        let perl::Written { text, groups } = perl::written(pattern).ok_or(Refused::Malformed)?;
+        let hir = regex_syntax::parse(&text).map_err(|_| Refused::Malformed)?;
+        if !repeats_at_most(&hir, MOST_REPEATED) {
+            return Err(Refused::Malformed);
+        }
         let anchored = hir.properties().look_set_prefix().contains(Look::Start);
-        let mut compiled =
-            Self { steps: Vec::new(), classes: Vec::new(), groups: vec![None], anchored, bytes: 0 };
+        let mut compiled = Self { steps: Vec::new(), classes: Vec::new(), groups, anchored, bytes: 0 };
         compiled.add(&hir)?;
         compiled.push(Step::Match)?;
         let slots = compiled.groups.len().saturating_mul(2);
@@ -106,13 +111,6 @@ impl Pattern {
             HirKind::Look(look) => self.push(Step::Assertion(assertion(*look)?)).map(|_| ()),
             HirKind::Repetition(repetition) => self.repeat(repetition),
             HirKind::Capture(capture) => {
-                let index = usize::try_from(capture.index).map_err(|_| Refused::TooLarge)?;
-                if self.groups.len() <= index {
-                    self.groups.resize(index.saturating_add(1), None);
-                }
-                if let Some(name) = self.groups.get_mut(index) {
-                    name.clone_from(&capture.name);
-                }
                 let slot = capture.index.saturating_mul(2);
                 self.push(Step::Position(slot))?;
                 self.add(&capture.sub)?;
@@ -201,6 +199,23 @@ impl Pattern {
         self.bytes = self.bytes.saturating_add(bytes);
         if self.bytes > MOST_BYTES { Err(Refused::TooLarge) } else { Ok(()) }
     }
+}
+
+/// Whether counts make nothing come more than so often. Depth is bounded by the parser's limit of nesting.
+fn repeats_at_most(hir: &Hir, most: u32) -> bool {
+    let most = match hir.kind() {
+        HirKind::Repetition(Repetition { min: 0 | 1, max: None, .. })
+        | HirKind::Repetition(Repetition { min: 0, max: Some(1), .. }) => most,
+        HirKind::Repetition(Repetition { min, max, .. }) => {
+            let times = max.unwrap_or(*min);
+            match most.checked_div(times) {
+                Some(0) => return false,
+                rest => rest.unwrap_or(most),
+            }
+        }
+        _ => most,
+    };
+    hir.kind().subs().iter().all(|sub| repeats_at_most(sub, most))
 }
 
 /// Programs are small.

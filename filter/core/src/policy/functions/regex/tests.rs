@@ -118,7 +118,8 @@ fn results_are_as_in_opa() {
 
 #[test]
 fn a_pattern_that_is_too_large_denies() {
-    for pattern in ["(a{1000}){100}", "((a{1000}){1000}){1000}", "((a)(b)(c)(d)(e)(f)(g)(h)(i)(j)){500}"] {
+    for pattern in ["(abcdefghij){1000}", "([ab][cd][ef][gh]){1000}", "((a)(b)(c)(d)(e)(f)(g)(h)(i)(j)){500}"]
+    {
         for policy in [
             policy("default decision := true\ndecision := false if regex.match(input.p, `x`)"),
             interpreted(policy("default decision := true\ndecision := false if regex.match(input.p, `x`)")),
@@ -143,34 +144,8 @@ fn matches_are_those_of_another_engine() {
         (state >> 33) % below
     };
     let pieces = [
-        "a",
-        "b",
-        "é",
-        ".",
-        "^",
-        "$",
-        "|",
-        "(",
-        ")",
-        "(?:",
-        "*",
-        "+",
-        "?",
-        "*?",
-        "+?",
-        "??",
-        "{2}",
-        "{0,2}",
-        "{1,}?",
-        "[ab]",
-        "[^a]",
-        r"(?-u:\b)",
-        r"(?-u:\B)",
-        "(?i)",
-        "(?m)",
-        "(a|ab)",
-        "(b*)",
-        "(|a)",
+        "a", "b", "é", ".", "^", "$", "|", "(", ")", "(?:", "*", "+", "?", "*?", "+?", "??", "{2}", "{0,2}",
+        "{1,}?", "[ab]", "[^a]", r"\b", r"\B", "(?i)", "(?m)", "(a|ab)", "(b*)", "(|a)",
     ];
     let texts = ["a", "b", "A", "é", "\n", " ", "ab", "ba"];
     let repeats = ['*', '+', '?', '{'];
@@ -178,7 +153,8 @@ fn matches_are_those_of_another_engine() {
     for _ in 0..20_000 {
         let made_of = made(&mut next, &pieces);
         let pattern = made_of.concat();
-        let Ok(theirs) = ::regex::Regex::new(&pattern) else { continue };
+        let in_theirs = pattern.replace(r"\b", r"(?-u:\b)").replace(r"\B", r"(?-u:\B)");
+        let Ok(theirs) = ::regex::Regex::new(&in_theirs) else { continue };
         let Ok(ours) = Pattern::compile(&pattern) else {
             // RE2 repeats no repetition; the other engine does.
             assert!(
@@ -226,10 +202,10 @@ fn a_search_that_takes_too_long_is_cut() {
     let long = "a".repeat(1 << 20);
     let budget = EvaluationBudget { bytes: usize::MAX, ..EvaluationBudget::default() };
     for decision in [
-        "regex.match(`(a?){500}(a{0,500}){3}b`, input.x)",
+        "regex.match(`(a?){500}(a{0,300}){3}b`, input.x)",
         "count(regex.find_n(`(a{0,900}b)?`, input.x, -1)) > 0",
         "regex.split(`(a|aa|a{500})*b`, input.x) == []",
-        "regex.replace(input.x, `(a{1,900}){2}b`, \"\") == \"\"",
+        "regex.replace(input.x, `(a{1,450}){2}b`, \"\") == \"\"",
         "regex.template_match(`{(a?){900}b}`, input.x, `{`, `}`)",
         "regex.find_all_string_submatch_n(`(a?){400}b`, input.x, -1) == []",
     ] {
