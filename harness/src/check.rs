@@ -1,6 +1,5 @@
 //! Checks a configuration and a bundle with the code that the filter itself runs at configure time.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -11,12 +10,12 @@ use remit_core::config::{BundleSource, Config, KeySource, Limits, Mode, SOLE_BUN
 use remit_core::engine::{ActiveBundle, Engine, EngineError, LoadError, bundle_limits};
 use remit_core::ids::UnixSeconds;
 use remit_core::json;
-use remit_core::policy::{EngineKind, PolicyError, Refusal};
+use remit_core::policy::EngineKind;
 use serde_json::{Value, json};
 
 use crate::bundles::SIGNATURES;
 use crate::pack::{Files, PackOptions};
-use crate::rego::{definitions, parses_as_old};
+use crate::refused::Refused;
 
 /// What is checked.
 #[derive(Debug, Clone, Default)]
@@ -43,10 +42,10 @@ pub fn check(subject: &Subject) -> Result<InForce> {
         sources => Some(packed(sources)?),
     };
     match (&subject.config, bundle) {
-        (Some(config), bundle) => check_config(config, bundle.as_deref()),
+        (Some(config), bundle) => check_config(config, bundle.as_deref(), &subject.bundles),
         (None, Some(bundle)) => {
             let decision = subject.decision.as_deref().unwrap_or("remit/authz/decision");
-            check_bundle(&bundle, decision)
+            check_bundle(&bundle, decision, &subject.bundles)
         }
         (None, None) => bail!("nothing to check: name a configuration, a bundle, or both"),
     }
@@ -79,7 +78,7 @@ pub fn packed(sources: &[PathBuf]) -> Result<Vec<u8>> {
     Ok(files.to_targz()?)
 }
 
-fn check_config(path: &Path, bundle: Option<&[u8]>) -> Result<InForce> {
+fn check_config(path: &Path, bundle: Option<&[u8]>, sources: &[PathBuf]) -> Result<InForce> {
     let name = || path.display().to_string();
     let mut document = std::fs::read(path).with_context(name)?;
     if let Some(bundle) = bundle {
@@ -90,7 +89,8 @@ fn check_config(path: &Path, bundle: Option<&[u8]>) -> Result<InForce> {
         object.insert("bundle".to_owned(), json!({"inline": STANDARD.encode(bundle)}));
         document = Value::to_string(&config).into_bytes();
     }
-    let engine = Engine::configure(&document).map_err(|error| explained(error, bundle)).with_context(name)?;
+    let engine =
+        Engine::configure(&document).map_err(|error| explained(error, bundle, sources)).with_context(name)?;
     let mut lines = configured(&engine.config);
     match engine.bundle(UnixSeconds(0)) {
         Some(active) => lines.extend(in_force(active)),
@@ -109,22 +109,23 @@ fn check_config(path: &Path, bundle: Option<&[u8]>) -> Result<InForce> {
     Ok(lines)
 }
 
-fn check_bundle(bundle: &[u8], decision: &str) -> Result<InForce> {
+fn check_bundle(bundle: &[u8], decision: &str, sources: &[PathBuf]) -> Result<InForce> {
     let limits = Limits::default();
     let bundle = Bundle::from_targz(bundle, &bundle_limits(&limits)).context("bundle")?;
-    let active = ActiveBundle::load(&bundle, decision, &limits).map_err(|error| hinted(error, &bundle))?;
+    let active =
+        ActiveBundle::load(&bundle, decision, &limits).map_err(|error| hinted(error, &bundle, sources))?;
     let mut lines = vec![("decision", format!("data.{}", decision.replace('/', ".")))];
     lines.extend(in_force(&active));
     Ok(lines)
 }
 
 /// The error of a bundle that was given beside the configuration is not one of the configuration.
-fn explained(error: EngineError, bundle: Option<&[u8]>) -> anyhow::Error {
+fn explained(error: EngineError, bundle: Option<&[u8]>, sources: &[PathBuf]) -> anyhow::Error {
     let limits = Limits::default();
     match (error, bundle) {
         (EngineError::Bundle { source: error, .. }, Some(bytes)) => {
             match Bundle::from_targz(bytes, &bundle_limits(&limits)) {
-                Ok(bundle) => hinted(error, &bundle),
+                Ok(bundle) => hinted(error, &bundle, sources),
                 Err(_) => anyhow!(error),
             }
         }
@@ -132,47 +133,11 @@ fn explained(error: EngineError, bundle: Option<&[u8]>) -> anyhow::Error {
     }
 }
 
-fn hinted(error: LoadError, bundle: &Bundle) -> anyhow::Error {
-    let hint = match &error {
-        LoadError::Policy(PolicyError::NoDecision { .. }) => return anyhow!("{error}; {}", others(bundle)),
-        LoadError::Policy(PolicyError::Builtin { name, refusal: Refusal::Unknown, .. }) => {
-            Some(if is_of_opa(name) {
-                "policy-bundles/BUILTINS.md lists what is: decide without it, or bring the value in the bundle's data"
-            } else {
-                "look for a misspelt name or a package that is not in the bundle"
-            })
-        }
-        // What Rego v0 lets pass is not always what was meant.
-        LoadError::Policy(PolicyError::Syntax { message, .. }) if message.contains("shadow") => None,
-        LoadError::Policy(policy) => policy.hint(bundle.rego_version()).filter(|_| parses_as_old(bundle)),
-        _ => None,
-    };
-    match hint {
-        Some(hint) => anyhow!("{error}; {hint}"),
-        None => anyhow!(error),
+fn hinted(error: LoadError, bundle: &Bundle, sources: &[PathBuf]) -> anyhow::Error {
+    match error {
+        LoadError::Policy(policy) => anyhow::Error::new(Refused::of(&policy, bundle, sources)),
+        other => anyhow!(other),
     }
-}
-
-/// Whether a function that Remit lacks is one of OPA's builtins.
-fn is_of_opa(name: &str) -> bool {
-    const TABLE: &str = include_str!("../../policy-bundles/BUILTINS.md");
-    TABLE.contains(&format!("| `{name}` |"))
-}
-
-/// What to do where a bundle lacks the rule that is to decide.
-fn others(bundle: &Bundle) -> String {
-    const SHOWN: usize = 8;
-    let rules: BTreeSet<String> = definitions(bundle)
-        .into_iter()
-        .filter(|definition| !definition.is_function)
-        .map(|definition| definition.rule.replacen("data.", "", 1).replace('.', "/"))
-        .collect();
-    let shown: Vec<&str> = rules.iter().take(SHOWN).map(String::as_str).collect();
-    let more = if rules.len() > SHOWN { ", …" } else { "" };
-    format!(
-        "name the rule that decides, by `decision` in the configuration or by --decision; there are: {}{more}",
-        shown.join(", ")
-    )
 }
 
 fn configured(config: &Config) -> InForce {

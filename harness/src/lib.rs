@@ -16,6 +16,7 @@ pub mod lint;
 pub mod mint;
 pub mod pack;
 pub mod proof;
+pub mod refused;
 pub mod rego;
 pub mod rego_test;
 pub mod replay;

@@ -89,7 +89,7 @@ fn what_is_not_as_expected_is_explained() {
 #[test]
 fn bad_input_ends_with_2_and_a_reason() {
     for (line, expected) in [
-        ("replay nowhere --native".to_owned(), "nowhere:1: No such file"),
+        ("replay nowhere --native".to_owned(), "nowhere: No such file"),
         (format!("replay {SCENARIO} --native --bundle nowhere"), "nowhere: No such file"),
         (format!("replay {SCENARIO} --bundle {BUNDLE} --wasm Cargo.toml"), "Cargo.toml is not usable"),
         (

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use remit_core::bundle::{Bundle, BundleError, BundleLimits};
+use remit_core::bundle::{Bundle, BundleError, BundleLimits, Module};
 use remit_core::config::Limits;
 use remit_core::engine::{ActiveBundle, LoadError};
 use remit_core::json::{self, JsonError};
@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{SIGNATURES, rego};
 use crate::pack::{Files, PackError, PackOptions};
+use crate::refused::Refused;
 
 const MANIFEST: &str = ".manifest";
 
@@ -44,12 +45,9 @@ pub enum BuildError {
         /// What is wrong.
         source: LoadError,
     },
-    /// A module that is not Rego.
-    #[error("{message}")]
-    Rego {
-        /// What the parser says, with the place.
-        message: String,
-    },
+    /// Modules that are not Rego, or not in their place.
+    #[error("{0}")]
+    Refused(Refused),
 }
 
 /// Builds a bundle, and makes sure that it loads and that its Rego parses. An old signature is left out, and so are tests.
@@ -75,12 +73,25 @@ pub fn build(sources: &[PathBuf], options: &BuildOptions) -> Result<Files, Build
         files.put(MANIFEST, manifest.to_string().into_bytes());
     }
     let bundle = loaded(&files)?;
-    bundle.modules().iter().try_for_each(|module| rego::parse(module).map(|_| ()))?;
+    let problems: Vec<String> = bundle.modules().iter().filter_map(problem).collect();
+    if !problems.is_empty() {
+        return Err(BuildError::Refused(Refused::told(problems)));
+    }
     for entrypoint in &options.entrypoints {
         ActiveBundle::load(&bundle, entrypoint.trim_matches('/'), &Limits::default())
             .map_err(|source| BuildError::Entrypoint { entrypoint: entrypoint.clone(), source })?;
     }
     Ok(files)
+}
+
+fn problem(module: &Module) -> Option<String> {
+    match rego::parse(module) {
+        Err(message) => Some(message),
+        Ok(parsed) => (!module.may_hold(&parsed.package.replace('.', "/"))).then(|| {
+            let package = &parsed.package;
+            format!("{}: package {package} is outside the roots of the bundle's manifest", module.path)
+        }),
+    }
 }
 
 /// The files as the filter would load them, with room for large ones.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::build::{BuildError, loaded};
 use super::{SIGNATURES, rego};
 use crate::pack::Files;
+use crate::refused::Refused;
 use crate::text::{padded, printable, shortened};
 
 /// What happened to something.
@@ -196,7 +197,8 @@ fn manifest(bundle: &Bundle) -> Value {
 fn rules(bundle: &Bundle) -> Result<BTreeMap<String, String>, BuildError> {
     let mut rules: BTreeMap<String, String> = BTreeMap::new();
     for module in bundle.modules() {
-        let parsed = rego::parse(module)?;
+        let parsed =
+            rego::parse(module).map_err(|message| BuildError::Refused(Refused::told(vec![message])))?;
         let package = parsed.package;
         if !parsed.imports.is_empty() {
             rules.entry(format!("data.{package} (imports)")).or_default().push_str(&parsed.imports);

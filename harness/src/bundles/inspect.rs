@@ -33,13 +33,20 @@ impl Inspection {
         let bundle = build::loaded(&files)?;
         let mut modules = Vec::new();
         for module in bundle.modules() {
-            let parsed = rego::parse(module).ok();
-            modules.push(json!({
+            let (parsed, error) = match rego::parse(module) {
+                Ok(parsed) => (Some(parsed), None),
+                Err(message) => (None, Some(message)),
+            };
+            let mut shown = json!({
                 "path": module.path,
                 "package": parsed.as_ref().map(|parsed| &parsed.package),
                 "rules": parsed.as_ref().map(|parsed| parsed.definitions.len()),
                 "rego_version": version(module.rego_version),
-            }));
+            });
+            if let (Some(error), Value::Object(members)) = (error, &mut shown) {
+                members.insert("error".to_owned(), Value::String(error));
+            }
+            modules.push(shown);
         }
         let mut data = BTreeMap::new();
         parts(&mut data, "", &Value::Object(bundle.data().clone()), 2);
@@ -103,11 +110,11 @@ impl Inspection {
             },
         ));
         for module in at(&self.document, "/modules").as_array().into_iter().flatten() {
-            let package = text(at(module, "/package"));
-            rows.push((
-                "module",
-                format!("{}  data.{package}  {} rules", text(at(module, "/path")), at(module, "/rules")),
-            ));
+            let shown = match at(module, "/error") {
+                Value::String(message) => format!("does not parse: {}", printable(message)),
+                _ => format!("data.{}  {} rules", text(at(module, "/package")), at(module, "/rules")),
+            };
+            rows.push(("module", format!("{}  {shown}", text(at(module, "/path")))));
         }
         for part in at(&self.document, "/data").as_array().into_iter().flatten() {
             rows.push(("data", format!("{}  {} bytes", text(at(part, "/path")), at(part, "/bytes"))));

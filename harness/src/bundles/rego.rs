@@ -4,8 +4,6 @@ use regorus::Engine;
 use regorus::unstable::{Expr, Module as Ast, Rule, RuleHead};
 use remit_core::bundle::{Module, RegoVersion};
 
-use super::BuildError;
-
 /// A module that parses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Parsed {
@@ -21,9 +19,9 @@ pub(super) struct Parsed {
 ///
 /// # Errors
 ///
-/// [`BuildError::Rego`] with what the parser says, and where.
-pub(super) fn parse(module: &Module) -> Result<Parsed, BuildError> {
-    let failed = |message: &str| BuildError::Rego { message: one_line(message) };
+/// What the parser says, and where, on one line.
+pub(super) fn parse(module: &Module) -> Result<Parsed, String> {
+    let failed = |message: &str| one_line(message);
     let mut engine = Engine::new();
     engine.set_rego_v0(module.rego_version == RegoVersion::V0);
     engine

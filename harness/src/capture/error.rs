@@ -7,16 +7,20 @@ use crate::time::TimeError;
 
 /// What is wrong with a capture, and where.
 #[derive(Debug, thiserror::Error)]
-#[error("{file}:{line}{}: {fault}", entry.as_ref().map(|id| format!(" ({id})")).unwrap_or_default())]
+#[error("{file}{}{}: {fault}", line_of(*line), entry.as_ref().map(|id| format!(" ({id})")).unwrap_or_default())]
 pub struct CaptureError {
     /// The file.
     pub file: String,
-    /// 1-based line.
+    /// 1-based line; 0 for the file as a whole.
     pub line: usize,
     /// Id of the exchange, where it could be read.
     pub entry: Option<String>,
     /// What is wrong.
     pub fault: CaptureFault,
+}
+
+fn line_of(line: usize) -> String {
+    if line == 0 { String::new() } else { format!(":{line}") }
 }
 
 /// What is wrong with a line of a capture.

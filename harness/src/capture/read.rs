@@ -90,7 +90,7 @@ impl Capture {
     /// See [`CaptureError`]; each names the file, the line and, where it can, the exchange and the member.
     pub fn load(path: &Path, limits: &CaptureLimits) -> Result<Self, CaptureError> {
         let name = path.display().to_string();
-        let line = Line { file: &name, number: 1, entry: None };
+        let line = Line { file: &name, number: 0, entry: None };
         let cap = u64::try_from(limits.file_bytes).unwrap_or(u64::MAX).saturating_add(1);
         let mut bytes = Vec::new();
         std::fs::File::open(path)

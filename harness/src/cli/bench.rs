@@ -31,7 +31,7 @@ pub(super) struct Arguments {
     runs: u32,
     /// Form of the output
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    pub(super) format: Format,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Ending> {

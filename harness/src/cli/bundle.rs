@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, Subcommand};
-use remit_core::bundle::{Bundle, BundleLimits, Verification};
+use remit_core::bundle::{Bundle, BundleLimits, SigningError, Verification};
 use remit_core::config::{BundleKey, BundleKeys, Signing};
 use remit_core::json;
 use remit_core::keys::Algorithm;
@@ -166,6 +166,20 @@ struct Diff {
     format: Format,
 }
 
+impl Arguments {
+    pub(super) fn format(&self) -> Format {
+        match &self.command {
+            Command::Build(arguments) => arguments.format,
+            Command::Sign(arguments) => arguments.format,
+            Command::Verify(arguments) => arguments.format,
+            Command::Inspect(arguments) => arguments.format,
+            Command::Diff(arguments) => arguments.format,
+            Command::Push(arguments) => arguments.format(),
+            Command::Pull(arguments) => arguments.format(),
+        }
+    }
+}
+
 pub(super) fn run(arguments: &Arguments) -> Result<Ending> {
     match &arguments.command {
         Command::Build(arguments) => build(arguments),
@@ -232,7 +246,7 @@ fn verify(arguments: &Verify) -> Result<Ending> {
         exclude_files: arguments.exclude_files_verify.clone(),
         ..Signing::default()
     };
-    let verification = Verification::new(&keys, Some(&signing))?;
+    let verification = Verification::new(&keys, Some(&signing)).map_err(|error| of_key(arguments, error))?;
     let archive = archive(&arguments.bundle)?;
     let limits = BundleLimits {
         compressed_bytes: PackOptions::default().bytes,
@@ -248,6 +262,18 @@ fn verify(arguments: &Verify) -> Result<Ending> {
         (Format::Table, Some(error)) => super::report(&anyhow!("{error}")),
     }
     Ok(if error.is_none() { Ending::Good } else { Ending::Bad })
+}
+
+/// Here the key is a file and an option, not a member of a configuration.
+fn of_key(arguments: &Verify, error: SigningError) -> anyhow::Error {
+    match error {
+        SigningError::Key { fault, .. } => anyhow!(
+            "{}: {fault}; --signing-alg is {}",
+            arguments.verification_key.display(),
+            arguments.signing_alg
+        ),
+        other => anyhow!(other),
+    }
 }
 
 fn inspect(arguments: &Inspect) -> Result<Ending> {

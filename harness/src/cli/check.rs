@@ -11,7 +11,7 @@ use remit_harness::schema;
 use remit_harness::text::{padded, printable};
 use serde_json::{Value, json};
 
-use super::{Ending, Format, print, style};
+use super::{Ending, Format, failure, print, style};
 
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").args(["config", "bundle", "schema"]).required(true).multiple(true))]
@@ -20,7 +20,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Folder or archive of a bundle, in place of the configuration's; several are merged
-    #[arg(long, value_name = "DIR|FILE")]
+    #[arg(short, long, value_name = "DIR|FILE")]
     bundle: Vec<PathBuf>,
     /// Path of the decision, where there is no configuration to give it
     #[arg(long, value_name = "PATH", conflicts_with = "config")]
@@ -31,7 +31,7 @@ pub(super) struct Arguments {
     strict: bool,
     /// Form of the output
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    pub(super) format: Format,
     /// Print a JSON Schema instead; see also `remit schema`
     #[arg(long, value_enum, conflicts_with_all = ["config", "bundle", "decision"])]
     schema: Option<Schema>,
@@ -64,8 +64,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<Ending> {
         Err(error) => {
             super::report(&error);
             if arguments.format == Format::Json {
-                let message = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
-                print(&format!("{:#}\n", json!({"remit_check": 1, "error": message})))?;
+                let mut failure = failure(&error);
+                if let Value::Object(members) = &mut failure {
+                    members.insert("remit_check".to_owned(), json!(1));
+                }
+                print(&format!("{failure:#}\n"))?;
             }
             return Ok(Ending::Bad);
         }

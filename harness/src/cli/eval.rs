@@ -50,10 +50,10 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "ID", requires = "scenario")]
     exchange: Option<String>,
     /// A document as policies see it, see `remit schema input`; - for standard input
-    #[arg(long, value_name = "FILE", required_unless_present = "scenario", requires = "bundle")]
+    #[arg(short, long, value_name = "FILE", required_unless_present = "scenario", requires = "bundle")]
     input: Option<PathBuf>,
     /// Folder or archive of a bundle; several are merged [default: what scenario.json names]
-    #[arg(long, value_name = "DIR|FILE")]
+    #[arg(short, long, value_name = "DIR|FILE")]
     bundle: Vec<PathBuf>,
     /// Plugin configuration [default: config.json beside the capture]
     #[arg(long, value_name = "FILE", requires = "scenario")]
@@ -67,6 +67,12 @@ pub(super) struct Arguments {
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t)]
     format: Format,
+}
+
+impl Arguments {
+    pub(super) fn is_for_programs(&self) -> bool {
+        matches!(self.format, Format::Json)
+    }
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Ending> {

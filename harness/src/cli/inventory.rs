@@ -37,7 +37,7 @@ pub(super) struct Arguments {
     fail_on: Vec<Kind>,
     /// Form of the output
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    pub(super) format: Format,
 }
 
 fn kind() -> impl clap::builder::TypedValueParser<Value = Kind> {

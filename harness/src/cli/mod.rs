@@ -19,7 +19,12 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use remit_harness::bundles::BuildError;
+use remit_harness::refused::Refused;
+use remit_harness::rego::RegoError;
 use remit_harness::table::Style;
+use remit_harness::text::printable;
+use serde_json::{Value, json};
 
 /// Replays recorded traffic, tests and checks policies, and mints development tokens, for the Remit filter.
 #[derive(Debug, Parser)]
@@ -64,8 +69,26 @@ enum Ending {
     Status(u8),
 }
 
+impl Command {
+    /// Whether programs read what the command says.
+    fn is_for_programs(&self) -> bool {
+        let format = match self {
+            Self::Replay(arguments) => arguments.format,
+            Self::Test(arguments) => return arguments.is_for_programs(),
+            Self::Eval(arguments) => return arguments.is_for_programs(),
+            Self::Bench(arguments) => arguments.format,
+            Self::Check(arguments) => arguments.format,
+            Self::Bundle(arguments) => arguments.format(),
+            Self::Inventory(arguments) => arguments.format,
+            Self::Schema(_) | Self::Scenario(_) | Self::Token(_) => Format::Table,
+        };
+        format == Format::Json
+    }
+}
+
 /// Runs the command. Status 2 is for bad usage and bad input, as with clap.
 pub(crate) fn run(cli: Cli) -> ExitCode {
+    let is_for_programs = cli.command.is_for_programs();
     let ending = match cli.command {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
@@ -84,23 +107,56 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Ok(Ending::Status(status)) => ExitCode::from(status),
         Err(error) => {
             report(&error);
+            if is_for_programs {
+                // As with `report`.
+                let _ = print(&format!("{:#}\n", failure(&error)));
+            }
             ExitCode::from(2)
         }
     }
 }
 
-/// The error and its causes, each on its own line. Some errors name their cause themselves; it is not repeated.
+/// The error and its causes, each on its own line.
 fn report(error: &anyhow::Error) {
-    let mut lines: Vec<String> = Vec::new();
-    for cause in error.chain() {
-        let text = remit_harness::text::printable(&cause.to_string());
-        if !lines.last().is_some_and(|line| line.contains(&text)) {
-            lines.push(text);
-        }
-    }
-    let text = format!("error: {}\n", lines.join("\n  "));
+    let text = format!("error: {}\n", lines(error).join("\n  "));
     // There is nobody left to tell when this fails.
     let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// Some errors name their cause themselves; it is not repeated.
+fn lines(error: &anyhow::Error) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let texts = refused(cause).map_or_else(|| vec![cause.to_string()], Refused::lines);
+        for text in texts.iter().map(|text| printable(text)) {
+            if !lines.last().is_some_and(|line| line.contains(&text)) {
+                lines.push(text);
+            }
+        }
+    }
+    lines
+}
+
+/// The error for programs: as one text, and the problems of Rego one by one.
+fn failure(error: &anyhow::Error) -> Value {
+    let problems = error.chain().find_map(refused).map(Refused::to_json);
+    let mut failure = json!({"error": lines(error).join(": ")});
+    if let (Some(problems), Value::Object(members)) = (problems, &mut failure) {
+        members.insert("problems".to_owned(), problems);
+    }
+    failure
+}
+
+fn refused<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a Refused> {
+    let of_files = match cause.downcast_ref() {
+        Some(RegoError::Refused(refused)) => Some(refused),
+        _ => None,
+    };
+    let of_build = match cause.downcast_ref() {
+        Some(BuildError::Refused(refused)) => Some(refused),
+        _ => None,
+    };
+    cause.downcast_ref().or(of_files).or(of_build)
 }
 
 /// Writes to standard output. A reader that goes away, as `head` does, is not an error.

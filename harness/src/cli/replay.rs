@@ -49,7 +49,7 @@ pub(super) struct Arguments {
     native: bool,
     /// Form of the output
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    pub(super) format: Format,
     /// Replay several times, each time afresh; latencies are medians
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     repeat: u16,

@@ -8,7 +8,7 @@ use clap::Args;
 use remit_harness::rego_test::{Counts, Suite, json, junit, text};
 
 use super::progress::Progress;
-use super::{Ending, print, report, style};
+use super::{Ending, failure, print, report, style};
 
 /// In which form results are printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -64,11 +64,20 @@ fn percent(text: &str) -> Result<f64, String> {
     if (0.0..=100.0).contains(&percent) { Ok(percent) } else { Err("from 0 to 100".to_owned()) }
 }
 
+impl Arguments {
+    pub(super) fn is_for_programs(&self) -> bool {
+        matches!(self.format, Format::Json)
+    }
+}
+
 pub(super) fn run(arguments: &Arguments) -> Result<Ending> {
     match tested(arguments) {
         Ok(ending) => Ok(ending),
         Err(error) => {
             report(&error);
+            if arguments.is_for_programs() {
+                print(&format!("{:#}\n", failure(&error)))?;
+            }
             Ok(Ending::Status(1))
         }
     }

@@ -14,6 +14,7 @@ use remit_core::policy::{
 };
 use serde_json::{Value, json};
 
+use crate::refused::Refused;
 use crate::rego::definitions;
 
 /// What an evaluation may take at the author's desk, where a busy machine is not the policy's doing.
@@ -103,12 +104,8 @@ impl Subject {
             print: true,
             http_send: self.http_send.clone(),
         };
-        Policy::compile(&self.bundle, path, &limits).map_err(|error| {
-            match error.hint(self.bundle.rego_version()) {
-                Some(hint) => anyhow!("{error}; {hint}"),
-                None => anyhow!(error),
-            }
-        })
+        Policy::compile(&self.bundle, path, &limits)
+            .map_err(|error| anyhow::Error::new(Refused::of(&error, &self.bundle, &[])))
     }
 
     fn budget(&self) -> EvaluationBudget {

@@ -16,6 +16,7 @@ use remit_core::bundle::{Bundle, BundleError, BundleLimits, RegoVersion};
 use remit_core::json::{self, JsonError};
 
 use crate::pack::{Files, PackError, PackOptions};
+use crate::refused::Refused;
 
 pub(crate) use definitions::parses_as_old;
 pub use definitions::{Definition, definitions};
@@ -56,12 +57,15 @@ pub enum RegoError {
         source: JsonError,
     },
     /// A file that is neither Rego nor JSON.
-    #[error("{}: neither a folder nor a .rego, .json or .tar.gz file", path.display())]
+    #[error("{}: neither a folder nor a .rego, .json, .tar.gz or .tgz file", path.display())]
     Unknown {
         /// The file.
         path: PathBuf,
     },
     /// The Rego does not parse, or does not make a policy together.
+    #[error("{0}")]
+    Refused(Refused),
+    /// What the interpreter says.
     #[error("{message}")]
     Rego {
         /// What the parser says, with the place, on one line.
@@ -108,7 +112,7 @@ impl Sources {
         let read = || {
             std::fs::read_to_string(path).map_err(|source| RegoError::Read { path: path.to_owned(), source })
         };
-        if path.is_dir() || name.ends_with(".tar.gz") {
+        if path.is_dir() || name.ends_with(".tar.gz") || name.ends_with(".tgz") {
             let bundle = bundle(path)?;
             let modules = bundle.modules().iter().chain(bundle.tests());
             self.files.extend(modules.map(|module| Source {
@@ -135,7 +139,7 @@ impl Sources {
     ///
     /// # Errors
     ///
-    /// [`RegoError::Rego`] where one does not parse.
+    /// [`RegoError::Refused`] where some do not parse.
     pub fn parse(&self) -> Result<Vec<Ref<Module>>, RegoError> {
         let mut engine = Engine::new();
         self.add_files(&mut engine)?;
@@ -146,7 +150,7 @@ impl Sources {
     ///
     /// # Errors
     ///
-    /// [`RegoError::Rego`] where a file does not parse, or two data documents overlap.
+    /// [`RegoError::Refused`] where files do not parse, [`RegoError::Rego`] where two data documents overlap.
     pub fn engine(&self) -> Result<Engine, RegoError> {
         let mut engine = Engine::new();
         engine.set_gather_prints(true);
@@ -168,21 +172,22 @@ impl Sources {
     fn as_evaluated(&self) -> Result<Self, RegoError> {
         let texts = self.files.iter().map(|file| (file.path.clone(), file.text.clone())).collect();
         let is_v0 = |path: &str| self.files.iter().any(|file| file.is_v0 && file.path == path);
-        let texts =
-            remit_core::policy::faithful_texts(texts, &is_v0).map_err(|error| rego(&error.to_string()))?;
+        let texts = remit_core::policy::faithful_texts(texts, &is_v0)
+            .map_err(|error| RegoError::Refused(Refused::of_files(&error)))?;
         let text = |file: &Source| texts.get(&file.path).unwrap_or(&file.text).clone();
         let files = self.files.iter().map(|file| Source { text: text(file), ..file.clone() }).collect();
         Ok(Self { files, data: Vec::new() })
     }
 
     fn add_files(&self, engine: &mut Engine) -> Result<(), RegoError> {
+        let mut messages = Vec::new();
         for file in &self.files {
             engine.set_rego_v0(file.is_v0);
-            engine
-                .add_policy(file.path.clone(), file.text.clone())
-                .map_err(|error| rego(&error.to_string()))?;
+            if let Err(error) = engine.add_policy(file.path.clone(), file.text.clone()) {
+                messages.push(one_line(&error.to_string()));
+            }
         }
-        Ok(())
+        if messages.is_empty() { Ok(()) } else { Err(RegoError::Refused(Refused::told(messages))) }
     }
 }
 

@@ -84,11 +84,13 @@ pub fn load(case: &Case) -> Result<Loaded, Out> {
         .map_err(|error| Out::Refused(error.to_string()))?;
     let policy =
         Policy::compile(&bundle, "remit_case/decision", &PolicyLimits::default()).map_err(|error| {
-            match &error {
-                PolicyError::Builtin { name, .. } => {
-                    Out::Builtin { name: name.clone(), message: error.to_string() }
-                }
-                _ => Out::Refused(error.to_string()),
+            let builtin = error.each().iter().find_map(|one| match one {
+                PolicyError::Builtin { name, .. } => Some(name.clone()),
+                _ => None,
+            });
+            match builtin {
+                Some(name) => Out::Builtin { name, message: error.to_string() },
+                None => Out::Refused(error.to_string()),
             }
         })?;
     Ok(Loaded { policy, input: case.input.clone().unwrap_or_else(|| json!({})) })

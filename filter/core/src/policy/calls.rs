@@ -6,43 +6,46 @@ use super::error::PolicyError;
 use super::functions::{self, Function};
 use super::limits::PolicyLimits;
 use super::place::Place;
+use super::problems::Problems;
 use super::survey::{self, Survey};
 use super::{Construct, Refusal, builtins, http_send, walk};
 
-/// # Errors
-///
 /// [`PolicyError::Builtin`], [`PolicyError::HttpSend`] and [`PolicyError::Arity`].
-pub(super) fn check(survey: &Survey<'_>, limits: &PolicyLimits) -> Result<(), PolicyError> {
+pub(super) fn check(survey: &Survey<'_>, limits: &PolicyLimits, problems: &mut Problems) {
     for call in &survey.builtin_calls {
-        if call.name.starts_with("remit__") {
-            return Err(PolicyError::Construct { at: call.at.clone(), construct: Construct::Taken });
-        }
-        if let Some(function) = functions::find(&call.name) {
-            check_function(call, function)?;
-            if function.name == "http.send" {
-                http_send::check_literal(&call.at, call.arguments, limits.http_send.as_ref())?;
-            }
-            continue;
-        }
-        builtins::check(&call.name, call.arguments).map_err(|refusal| PolicyError::Builtin {
-            at: call.at.clone(),
-            name: call.name.clone(),
-            refusal,
-        })?;
-        if let (Some(expected), true) = (builtins::arity(&call.name), call.is_call) {
-            check_arity(&call.at, &call.name, expected, call.arguments.len())?;
-        }
+        problems.take(check_builtin(call, limits));
     }
     for call in &survey.function_calls {
         let Some(facts) = survey.rules.get(&call.function) else { continue };
         let name = format!("data.{}", call.function.join("."));
-        check_arity(&call.at, &name, facts.arity.unwrap_or(0), call.given)?;
+        problems.take(check_arity(&call.at, &name, facts.arity.unwrap_or(0), call.given));
     }
-    Ok(())
+}
+
+fn check_builtin(call: &survey::BuiltinCall<'_>, limits: &PolicyLimits) -> Result<(), PolicyError> {
+    if call.name.starts_with("remit__") {
+        return Err(PolicyError::Construct { at: call.at.clone(), construct: Construct::Taken });
+    }
+    if let Some(function) = functions::find(&call.name) {
+        check_function(call, function)?;
+        if function.name == "http.send" {
+            http_send::check_literal(&call.at, call.arguments, limits.http_send.as_ref())?;
+        }
+        return Ok(());
+    }
+    builtins::check(&call.name, call.arguments).map_err(|refusal| PolicyError::Builtin {
+        at: call.at.clone(),
+        name: call.name.clone(),
+        refusal,
+    })?;
+    match builtins::arity(&call.name) {
+        Some(expected) if call.is_call => check_arity(&call.at, &call.name, expected, call.arguments.len()),
+        _ => Ok(()),
+    }
 }
 
 /// Only a statement can name its result, and those that do are rewritten.
-pub(super) fn check_results(survey: &Survey<'_>, rewritten: &[&Expr]) -> Result<(), PolicyError> {
+pub(super) fn check_results(survey: &Survey<'_>, rewritten: &[&Expr], problems: &mut Problems) {
     let is_rewritten = |call: &survey::BuiltinCall<'_>| {
         let same = |params: &[_]| std::ptr::eq(params, call.arguments);
         rewritten.iter().any(|expr| matches!(expr, Expr::Call { params, .. } if same(params)))
@@ -51,10 +54,10 @@ pub(super) fn check_results(survey: &Survey<'_>, rewritten: &[&Expr]) -> Result<
         let Some(expected) = functions::arity(&call.name) else { continue };
         let given = call.arguments.len();
         if given > expected && !is_rewritten(call) {
-            return Err(PolicyError::Arity { at: call.at.clone(), name: call.name.clone(), expected, given });
+            let (at, name) = (call.at.clone(), call.name.clone());
+            problems.add(PolicyError::Arity { at, name, expected, given });
         }
     }
-    Ok(())
 }
 
 /// The interpreter knows no `with` on the names of ours.

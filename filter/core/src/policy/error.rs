@@ -132,15 +132,63 @@ pub enum PolicyError {
         /// The limit in force.
         limit: usize,
     },
+    /// More than one of these.
+    #[error("{}", joined(.problems, *.more))]
+    Several {
+        /// In the order of their places; never one of these itself.
+        problems: Vec<Self>,
+        /// How many there are besides.
+        more: usize,
+    },
 }
 
 impl PolicyError {
+    /// The problems one by one.
+    #[must_use]
+    pub fn each(&self) -> &[Self] {
+        match self {
+            Self::Several { problems, .. } => problems,
+            one => std::slice::from_ref(one),
+        }
+    }
+
+    /// Where it is, if it is in one place.
+    #[must_use]
+    pub fn at(&self) -> Option<&Place> {
+        match self {
+            Self::Syntax { at, .. }
+            | Self::Analysis { at, .. }
+            | Self::PackageOutsideRoots { at, .. }
+            | Self::Builtin { at, .. }
+            | Self::HttpSend { at, .. }
+            | Self::Nested { at, .. }
+            | Self::Construct { at, .. }
+            | Self::Arity { at, .. }
+            | Self::Recursion { at, .. }
+            | Self::TooDeep { at, .. }
+            | Self::ReasonCode { at, .. } => Some(at),
+            Self::DecisionPath { .. }
+            | Self::NoDecision { .. }
+            | Self::RuleDataConflict { .. }
+            | Self::TooLarge { .. }
+            | Self::Several { .. } => None,
+        }
+    }
+
     /// The hint that an old bundle needs: what parses as Rego v0 only.
     #[must_use]
     pub fn hint(&self, version: RegoVersion) -> Option<&'static str> {
         matches!((self, version), (Self::Syntax { .. }, RegoVersion::V1))
             .then_some("for Rego from before OPA 1.0 say \"rego_version\": 0 in .manifest")
     }
+}
+
+fn joined(problems: &[PolicyError], more: usize) -> String {
+    let mut all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    if more > 0 {
+        all.push(format!("and {more} more"));
+    }
+    all.join("; ")
 }
 
 /// Why an evaluation gives no value. Every one of them has to become a denial.

@@ -1,6 +1,7 @@
 //! The operator's Rego, compiled once and evaluated for every request. The only user of regorus.
 
 mod annotations;
+mod bound;
 mod builtins;
 mod calls;
 mod document;
@@ -18,6 +19,7 @@ mod names;
 mod nesting;
 mod place;
 mod prints;
+mod problems;
 mod reads;
 mod refused;
 mod rewrite;
@@ -42,6 +44,7 @@ use crate::ids::ReasonCode;
 use engine::{Bytecode, NoBytecode};
 use explain::{Explainer, Noted};
 use functions::{Called, Patterns};
+use problems::Problems;
 use risks::Risks;
 use sources::{faithfully, parse, parsed};
 use survey::Survey;
@@ -151,17 +154,20 @@ impl Policy {
                 interpreter = parse(bundle, limits, &erased)?;
             }
         }
-        let reason_codes = reason_codes(bundle)?;
+        let mut problems = Problems::default();
+        let reason_codes = reason_codes(bundle, &mut problems);
         let modules = interpreter.get_modules().clone();
-        check_roots(bundle, &modules)?;
+        check_roots(bundle, &modules, &mut problems);
         let survey = survey::survey(&modules);
         if !survey.rules.contains_key(&path) {
-            return Err(PolicyError::NoDecision { path: decision.to_owned() });
+            problems.add(PolicyError::NoDecision { path: decision.to_owned() });
         }
-        refused::check(&survey)?;
-        calls::check(&survey, limits)?;
-        calls::check_results(&survey, &survey.expressions)?;
-        graph::order(&survey, limits.rule_depth)?;
+        refused::check(&survey, &mut problems);
+        calls::check(&survey, limits, &mut problems);
+        calls::check_results(&survey, &survey.expressions, &mut problems);
+        bound::check(&survey, &modules, &mut problems);
+        problems.take(graph::order(&survey, limits.rule_depth));
+        problems.end()?;
         let (rewritten, mut interpreter) = faithfully(bundle, interpreter)?;
         let modules = interpreter.get_modules().clone();
         let survey = if rewritten { survey::survey(&modules) } else { survey };
@@ -170,16 +176,23 @@ impl Policy {
         let (modules, survey) = match walked.texts {
             None => (&modules, survey),
             Some(texts) => {
-                interpreter = parsed(bundle, texts).map_err(|error| analysis(&error))?;
+                interpreter = parsed(bundle, texts)?;
                 modules_walked = interpreter.get_modules().clone();
                 (&modules_walked, survey::survey(&modules_walked))
             }
         };
         // None is left, else the interpreter would call it past the meter.
-        calls::check_results(&survey, &[])?;
+        let mut problems = Problems::default();
+        calls::check_results(&survey, &[], &mut problems);
+        problems.end()?;
         let called = Called::of(&survey);
         let data = data_of(bundle);
-        prepare(&mut interpreter, &survey, &called, &rule, &data)?;
+        prepare(&mut interpreter, &survey, &called, &rule, &data).map_err(|error| match error {
+            PolicyError::Analysis { .. } => {
+                problems::of_analysis(error, modules, &rule, |texts| parsed(bundle, texts).ok())
+            }
+            other => other,
+        })?;
         let evaluator = match bytecode(bundle, &survey, &called, modules, &rule, &BTreeSet::new(), &data) {
             Ok(bytecode) => Evaluator::Bytecode(Box::new(bytecode)),
             Err(NoBytecode::Interpreted(why)) => Evaluator::Interpreter(why),
@@ -356,7 +369,7 @@ fn evaluated(value: Option<Value>) -> Result<Evaluated, EvaluationError> {
     value.map(|value| Evaluated { value: Document(value) }).ok_or(EvaluationError::Undefined)
 }
 
-/// By the bytecode where the decision is evaluated by it, if that goes; else by the interpreter.
+/// By the bytecode where the decision is evaluated by it, if that goes; else by the interpreter, with imports named in full.
 fn explainer(
     bundle: &Bundle,
     survey: &Survey<'_>,
@@ -365,7 +378,14 @@ fn explainer(
     evaluator: &Evaluator,
     data: &Value,
 ) -> Option<Explainer> {
-    let (noted, texts) = Noted::of(survey, decision, modules)?;
+    let in_full = match evaluator {
+        Evaluator::Interpreter(_) => explain::expanded(modules).and_then(|texts| parsed(bundle, texts).ok()),
+        Evaluator::Bytecode(_) => None,
+    };
+    let (noted, texts) = match in_full.map(|mut engine| engine.get_modules().clone()) {
+        Some(modules) => Noted::of(&survey::survey(&modules), decision, &modules)?,
+        None => Noted::of(survey, decision, modules)?,
+    };
     let mut engine = parsed(bundle, texts).ok()?;
     let modules = engine.get_modules().clone();
     let survey = survey::survey(&modules);
@@ -425,7 +445,7 @@ fn bytecode(
     }
     let texts = rewrite::rewrite(survey, &risks.rewritable, modules)
         .ok_or_else(|| unsupported("a rule is named remit_one or remit_values_…".to_owned()))?;
-    let mut engine = parsed(bundle, texts).map_err(|error| unsupported(place::located(&error).1))?;
+    let mut engine = parsed(bundle, texts).map_err(|error| unsupported(error.to_string()))?;
     let compiled = engine
         .compile_with_entrypoint(&Rc::from(rule))
         .map_err(|error| unsupported(place::located(&error.to_string()).1))?;
@@ -447,23 +467,22 @@ fn decision_path(decision: &str) -> Result<survey::Path, PolicyError> {
     Ok(path)
 }
 
-fn reason_codes(bundle: &Bundle) -> Result<BTreeSet<ReasonCode>, PolicyError> {
+fn reason_codes(bundle: &Bundle, problems: &mut Problems) -> BTreeSet<ReasonCode> {
     let mut codes = BTreeSet::new();
     for module in bundle.modules() {
-        codes.append(&mut annotations::reason_codes(module)?);
+        annotations::reason_codes(module, &mut codes, problems);
     }
-    Ok(codes)
+    codes
 }
 
-fn check_roots(bundle: &Bundle, modules: &[Ref<Module>]) -> Result<(), PolicyError> {
+fn check_roots(bundle: &Bundle, modules: &[Ref<Module>], problems: &mut Problems) {
     for module in modules {
         let package = survey::package_of(module).join("/");
         let file = module.package.span.source.get_path();
         if !bundle.modules().iter().any(|module| module.path == *file && module.may_hold(&package)) {
-            return Err(PolicyError::PackageOutsideRoots { at: Place::of(&module.package.span), package });
+            problems.add(PolicyError::PackageOutsideRoots { at: Place::of(&module.package.span), package });
         }
     }
-    Ok(())
 }
 
 fn data_of(bundle: &Bundle) -> Value {

@@ -1,11 +1,17 @@
 //! Parts of Rego that regorus reads differently from OPA, whichever evaluator runs: refused when the bundle loads.
 
-use regorus::unstable::{Rule, RuleHead};
+use regorus::unstable::{Import, Rule, RuleHead};
 
 use super::error::PolicyError;
 use super::place::Place;
+use super::problems::Problems;
 use super::survey::{Definition, Path, RuleFacts, Survey};
 use super::walk::{self, Segment};
+
+const KEYWORDS: [&str; 11] =
+    ["as", "default", "else", "false", "import", "not", "null", "package", "some", "true", "with"];
+/// Of Rego v0 only with an import.
+const KEYWORDS_OF_V1: [&str; 4] = ["contains", "every", "if", "in"];
 
 /// Why a construct is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -46,20 +52,32 @@ pub enum Construct {
     /// `[true, x] := y`
     #[error("only a variable takes a value by `:=`, or an array of variables: write `=`")]
     Assigned,
+    /// `contains := 1`
+    #[error("contains is a keyword: give the rule another name, or say \"rego_version\": 0 in .manifest")]
+    Keyword,
+    /// `import data.x.contains`, `import data.x as contains`
+    #[error("an import cannot go by the name of a keyword: give it another by `as`")]
+    KeywordImport,
+    /// `x := 1` and `x contains 2`
+    #[error(
+        "has definitions of different kinds: a rule is a value, a set, an object or a function of so many arguments"
+    )]
+    Mixed,
+    /// `default x := 1` twice
+    #[error("has a default already")]
+    Defaults,
     /// A name that Remit uses itself.
     #[error("names that begin with remit__ are taken")]
     Taken,
 }
 
-/// # Errors
-///
 /// [`PolicyError::Construct`].
-pub(super) fn check(survey: &Survey<'_>) -> Result<(), PolicyError> {
-    if let Some((at, construct)) = survey.refused.first() {
-        return Err(PolicyError::Construct { at: at.clone(), construct: *construct });
+pub(super) fn check(survey: &Survey<'_>, problems: &mut Problems) {
+    for (at, construct) in &survey.refused {
+        problems.add(PolicyError::Construct { at: at.clone(), construct: *construct });
     }
     for (path, facts) in &survey.rules {
-        let refusal = |construct| Err(PolicyError::Construct { at: facts.at.clone(), construct });
+        let mut refuse = |construct| problems.add(PolicyError::Construct { at: facts.at.clone(), construct });
         let has_computed_key = |definition: &Definition<'_>| {
             let mut found = false;
             let segments = walk::reference(walk::head_of(definition.rule)).map(|head| head.segments);
@@ -72,20 +90,55 @@ pub(super) fn check(survey: &Survey<'_>) -> Result<(), PolicyError> {
             found
         };
         if facts.definitions.iter().any(has_computed_key) {
-            return refusal(Construct::ComputedKey);
+            refuse(Construct::ComputedKey);
         }
         if path.last().is_some_and(|name| name.starts_with("remit__")) {
-            return refusal(Construct::Taken);
+            refuse(Construct::Taken);
         }
         let below = |(other, _): &(&Path, _)| other.len() > path.len() && other.starts_with(path);
         if is_computed(facts) && survey.rules.range(path.clone()..).skip(1).take(1).any(|rule| below(&rule)) {
-            return refusal(Construct::Overlap);
+            refuse(Construct::Overlap);
         }
         if is_dotted(path, facts) && may_be_absent(facts) && survey.is_read_from_above(path) {
-            return refusal(Construct::EmptyObject);
+            refuse(Construct::EmptyObject);
+        }
+        for (definition, construct) in odd(facts) {
+            problems.add(PolicyError::Construct { at: Place::of(definition.rule.span()), construct });
         }
     }
-    Ok(())
+}
+
+/// What a definition makes of its rule.
+#[derive(PartialEq, Eq)]
+enum Kind {
+    Value,
+    Set,
+    /// Of a name with a part that is computed.
+    Object,
+    Function(usize),
+}
+
+impl Kind {
+    fn of(rule: &Rule) -> Self {
+        let is_constant = walk::reference(walk::head_of(rule)).is_ok_and(|head| head.is_constant());
+        match rule {
+            Rule::Spec { head: RuleHead::Func { args, .. }, .. } => Self::Function(args.len()),
+            Rule::Default { args, .. } if !args.is_empty() => Self::Function(args.len()),
+            _ if !is_constant => Self::Object,
+            Rule::Spec { head: RuleHead::Set { .. }, .. } => Self::Set,
+            Rule::Spec { head: RuleHead::Compr { .. }, .. } | Rule::Default { .. } => Self::Value,
+        }
+    }
+}
+
+/// The definitions that do not go with the first of the rule.
+fn odd<'a, 'b>(facts: &'a RuleFacts<'b>) -> impl Iterator<Item = (&'a Definition<'b>, Construct)> {
+    let kind = facts.definitions.first().map(|first| Kind::of(first.rule));
+    let mixed = facts.definitions.iter().filter(move |other| kind.as_ref() != Some(&Kind::of(other.rule)));
+    let defaults = facts.definitions.iter().filter(|other| matches!(other.rule, Rule::Default { .. }));
+    mixed
+        .map(|definition| (definition, Construct::Mixed))
+        .chain(defaults.skip(1).map(|definition| (definition, Construct::Defaults)))
 }
 
 fn is_dotted(path: &Path, facts: &RuleFacts<'_>) -> bool {
@@ -110,15 +163,83 @@ fn is_computed(facts: &RuleFacts<'_>) -> bool {
     })
 }
 
-/// The place of a keyword's import that changes what a module means.
-pub(super) fn import(path: &[String], at: Place) -> Option<(Place, Construct)> {
+/// What cannot be imported: keywords that change what a module means, and names that are keywords.
+pub(super) fn import(path: &[String], import: &Import, is_v1: bool) -> Option<(Place, Construct)> {
     let parts: Vec<&str> = path.iter().map(String::as_str).collect();
-    let known = match parts.as_slice() {
-        ["future", "keywords", rest @ ..] => {
-            rest.first().is_none_or(|name| ["contains", "every", "if", "in", "not"].contains(name))
+    let is_keyword = |name: &str| KEYWORDS.contains(&name) || is_v1 && KEYWORDS_OF_V1.contains(&name);
+    let construct = match (parts.as_slice(), &import.r#as) {
+        (["future", "keywords", rest @ ..], _) => {
+            let is_known = rest.first().is_none_or(|name| name == &"not" || KEYWORDS_OF_V1.contains(name));
+            (!is_known).then_some(Construct::Import)
         }
-        ["rego", version, ..] => *version == "v1",
-        _ => true,
+        (["rego", version, ..], _) => (*version != "v1").then_some(Construct::Import),
+        (_, Some(alias)) => is_keyword(alias.text()).then_some(Construct::KeywordImport),
+        (["data" | "input", .., last], None) => is_keyword(last).then_some(Construct::KeywordImport),
+        _ => None,
     };
-    (!known).then_some((at, Construct::Import))
+    construct.map(|construct| (Place::of(&import.span), construct))
+}
+
+/// A rule of which the whole name is `contains`: regorus knows it for a keyword only behind another name.
+pub(super) fn keyword(rule: &Rule) -> Option<(Place, Construct)> {
+    let head = walk::reference(walk::head_of(rule)).ok()?;
+    (head.root == "contains" && head.segments.is_empty())
+        .then(|| (Place::of(rule.span()), Construct::Keyword))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::tests::{bundle, try_policy};
+    use crate::policy::{Policy, PolicyLimits};
+
+    #[test]
+    fn a_rule_has_one_kind_and_one_default() {
+        for (rego, expected) in [
+            ("x := 1\nx contains 2", Some("p.rego:4:1: has definitions of different kinds")),
+            ("x := 1\nx(_) := 1", Some("p.rego:4:1: has definitions")),
+            ("x(_) := 1\nx(_, _) := 2", Some("p.rego:4:1: has definitions")),
+            ("x := {}\nx[k] := 1 if some k in [1]", Some("p.rego:4:1: has definitions")),
+            ("default x := {}\nx contains 1", Some("p.rego:4:1: has definitions")),
+            ("default f(_) := 1\nf(_, _) := 1", Some("p.rego:4:1: has definitions")),
+            ("default x := 1\nx := 2 if input.a\ndefault x := 3", Some("p.rego:5:1: has a default already")),
+            ("default f(_) := 1\nf(x) := x if x > 1", None),
+            ("default x := 1\nx := 2 if input.a\nx := 3 if input.b", None),
+            ("x.a contains 1\nx.b := 2", None),
+            ("x contains 1\nx contains k if some k in [2]", None),
+        ] {
+            let outcome = try_policy(&format!("decision := 1\n{rego}")).err().map(|error| error.to_string());
+            let begins =
+                expected.is_none_or(|expected| outcome.as_deref().unwrap_or("").starts_with(expected));
+            assert!(begins && outcome.is_some() == expected.is_some(), "{rego}: {outcome:?}");
+        }
+    }
+
+    /// Each as OPA has it.
+    #[test]
+    fn keywords_are_no_names() {
+        for (rego, v1, v0) in [
+            ("contains := 1", false, true),
+            ("contains(_) := 1", false, true),
+            ("default contains := false", false, true),
+            ("import rego.v1\ncontains := 1", false, false),
+            ("import future.keywords.contains\ncontains := 1", false, true),
+            ("contains.a := 1", true, true),
+            ("import data.x.if", false, true),
+            ("import data.x.with", false, false),
+            ("import data.x.with as y", true, true),
+            ("import input.contains", false, true),
+            ("import data.x.y as contains", false, true),
+            ("import data.contains.y", true, true),
+            ("import future.keywords.in", true, true),
+            ("import future.keywords", true, true),
+        ] {
+            for (version, expected) in [(1, v1), (0, v0)] {
+                let manifest = format!("{{\"rego_version\": {version}}}");
+                let text = format!("package p\n{rego}\ndecision := 1\n");
+                let files = bundle(&[(".manifest", &manifest), ("p.rego", &text)]);
+                let outcome = Policy::compile(&files, "p/decision", &PolicyLimits::default());
+                assert_eq!(outcome.is_ok(), expected, "v{version} {rego}: {:?}", outcome.err());
+            }
+        }
+    }
 }

@@ -9,7 +9,8 @@ use regorus::utils::limits::PolicyLengthConfig;
 use super::error::PolicyError;
 use super::limits::PolicyLimits;
 use super::place::{self, Place};
-use super::{analysis, faithful, graph, nesting, survey};
+use super::problems::Problems;
+use super::{analysis, bound, faithful, graph, nesting, survey};
 use crate::bundle::{Bundle, RegoVersion};
 use crate::ordered;
 
@@ -18,19 +19,25 @@ use crate::ordered;
 ///
 /// # Errors
 ///
-/// [`PolicyError::Nested`] and [`PolicyError::Analysis`] where a text does not parse; [`PolicyError::Recursion`] and
-/// [`PolicyError::TooDeep`] where evaluating would not end, or not in its stack.
+/// [`PolicyError::Nested`] and [`PolicyError::Syntax`] where a text does not parse; [`PolicyError::Analysis`] where a
+/// name has no value; [`PolicyError::Recursion`] and [`PolicyError::TooDeep`] where evaluating would not end, or not in its stack.
 pub fn faithful_texts(
     texts: BTreeMap<String, String>,
     is_v0: &dyn Fn(&str) -> bool,
 ) -> Result<BTreeMap<String, String>, PolicyError> {
+    let mut problems = Problems::default();
     for (path, text) in &texts {
-        nesting::check(path, text)?;
+        problems.take(nesting::check(path, text));
     }
-    let mut engine = parsed_as(texts, is_v0).map_err(|error| analysis(&error))?;
+    problems.end()?;
+    let mut engine = parsed_as(texts, is_v0)?;
     let modules = engine.get_modules().clone();
+    let survey = survey::survey(&modules);
+    let mut problems = Problems::default();
+    bound::check(&survey, &modules, &mut problems);
     // Tests stand above the rules that they test.
-    graph::order(&survey::survey(&modules), PolicyLimits::default().rule_depth.saturating_mul(2))?;
+    problems.take(graph::order(&survey, PolicyLimits::default().rule_depth.saturating_mul(2)));
+    problems.end()?;
     let (_, mut engine) = rewritten(engine, is_v0)?;
     let modules = engine.get_modules().clone();
     let sources = modules.iter().map(|module| &module.package.span.source);
@@ -48,13 +55,13 @@ fn rewritten(engine: Engine, is_v0: &dyn Fn(&str) -> bool) -> Result<(bool, Engi
         let modules = engine.get_modules().clone();
         let texts = faithful::rewrite(&survey::survey(&modules), &modules, round);
         let Some(texts) = texts else { return Ok((round > 0, engine)) };
-        engine = parsed_as(texts, is_v0).map_err(|error| analysis(&error))?;
+        engine = parsed_as(texts, is_v0)?;
     }
     Err(analysis("operators and negations are nested too deep"))
 }
 
 /// An engine with these texts in place of the bundle's.
-pub(super) fn parsed(bundle: &Bundle, texts: BTreeMap<String, String>) -> Result<Engine, String> {
+pub(super) fn parsed(bundle: &Bundle, texts: BTreeMap<String, String>) -> Result<Engine, PolicyError> {
     parsed_as(texts, &|path| is_v0(bundle, path))
 }
 
@@ -63,13 +70,22 @@ fn is_v0(bundle: &Bundle, path: &str) -> bool {
     module.is_some_and(|module| module.rego_version == RegoVersion::V0)
 }
 
-fn parsed_as(texts: BTreeMap<String, String>, is_v0: &dyn Fn(&str) -> bool) -> Result<Engine, String> {
+fn parsed_as(texts: BTreeMap<String, String>, is_v0: &dyn Fn(&str) -> bool) -> Result<Engine, PolicyError> {
     let mut engine = new_engine();
+    let mut problems = Problems::default();
     for (path, text) in texts {
-        engine.set_rego_v0(is_v0(&path));
-        engine.add_policy(path, text).map_err(|error| error.to_string())?;
+        problems.take(add(&mut engine, is_v0(&path), path, text));
     }
+    problems.end()?;
     Ok(engine)
+}
+
+fn add(engine: &mut Engine, is_v0: bool, path: String, text: String) -> Result<(), PolicyError> {
+    engine.set_rego_v0(is_v0);
+    engine.add_policy(path.clone(), text).map(drop).map_err(|error| {
+        let (at, message) = place::located(&error.to_string());
+        PolicyError::Syntax { at: at.unwrap_or(Place { file: path, line: 0, column: 0 }), message }
+    })
 }
 
 /// `instead` has other texts for some of the modules.
@@ -79,21 +95,20 @@ pub(super) fn parse(
     instead: &BTreeMap<String, String>,
 ) -> Result<Engine, PolicyError> {
     let mut engine = new_engine();
+    let mut problems = Problems::default();
     let mut bytes = 0_usize;
     for module in bundle.modules() {
         bytes = bytes.saturating_add(module.text.len());
         if bytes > limits.source_bytes {
             return Err(PolicyError::TooLarge { file: module.path.clone(), limit: limits.source_bytes });
         }
-        engine.set_rego_v0(module.rego_version == RegoVersion::V0);
-        let text = instead.get(&module.path).unwrap_or(&module.text);
-        nesting::check(&module.path, text)?;
-        engine.add_policy(module.path.clone(), text.clone()).map_err(|error| {
-            let (at, message) = place::located(&error.to_string());
-            let at = at.unwrap_or_else(|| Place { file: module.path.clone(), line: 0, column: 0 });
-            PolicyError::Syntax { at, message }
-        })?;
+        let text = instead.get(&module.path).unwrap_or(&module.text).clone();
+        let is_v0 = module.rego_version == RegoVersion::V0;
+        let added = nesting::check(&module.path, &text)
+            .and_then(|()| add(&mut engine, is_v0, module.path.clone(), text));
+        problems.take(added);
     }
+    problems.end()?;
     Ok(engine)
 }
 

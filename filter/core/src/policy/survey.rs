@@ -118,9 +118,10 @@ pub(super) fn survey(modules: &[Ref<Module>]) -> Survey<'_> {
             let Ok(reference) = walk::reference(&import.refr) else { continue };
             let path: Path =
                 std::iter::once(reference.root).chain(reference.prefix()).map(str::to_owned).collect();
-            survey.refused.extend(refused::import(&path, Place::of(&import.span)));
+            survey.refused.extend(refused::import(&path, import, module.rego_v1));
         }
         for rule in &module.policy {
+            survey.refused.extend(refused::keyword(rule).filter(|_| module.rego_v1));
             survey.define(scope, rule);
         }
     }
@@ -151,7 +152,7 @@ impl<'a> Scope<'a> {
     }
 
     /// What a name was imported as: `data` or `input`, and the path below.
-    fn import(&self, name: &str) -> Option<(&str, &[String])> {
+    pub(super) fn import(&self, name: &str) -> Option<(&str, &[String])> {
         self.imports.get(name)?.split_first().map(|(base, path)| (base.as_str(), path))
     }
 }

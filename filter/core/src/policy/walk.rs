@@ -28,6 +28,8 @@ pub(super) enum Node<'a> {
 pub(super) struct Reference<'a> {
     /// The variable's name.
     pub(super) root: &'a str,
+    /// Where the name stands.
+    pub(super) at: &'a Span,
     /// What follows.
     pub(super) segments: Vec<Segment<'a>>,
 }
@@ -83,10 +85,10 @@ pub(super) fn reference(expr: &Expr) -> Result<Reference<'_>, (&Expr, Vec<Segmen
                 });
                 at = refr;
             }
-            Expr::Var { value, .. } => {
+            Expr::Var { value, span, .. } => {
                 segments.reverse();
                 let root = text(value).unwrap_or_default();
-                return Ok(Reference { root, segments });
+                return Ok(Reference { root, at: span, segments });
             }
             other => return Err((other, segments)),
         }

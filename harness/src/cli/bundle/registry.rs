@@ -59,6 +59,18 @@ impl Place {
     }
 }
 
+impl Push {
+    pub(in super::super) fn format(&self) -> Format {
+        self.place.format
+    }
+}
+
+impl Pull {
+    pub(in super::super) fn format(&self) -> Format {
+        self.place.format
+    }
+}
+
 pub(super) fn push(arguments: &Push) -> Result<Ending> {
     let place = &arguments.place;
     let archive = archive(&arguments.bundle)?;

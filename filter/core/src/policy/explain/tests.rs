@@ -257,6 +257,29 @@ fn what_the_decision_never_needed_is_not_evaluated() {
     }
 }
 
+/// The interpreter evaluates all of a package that is named by an import.
+#[test]
+fn of_an_imported_package_only_what_was_needed_is_named() {
+    let q = "package a.q\n\nx if input.a\n\ny if input.a\n\nf(n) := n\n";
+    for (import, body) in [
+        ("import data.a.q", "q.x; q.f(1)"),
+        ("import data.a.q as z", "z.x; z.f(1)"),
+        ("import data.a", "a.q.x; a.q.f(1)"),
+        ("import data.a.q.x", "x; data.a.q.f(1)"),
+        ("import data.a.q", "some z in [q.x]; z; data.a.q.f(1)"),
+    ] {
+        for with in ["", "; input.a with input.c as 1"] {
+            let p = format!("package p\n\n{import}\n\ndecision if {{ {body}{with} }}\n");
+            let files = [("p.rego", p.as_str()), ("q.rego", q)];
+            let policy = Policy::compile(&bundle(&files), "p/decision", &PolicyLimits::default()).unwrap();
+            let seen = explained(&policy, &json!({"a": true}));
+            let expected =
+                ["data.p.decision p.rego:5 true", "data.a.q.f q.rego:7 1", "data.a.q.x q.rego:3 true"];
+            assert_eq!(seen, expected, "{import} {body} {with}");
+        }
+    }
+}
+
 #[test]
 fn an_explanation_that_is_cut_has_what_was_known_by_then() {
     let text = "package p\n\ndefault decision := 1\n\ndecision := false if { light; heavy }\n\nlight if input.a\n\nheavy if {\n\tevery a in numbers.range(1, 1000) { [a] != [] }\n}\n";
