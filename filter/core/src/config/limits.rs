@@ -34,6 +34,10 @@ pub struct Limits {
     pub evaluation_ms: u64,
     /// Bytes of the values that builtins make for one decision, whether they are kept or not.
     pub evaluation_bytes: usize,
+    /// Signatures that `io.jwt.*` checks in one evaluation.
+    pub evaluation_signatures: u32,
+    /// A token that `io.jwt.*` reads, in bytes.
+    pub evaluation_token_bytes: usize,
     /// How deep rules may call each other; a bundle that goes deeper is refused, and so is recursion.
     pub rule_depth: usize,
     /// Verified tokens that are remembered, for each worker.
@@ -91,6 +95,8 @@ impl Default for Limits {
             instructions: 100_000,
             evaluation_ms: 10,
             evaluation_bytes: 16 * 1024 * 1024,
+            evaluation_signatures: 32,
+            evaluation_token_bytes: 64 * 1024,
             rule_depth: 64,
             token_cache_entries: 4096,
             token_cache_bytes: 16 * 1024 * 1024,
@@ -121,7 +127,14 @@ impl Limits {
     #[must_use]
     pub fn evaluation(&self) -> EvaluationBudget {
         let time = Duration::from_millis(self.evaluation_ms);
-        EvaluationBudget { instructions: self.instructions, time, bytes: self.evaluation_bytes, since: None }
+        EvaluationBudget {
+            instructions: self.instructions,
+            time,
+            bytes: self.evaluation_bytes,
+            signatures: self.evaluation_signatures,
+            token_bytes: self.evaluation_token_bytes,
+            since: None,
+        }
     }
 
     /// How much of a proof of possession is read.
@@ -152,6 +165,9 @@ impl Limits {
         within("evaluation_ms", ms, 1, 1000, "1 to 1000");
         within("rule_depth", self.rule_depth, 1, 64, "1 to 64");
         within("evaluation_bytes", self.evaluation_bytes, 1024, 1 << 30, "1024 to 1073741824");
+        let signatures = usize::try_from(self.evaluation_signatures).unwrap_or(usize::MAX);
+        within("evaluation_signatures", signatures, 0, 1024, "at most 1024");
+        within("evaluation_token_bytes", self.evaluation_token_bytes, 256, 1 << 20, "256 to 1048576");
         within("token_cache_entries", self.token_cache_entries, 0, 1 << 20, "at most 1048576");
         within("token_cache_bytes", self.token_cache_bytes, 0, 256 << 20, "at most 268435456");
         within("decision_cache_entries", self.decision_cache_entries, 0, 1 << 20, "at most 1048576");

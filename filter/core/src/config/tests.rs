@@ -148,6 +148,8 @@ fn a_mistake_is_named_by_pointer() {
         (with("/audit", json!({"log": false, "filter_state": false})), "/audit"),
         (with("/audit", json!({"console": true})), "/audit"),
         (with("/limits", json!({"json_depth": 4000})), "/limits/json_depth"),
+        (with("/limits", json!({"evaluation_signatures": 1025})), "/limits/evaluation_signatures"),
+        (with("/limits", json!({"evaluation_token_bytes": 255})), "/limits/evaluation_token_bytes"),
         (with("/limits", json!({"body_bytes": "1"})), "/limits/body_bytes"),
         (with("/limits", json!({"body_values": 0})), "/limits/body_values"),
         (with("/input", json!({"skip-request-body-parse": true})), "/input"),

@@ -36,13 +36,24 @@ pub struct EvaluationBudget {
     pub time: Duration,
     /// Bytes of the values that builtins make, kept or not.
     pub bytes: usize,
+    /// Signatures that `io.jwt.*` checks: the time that has passed is not looked at during one.
+    pub signatures: u32,
+    /// The longest token that `io.jwt.*` reads, in bytes.
+    pub token_bytes: usize,
     /// The moment on the evaluator's clock from which the time counts; `None`: with the evaluation.
     pub since: Option<Duration>,
 }
 
 impl Default for EvaluationBudget {
     fn default() -> Self {
-        Self { instructions: 100_000, time: Duration::from_millis(50), bytes: 16 << 20, since: None }
+        Self {
+            instructions: 100_000,
+            time: Duration::from_millis(50),
+            bytes: 16 << 20,
+            signatures: 32,
+            token_bytes: 64 << 10,
+            since: None,
+        }
     }
 }
 

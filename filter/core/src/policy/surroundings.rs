@@ -18,9 +18,6 @@ use crate::ids::Now;
 const MAX_LINES: usize = 32;
 const MAX_LINE_BYTES: usize = 512;
 
-/// How many signatures one evaluation checks at most: the time that has passed is not looked at during a builtin.
-pub(super) const MAX_SIGNATURES: u32 = 32;
-
 /// After how much work of builtins, in bytes that they went through, the clock is looked at, and what a call counts at least.
 const LOOK: usize = 64 << 10;
 const CALL: usize = 64;
@@ -234,7 +231,12 @@ impl Surroundings {
     /// Counts a signature that is about to be checked; `false` when it is one too many.
     pub(super) fn checks_signature(&mut self) -> bool {
         self.signatures = self.signatures.saturating_add(1);
-        self.signatures <= MAX_SIGNATURES
+        self.signatures <= self.budget.unwrap_or_default().signatures
+    }
+
+    /// The longest token that is read, in bytes.
+    pub(super) fn token_bytes(&self) -> usize {
+        self.budget.unwrap_or_default().token_bytes
     }
 
     /// The present, where there is one.

@@ -20,9 +20,6 @@ use crate::policy::surroundings::Surroundings;
 pub(super) use constraints::decode_verify;
 pub(super) use verify::{verify, verify_mac};
 
-/// The longest token that is read, in bytes.
-const MAX_TOKEN_BYTES: usize = 64 * 1024;
-
 /// Go's `base64.URLEncoding`: padded, and the bits that are left over may be anything.
 const BASE64URL: GeneralPurpose =
     GeneralPurpose::new(&URL_SAFE, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
@@ -32,7 +29,7 @@ pub(super) fn decode(arguments: &[Value], around: &mut Surroundings) -> Result<O
     let [Value::String(text)] = arguments else { return Ok(None) };
     let mut text = text.to_string();
     loop {
-        let Some(token) = Token::split(&text)? else { return Ok(None) };
+        let Some(token) = Token::split(&text, around)? else { return Ok(None) };
         let Some(header) = token.header(around)? else { return Ok(None) };
         let Some(payload) = base64url(token.payload) else { return Ok(None) };
         match header.as_object().ok().and_then(|header| header.get(&Value::from("cty"))) {
@@ -61,9 +58,10 @@ struct Token<'t> {
 
 impl<'t> Token<'t> {
     /// `None` unless there are three parts.
-    fn split(text: &'t str) -> Result<Option<Self>, Stop> {
-        if text.len() > MAX_TOKEN_BYTES {
-            return Err(failed(format!("a token of more than {MAX_TOKEN_BYTES} bytes")));
+    fn split(text: &'t str, around: &Surroundings) -> Result<Option<Self>, Stop> {
+        let limit = around.token_bytes();
+        if text.len() > limit {
+            return Err(failed(format!("a token of more than {limit} bytes")));
         }
         let mut parts = text.split('.');
         let (Some(header), Some(payload), Some(signature), None) =

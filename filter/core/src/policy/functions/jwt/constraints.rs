@@ -82,7 +82,7 @@ impl Constraints {
     /// Checks the signature of a token, and of the token in it.
     fn open(&self, mut text: String, around: &mut Surroundings) -> Result<Opened, Stop> {
         loop {
-            let Some(token) = Token::split(&text)? else { return Ok(Opened::Malformed) };
+            let Some(token) = Token::split(&text, around)? else { return Ok(Opened::Malformed) };
             let Some(header) = token.header(around)? else { return Ok(Opened::Malformed) };
             let Some(read) = Header::of(&header) else { return Ok(Opened::Malformed) };
             if read.alg.is_empty() || read.is_critical || !(self.alg.is_empty() || self.alg == read.alg) {

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::super::super::tests::{decide, interpreted, policy};
 use super::super::tests::both;
 use crate::ids::Now;
-use crate::policy::surroundings::{MAX_SIGNATURES, Surroundings};
+use crate::policy::surroundings::Surroundings;
 use crate::policy::{Document, EvaluationBudget};
 
 fn cases() -> Json {
@@ -31,7 +31,7 @@ fn what_is_not_served_ends_the_evaluation() {
     let many = format!(
         "[x | some i in numbers.range(1, {}); x := io.jwt.verify_hs256(input.token.HS256, concat(\"\", [input.secret, \
          sprintf(\"%d\", [i])]))]",
-        MAX_SIGNATURES + 1
+        EvaluationBudget::default().signatures + 1
     );
     for (expression, expected) in [
         ("io.jwt.verify_rs256(input.token.short, input.pem.rsa1024)", "an RSA modulus of 1024 bits"),
@@ -48,6 +48,32 @@ fn what_is_not_served_ends_the_evaluation() {
             let error = policy.unwrap_err().to_string();
             assert!(error.contains(expected), "{expression}: {error}");
         }
+    }
+}
+
+#[test]
+fn how_many_signatures_and_how_long_a_token_is_for_the_operator_to_say() {
+    let verify = |keys: usize| {
+        let call = "io.jwt.verify_hs256(input.token.HS256, sprintf(\"%d\", [i]))";
+        policy(&format!("decision := [x | some i in numbers.range(1, {keys}); x := {call}]"))
+    };
+    let length = cases()["input"]["token"]["HS256"].as_str().unwrap().len();
+    let budget =
+        |signatures, token_bytes| EvaluationBudget { signatures, token_bytes, ..EvaluationBudget::default() };
+    for (keys, budget, expected) in [
+        (2, budget(2, length), None),
+        (3, budget(2, length), Some("more signatures than one evaluation may check".to_owned())),
+        (1, budget(0, length), Some("more signatures than one evaluation may check".to_owned())),
+        (40, budget(40, length), None),
+        (1, budget(1, length - 1), Some(format!("a token of more than {} bytes", length - 1))),
+    ] {
+        let outcome = verify(keys).evaluate(Document::from_json(&cases()["input"]), &budget);
+        let message = expected.map(|message| format!("io.jwt: {message}"));
+        let error = match outcome {
+            Err(crate::policy::EvaluationError::Failed { message, .. }) => Some(message),
+            outcome => outcome.map(|_| None).unwrap(),
+        };
+        assert_eq!(error, message, "{keys} {budget:?}");
     }
 }
 

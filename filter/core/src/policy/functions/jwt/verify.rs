@@ -16,7 +16,7 @@ pub(in crate::policy::functions) fn verify(
     algorithm: Algorithm,
 ) -> Result<Option<Value>, Stop> {
     let [Value::String(token), Value::String(keys)] = arguments else { return Ok(None) };
-    let Some(token) = Token::split(token)? else { return Ok(None) };
+    let Some(token) = Token::split(token, around)? else { return Ok(None) };
     let Some(keys) = read(keys, algorithm)? else { return Ok(None) };
     let Some(signature) = base64url(token.signature) else { return Ok(None) };
     let Some(header) = token.header(around)? else { return Ok(None) };
@@ -31,7 +31,7 @@ pub(in crate::policy::functions) fn verify_mac(
     mac: Mac,
 ) -> Result<Option<Value>, Stop> {
     let [Value::String(token), Value::String(secret)] = arguments else { return Ok(None) };
-    let Some(token) = Token::split(token)? else { return Ok(None) };
+    let Some(token) = Token::split(token, around)? else { return Ok(None) };
     let Some(signature) = base64url(token.signature) else { return Ok(None) };
     spend(around)?;
     Ok(Some(Value::Bool(has_mac(&token, &signature, secret, mac))))
