@@ -6,6 +6,8 @@ use remit_tests::rego_fuzz::{Server, data, decide, load};
 use serde_json::{Value, json};
 
 const PINNED: &str = include_str!("../pinned/differences.jsonl");
+/// `walk`, which is no function but a relation.
+const WALKS: &str = include_str!("../pinned/walks.jsonl");
 
 /// As the table writes it; numbers compare by their value.
 fn shown(outcome: Outcome) -> (String, Option<Document>) {
@@ -21,7 +23,7 @@ fn shown(outcome: Outcome) -> (String, Option<Document>) {
 fn faults_stay_mended() {
     let mut server = opa().map(|opa| Server::start(opa.path(), &data()).unwrap());
     let (mut bytecode, mut faults) = (0, Vec::new());
-    for line in PINNED.lines() {
+    for line in PINNED.lines().chain(WALKS.lines()) {
         let case: Value = serde_json::from_str(line).unwrap();
         let (name, text) = (case["name"].as_str().unwrap(), case["policy"].as_str().unwrap());
         let wanted = match &case["opa"] {

@@ -173,6 +173,7 @@ pub(super) fn shown(values: &BTreeSet<Value>) -> String {
 const BUILTINS: &[(&str, &[&str], &str)] = &[
     ("abs", &["n"], "n"),
     ("array.concat", &["a", "a"], "a"),
+    ("array.flatten", &["a"], "a"),
     ("array.reverse", &["a"], "a"),
     ("array.slice", &["a", "n", "n"], "a"),
     ("base64.decode", &["s"], "s"),

@@ -18,6 +18,7 @@
 //!   runs over something: the interpreter gives up at the first turn that it is undefined for.
 //! * `<` and its like go by OPA's order where a set could meet an object, and `=` on a variable of `every` is `==`.
 //! * `some x in xs`, where `xs` is no collection, ends the evaluation in the interpreter, and finds nothing in OPA.
+//! * `walk` gives one pair after the other, and builtins of regorus one value. It becomes an array that is run over.
 //! * A comprehension that fails outside of a loop ends the turn of the loop around it in the bytecode, so it begins with
 //!   a loop of one turn.
 //! * `with f as …` replaces in the interpreter the calls that are written as it is, wherever they stand. What `with`
@@ -29,7 +30,9 @@
 
 use std::collections::BTreeMap;
 
-use regorus::unstable::{BoolOp, Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleHead, Span};
+use regorus::unstable::{
+    BoolOp, Expr, ExprRef, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleHead, Span,
+};
 
 use super::functions;
 use super::loose::{assigned, operator};
@@ -57,6 +60,14 @@ pub(super) struct Chosen<'a> {
     pub(super) body: &'a Query,
     /// Whether the body may be without braces.
     pub(super) is_rule: bool,
+}
+
+/// A call of `walk`.
+pub(super) struct Walk<'a> {
+    pub(super) span: &'a Span,
+    /// What is walked, and in a statement what the pairs are to be like.
+    pub(super) arguments: &'a [ExprRef],
+    pub(super) is_negated: bool,
 }
 
 /// One change of a text.
@@ -108,7 +119,7 @@ pub(super) fn rewrite(
     for expr in &survey.expressions {
         let span = expr.span();
         let list = edits.entry(span.source.get_path()).or_default();
-        list.extend(called(expr, span.source.get_contents()));
+        list.extend(called(expr, span.source.get_contents(), &survey.walks));
     }
     let is_replaced = |path: &Path| survey.replaced.iter().any(|(_, replaced)| replaced == path);
     let calls = survey.function_calls.iter().map(|call| (call.name, &call.function));
@@ -122,6 +133,16 @@ pub(super) fn rewrite(
         for statement in &survey.indexing {
             let list = edits.entry(statement.span.source.get_path()).or_default();
             list.extend(declared_inside(statement, round).unwrap_or_default());
+        }
+    }
+    edits.retain(|_, list| !list.is_empty());
+    if edits.is_empty() {
+        // One that OPA evaluates outside of a negation stands there by now.
+        for walk in survey.walks.iter().filter(|walk| walk.arguments.len() == 1) {
+            let source = &walk.span.source;
+            let edit = extent(walk.span).zip(walked(walk, source.get_contents()));
+            let edit = edit.map(|((start, end), text)| Edit { start, end, text });
+            edits.entry(source.get_path()).or_default().extend(edit);
         }
     }
     edits.retain(|_, list| !list.is_empty());
@@ -295,11 +316,14 @@ fn named(statement: &Statement<'_>, round: usize, text: &str) -> Option<Edit> {
 }
 
 /// An operator, or a call with its result among the arguments, as a call of a function of ours.
-fn called(expr: &Expr, text: &str) -> Option<Edit> {
+fn called(expr: &Expr, text: &str, walks: &[Walk<'_>]) -> Option<Edit> {
     let (start, end) = stands(expr)?;
     let part = |expr: &Expr| stands(expr).and_then(|(from, to)| text.get(from..to));
     let new = match expr {
         Expr::Call { params, fcn, .. } => {
+            if let Some(walk) = walks.iter().find(|walk| std::ptr::eq(walk.arguments, params.as_slice())) {
+                return Some(Edit { start, end, text: walked(walk, text)? });
+            }
             let (result, arguments) = params.split_last()?;
             let arguments: Option<Vec<&str>> = arguments.iter().map(|argument| part(argument)).collect();
             let call = format!("{}({})", fcn.span().text(), arguments?.join(", "));
@@ -325,6 +349,25 @@ fn called(expr: &Expr, text: &str) -> Option<Edit> {
         }
     };
     Some(Edit { start, end, text: new })
+}
+
+/// `walk(x, [path, value])` as `[path, value] = remit__pairs(x, true)[_]`.
+fn walked(walk: &Walk<'_>, text: &str) -> Option<String> {
+    let part = |expr: &Expr| stands(expr).and_then(|(from, to)| text.get(from..to));
+    let (value, pattern) = walk.arguments.split_first()?;
+    let value = part(value)?;
+    let Some(pattern) = pattern.first() else {
+        return Some(format!("{}({value}, true)[_]", functions::PAIRS));
+    };
+    let written = part(pattern)?;
+    if walk.is_negated {
+        return Some(format!("{}({value}, {written})", functions::HAS_PAIR));
+    }
+    let has_paths = match pattern.as_ref() {
+        Expr::Array { items, .. } => items.first().is_none_or(|path| path.span().text() != "_"),
+        _ => true,
+    };
+    Some(format!("{written} = {}({value}, {has_paths})[_]", functions::PAIRS))
 }
 
 /// Where a statement stands, with its `with`.

@@ -14,12 +14,14 @@ mod metered;
 mod net;
 mod operators;
 mod outside;
+mod pairs;
 mod paths;
 mod regex;
 mod sprintf;
 mod strings;
 mod time;
 mod urlquery;
+mod uuid;
 mod values;
 mod walked;
 
@@ -73,6 +75,10 @@ type Looking = fn(&[Value], &mut Surroundings) -> Result<Option<Value>, Stop>;
 /// The evaluation ends here, whatever the rule around the call makes of it.
 pub(super) struct Stop(pub(super) EvaluationError);
 
+fn failed(message: &str) -> Stop {
+    Stop(EvaluationError::Failed { at: None, message: message.to_owned() })
+}
+
 const fn pure(name: &'static str, arity: usize, call: fn(&[Value]) -> Option<Value>) -> Function {
     Function { name, arity, body: Body::Pure(call), repeats: true }
 }
@@ -100,6 +106,8 @@ pub(super) const AND: &str = "remit__and";
 pub(super) const HELD: &str = "remit__held";
 /// `k, v in xs`.
 pub(super) const HAS: &str = "remit__has";
+/// Whether `walk` gives a pair.
+pub(super) const HAS_PAIR: &str = "remit__has_pair";
 /// The `xs` of `some x in xs`.
 pub(super) const ITEMS: &str = "remit__items";
 /// `a - b`.
@@ -110,6 +118,8 @@ pub(super) const OR: &str = "remit__or";
 pub(super) const ORDER: &str = "remit__order";
 /// `a / b`.
 pub(super) const OVER: &str = "remit__over";
+/// What `walk` gives, as an array; and whether paths are wanted.
+pub(super) const PAIRS: &str = "remit__pairs";
 /// `a + b`.
 pub(super) const PLUS: &str = "remit__plus";
 /// The values of `sprintf`, each empty set in them written as OPA writes it.
@@ -123,6 +133,7 @@ pub(super) const WALKED: &str = "remit__walked";
 
 /// Sorted by name.
 const FUNCTIONS: &[Function] = &[
+    growing("array.flatten", 1, values::flatten),
     pure("base64.decode", 1, base64::decode),
     pure("base64.is_valid", 1, base64::is_valid),
     pure("base64url.decode", 1, base64::decode_url),
@@ -178,12 +189,14 @@ const FUNCTIONS: &[Function] = &[
     growing("regex.template_match", 4, regex::template_matches),
     pure(AND, 2, operators::and),
     pure(HAS, 3, operators::has),
+    growing(HAS_PAIR, 2, pairs::has_pair),
     Function { name: HELD, arity: 2, body: Body::Noting, repeats: true },
     Function { name: ITEMS, arity: 1, body: Body::Same(operators::items), repeats: true },
     bounded(MINUS, 2, operators::minus),
     pure(OR, 2, operators::or),
     pure(ORDER, 2, operators::order),
     bounded(OVER, 2, operators::over),
+    growing(PAIRS, 2, pairs::pairs),
     bounded(PLUS, 2, operators::plus),
     growing(PRINTABLE, 1, operators::printable),
     bounded(REMAINDER, 2, operators::remainder),
@@ -208,6 +221,8 @@ const FUNCTIONS: &[Function] = &[
     bounded("urlquery.decode_object", 1, urlquery::decode_object),
     pure("urlquery.encode", 1, urlquery::encode),
     pure("urlquery.encode_object", 1, urlquery::encode_object),
+    pure("uuid.parse", 1, uuid::parse),
+    bounded("walk", 1, pairs::walk),
 ];
 
 /// The function of a name.

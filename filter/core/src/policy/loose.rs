@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use regorus::unstable::{
-    ArithOp, AssignOp, BinOp, BoolOp, Expr, ExprRef, Literal, LiteralStmt, Query, Rule, RuleHead,
+    ArithOp, AssignOp, BinOp, BoolOp, Expr, ExprRef, Literal, LiteralStmt, Query, Rule, RuleHead, Span,
 };
 
-use super::faithful::Chosen;
+use super::faithful::{Chosen, Walk};
 use super::functions;
 use super::risks;
 use super::walk::{self, Segment};
@@ -214,6 +214,33 @@ pub(super) fn not_assignable(pattern: &Expr) -> Option<&Expr> {
 pub(super) fn last_argument(call: &Expr) -> Option<&Expr> {
     let Expr::Call { params, .. } = call else { return None };
     params.last().map(|last| last.as_ref())
+}
+
+/// The arguments of a call that is all that a `not` negates.
+pub(super) fn negated(statement: &LiteralStmt) -> Option<&[ExprRef]> {
+    let Literal::NotExpr { expr, .. } = &statement.literal else { return None };
+    let Expr::Call { params, .. } = expr.as_ref() else { return None };
+    Some(params)
+}
+
+/// A call of the builtin `walk`.
+pub(super) fn walk_called<'a>(
+    name: &str,
+    span: &'a Span,
+    arguments: &'a [ExprRef],
+    negated: &[ExprRef],
+) -> Option<Walk<'a>> {
+    let is_negated = std::ptr::eq(negated, arguments);
+    (name == "walk").then_some(Walk { span, arguments, is_negated })
+}
+
+/// Whether a statement is the whole body of a rule, without braces around it.
+pub(super) fn is_bare(rule: &Rule, statement: &LiteralStmt) -> bool {
+    let Rule::Spec { bodies, .. } = rule else { return false };
+    bodies.iter().any(|body| match body.query.stmts.as_slice() {
+        [only] => std::ptr::eq(only, statement) && body.query.span.start == only.span.start,
+        _ => false,
+    })
 }
 
 /// The sides of `=`.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::unstable::{Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleHead};
 
-use super::faithful::{Chosen, Statement};
+use super::faithful::{Chosen, Statement, Walk};
 use super::functions;
 use super::loose;
 use super::names::{self, pattern};
@@ -39,6 +39,8 @@ pub(super) struct Survey<'a> {
     pub(super) assignments: Vec<(&'a LiteralStmt, bool)>,
     /// Comprehensions that may fail before a loop of theirs runs.
     pub(super) loopless: Vec<&'a Query>,
+    /// The calls of the builtin `walk`.
+    pub(super) walks: Vec<Walk<'a>>,
     /// What `sprintf` is given.
     pub(super) printed: Vec<&'a Expr>,
     /// Values in front of an `else`.
@@ -207,6 +209,7 @@ impl<'a> Survey<'a> {
         }
         // Of the object that `object.get` looks into, one member alone is read.
         let mut is_looked_into = false;
+        let mut negated: &[regorus::unstable::ExprRef] = &[];
         walk::rule(rule, &mut |node| match node {
             Node::Reference(_) if std::mem::take(&mut is_looked_into) => {}
             Node::Reference(reference) => match self.resolve(scope, &locals, &reference) {
@@ -238,6 +241,7 @@ impl<'a> Survey<'a> {
                     }
                     Err(name) => {
                         self.printed.extend(loose::printed(&name, arguments));
+                        self.walks.extend(loose::walk_called(&name, span, arguments, negated));
                         if let Some(path) = self.looked_up(scope, &locals, &name, arguments) {
                             self.inputs.insert(path);
                             is_looked_into = true;
@@ -247,6 +251,7 @@ impl<'a> Survey<'a> {
                 }
             }
             Node::Statement(statement) => {
+                negated = loose::negated(statement).unwrap_or(negated);
                 let named_result = self.named_result(scope, statement);
                 let result = named_result.into_iter().filter_map(loose::last_argument);
                 let is_variable = |name: &Expr| !self.names_a_value(scope, &locals, name);
@@ -267,7 +272,7 @@ impl<'a> Survey<'a> {
                 let names_a_value = |name: &Expr| self.names_a_value(scope, &fixed, name);
                 let operands = loose::operands(statement, &names_a_value);
                 if loose::assigned(statement, &names_a_value).is_some() {
-                    self.assignments.push((statement, is_bare(rule, statement)));
+                    self.assignments.push((statement, loose::is_bare(rule, statement)));
                 }
                 if scope.negates_inside
                     && let Literal::NotExpr { expr, span } = &statement.literal
@@ -285,7 +290,7 @@ impl<'a> Survey<'a> {
                         self.negated_inside.push(Place::of(span));
                     }
                 } else if !operands.is_empty() {
-                    let is_bare = is_bare(rule, statement);
+                    let is_bare = loose::is_bare(rule, statement);
                     self.statements.push(Statement { whole: statement, is_bare, operands });
                 }
                 for modifier in &statement.with_mods {
@@ -456,15 +461,6 @@ impl<'a> Survey<'a> {
             parts.join(".")
         })
     }
-}
-
-/// Whether a statement is the whole body of a rule, without braces around it.
-fn is_bare(rule: &Rule, statement: &LiteralStmt) -> bool {
-    let Rule::Spec { bodies, .. } = rule else { return false };
-    bodies.iter().any(|body| match body.query.stmts.as_slice() {
-        [only] => std::ptr::eq(only, statement) && body.query.span.start == only.span.start,
-        _ => false,
-    })
 }
 
 /// Names that mean a function wherever they stand: those of builtins, served or not.

@@ -204,7 +204,7 @@ fn every_refusal_names_file_line_and_column() {
             "decision := io.jwt.encode_sign(input.x, input.x, input.x)",
             "p.rego:2:31: io.jwt.encode_sign is neither",
         ),
-        ("decision := walk(input.x)", "p.rego:2:17: walk is neither"),
+        ("decision := rego.parse_module(\"m\", input.x)", "p.rego:2:30: rego.parse_module is neither"),
         ("decision := __builtin_host_await(1, 2)", "p.rego:2:33: __builtin_host_await is neither"),
         ("decision := sprintf(input.x, [])", "p.rego:2:20: sprintf is served with a constant format"),
         ("decision := sprintf(\"%9999d\", [1])", "p.rego:2:20: sprintf is served"),

@@ -30,6 +30,7 @@ const COLLECTIONS: &[&str] = &[
     "__builtin_sets.intersection",
     "__builtin_sets.union",
     "array.concat",
+    "array.flatten",
     "array.reverse",
     "array.slice",
     "graph.reachable",
@@ -60,6 +61,7 @@ const COLLECTIONS: &[&str] = &[
     "remit__items",
     "remit__minus",
     "remit__or",
+    "remit__pairs",
     "remit__printable",
     "remit__walked",
     "sort",
@@ -69,6 +71,8 @@ const COLLECTIONS: &[&str] = &[
     "time.diff",
     "union",
     "urlquery.decode_object",
+    "uuid.parse",
+    "walk",
 ];
 
 /// The weights of a policy's rules, and of the arguments of its functions.

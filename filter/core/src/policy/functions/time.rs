@@ -9,8 +9,7 @@ mod zone;
 
 use regorus::Value;
 
-use super::Stop;
-use crate::policy::error::EvaluationError;
+use super::{Stop, failed};
 use crate::policy::surroundings::Surroundings;
 use calendar::{DAY, Moment, days_in, days_of};
 pub(in crate::policy) use zone::is_known as is_known_zone;
@@ -157,10 +156,6 @@ fn given(value: Option<&Value>) -> Result<Option<(Moment, &str)>, Stop> {
 
 fn numbers(parts: &[i64]) -> Value {
     Value::from(parts.iter().map(|part| Value::from(*part)).collect::<Vec<_>>())
-}
-
-fn failed(message: &str) -> Stop {
-    Stop(EvaluationError::Failed { at: None, message: message.to_owned() })
 }
 
 #[cfg(test)]

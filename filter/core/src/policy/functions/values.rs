@@ -110,6 +110,22 @@ fn numbers(from: &Value, to: &Value, step: i64, around: &Surroundings) -> Result
     Ok(Some(Value::from((0..=steps).map(number).collect::<Vec<_>>())))
 }
 
+/// The elements of an array, and in the place of each that is an array its own.
+pub(super) fn flatten(arguments: &[Value], around: &mut Surroundings) -> Result<Option<Value>, Stop> {
+    let [Value::Array(items)] = arguments else { return Ok(None) };
+    let own = |item: &Value| item.as_array().map_or(1, |items| items.len());
+    let count = items.iter().fold(0, |sum: usize, item| sum.saturating_add(own(item)));
+    around.has_room(count.saturating_mul(size_of::<Value>()))?;
+    let mut flat = Vec::with_capacity(count);
+    for item in items.iter() {
+        match item {
+            Value::Array(inner) => flat.extend_from_slice(inner.as_slice()),
+            item => flat.push(item.clone()),
+        }
+    }
+    Ok(Some(Value::from(flat)))
+}
+
 /// Whether a collection holds another one.
 pub(super) fn subset(arguments: &[Value]) -> Option<Value> {
     let [whole, part] = arguments else { return None };

@@ -1,8 +1,8 @@
 //! The instant that a text has in a layout, as Go's `Parse` reads it where the zone of the machine is UTC.
 
+use super::super::{Stop, failed};
 use super::calendar::{DAY, days_in, days_of};
 use super::layout::{self, Form, MONTHS, Offset, Part, WEEKDAYS};
-use super::{Stop, failed};
 
 /// What was read of an instant so far.
 #[derive(Default)]
