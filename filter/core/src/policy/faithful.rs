@@ -28,7 +28,7 @@
 //!
 //! No line is added or taken away, so that places keep their lines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::unstable::{
     BoolOp, Expr, ExprRef, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleHead, Span,
@@ -298,9 +298,10 @@ fn named(statement: &Statement<'_>, round: usize, text: &str) -> Option<Edit> {
     let mut changed = String::new();
     let mut names = String::new();
     let mut at = start;
-    let mut spans: Vec<(usize, usize)> =
-        statement.operands.iter().map(|operand| stands(operand)).collect::<Option<_>>()?;
-    spans.sort_unstable();
+    let mut spans: BTreeSet<(usize, usize)> = BTreeSet::new();
+    for operand in &statement.operands {
+        spans.insert(stands(operand)?);
+    }
     for (from, to) in spans {
         let operand = text.get(from..to)?;
         let name = format!("remit_{round}_{from}");

@@ -11,6 +11,7 @@ use regorus::unstable::{ArithOp, Expr, ExprRef, Literal, Module, Ref, Rule, Rule
 use super::faithful::{stands, whole};
 use super::functions;
 use super::names::pattern;
+use super::rewrite::last_first;
 use super::risks;
 use super::survey::{Path, Scope, Survey};
 use super::walk::{self, Node, Segment};
@@ -46,30 +47,31 @@ pub(super) fn rewrite<'a>(survey: &Survey<'a>, modules: &'a [Ref<Module>], decis
     inserts.retain(|_, inserts| !inserts.is_empty());
     let texts = !(places.is_empty() && inserts.is_empty());
     let texts = texts.then(|| {
-        let texts = modules.iter().map(|module| {
+        let mut texts = BTreeMap::new();
+        for module in modules {
             let source = &module.package.span.source;
             let places = places.remove(source.get_path().as_str()).unwrap_or_default();
             let inserts = inserts.remove(source.get_path().as_str()).unwrap_or_default();
-            (source.get_path().clone(), wrapped(source.get_contents(), &places, inserts))
-        });
-        texts.collect()
+            texts.insert(source.get_path().clone(), wrapped(source.get_contents(), &places, inserts));
+        }
+        texts
     });
     Walked { texts, is_heavy: weights.of_rule(decision) >= HEAVY }
 }
 
 /// A text with each of the places as the argument of the builtin, and with what is inserted.
 fn wrapped(text: &str, places: &BTreeSet<(usize, usize)>, inserts: Vec<(usize, String)>) -> String {
-    let opening = format!("{}(", functions::WALKED);
-    let ends = places.iter().flat_map(|(start, end)| [(*start, opening.as_str()), (*end, ")")]);
-    let mut ends: Vec<(usize, &str)> = ends.collect();
-    // Of what stands at one place the last is inserted first, and comes behind the others.
-    let inserts = inserts.iter().map(|(at, text)| (*at, text.as_str()));
-    ends.splice(0..0, inserts);
-    ends.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    // Of what stands at one place the first here is inserted first, and comes behind the others.
+    let mut edits: Vec<_> = inserts.into_iter().map(|(at, text)| (at, at, text)).collect();
+    for (start, end) in places {
+        edits.push((*start, *start, format!("{}(", functions::WALKED)));
+        edits.push((*end, *end, ")".to_owned()));
+    }
+    last_first(&mut edits);
     let mut text = text.to_owned();
-    for (at, insert) in ends {
+    for (at, _, insert) in edits {
         if text.is_char_boundary(at) {
-            text.insert_str(at, insert);
+            text.insert_str(at, &insert);
         }
     }
     text

@@ -228,7 +228,9 @@ impl<'a, 's> Weights<'a, 's> {
                 return names;
             }
         }
-        reading.locals.iter().map(|name| (*name, HEAVY)).collect()
+        let mut heavy = Names::new();
+        heavy.extend(reading.locals.iter().map(|name| (*name, HEAVY)));
+        heavy
     }
 
     /// Whether a weight grew.
