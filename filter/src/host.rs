@@ -39,6 +39,14 @@ pub(crate) fn request_headers() -> Vec<(String, Vec<u8>)> {
     hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
 }
 
+/// Removes the request's trailers with such names.
+pub(crate) fn remove_request_trailers(such: impl Fn(&str) -> bool) {
+    let trailers = hostcalls::get_map_bytes(MapType::HttpRequestTrailers).unwrap_or_default();
+    for (name, _) in trailers.iter().filter(|(name, _)| such(name)) {
+        let _ = hostcalls::remove_map_value(MapType::HttpRequestTrailers, name);
+    }
+}
+
 pub(crate) fn request_body(size: usize) -> Vec<u8> {
     hostcalls::get_buffer(BufferType::HttpRequestBody, 0, size).ok().flatten().unwrap_or_default()
 }

@@ -13,7 +13,7 @@ use remit_core::engine::SourceId;
 use remit_core::exchange::{Body, Conclusion, Event, Exchange, Need, Nonce, Step};
 use remit_core::policy::HttpReply;
 use remit_core::reason;
-use remit_core::request::Circumstances;
+use remit_core::request::{Circumstances, is_own};
 
 use crate::host;
 use crate::root::{Awaited, SOON, Shared, Wait};
@@ -318,6 +318,8 @@ impl HttpContext for Stream {
     }
 
     fn on_http_request_trailers(&mut self, _num_trailers: usize) -> Action {
+        // Some upstreams read them like headers.
+        host::remove_request_trailers(is_own);
         let size = self.waiting.borrow().body_size;
         self.body_arrived(size, true)
     }

@@ -18,8 +18,9 @@ pub const APPROVAL_HEADER: &str = "agent-approval";
 /// Every header that the filter sends upstream begins so; a client's own are removed.
 pub const OWN_PREFIX: &str = "x-remit-";
 
-/// Whether a header is the filter's to send or to consume.
-pub(crate) fn is_own(name: &str) -> bool {
+/// Whether a header is the filter's to send or to consume, in whatever case.
+#[must_use]
+pub fn is_own(name: &str) -> bool {
     let begins = name.as_bytes().get(..OWN_PREFIX.len());
     begins.is_some_and(|begins| begins.eq_ignore_ascii_case(OWN_PREFIX.as_bytes()))
         || name.eq_ignore_ascii_case(APPROVAL_HEADER)
