@@ -3,6 +3,7 @@
 pub mod bundles;
 pub mod contract;
 pub mod http;
+pub mod http2;
 pub mod mcp;
 pub mod opa_cases;
 pub mod parity;
