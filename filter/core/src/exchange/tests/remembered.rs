@@ -48,6 +48,62 @@ fn audit_and_ids_are_each_requests_own() {
 }
 
 #[test]
+fn a_decision_that_tokens_share_is_recorded_and_forwarded_for_each_by_itself() {
+    let policy = "package remit.authz\ndecision := {\"allowed\": input.remit.action.tool == \"read\"}\n";
+    for changes in [json!({}), json!({"mode": "observe"})] {
+        let mut world = World::with(policy, &changes);
+        let mut digests = Vec::new();
+        for (n, (sub, agent)) in
+            [("alice", "agent-7"), ("bob", "agent-8"), ("bob", "agent-9")].iter().enumerate()
+        {
+            let own = json!({"sub": sub, "jti": format!("j-{n}"), "act": {"iss": "https://idp.example", "sub": agent}});
+            let bearer = format!("Bearer {}", world.idp.token(&with(claims(), &own)));
+            let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+            let body = call("read", &format!("text {n}"));
+            let came = world.send(("POST", "/mcp"), &headers, Some(body.as_bytes()));
+            assert_eq!((came.remembered, came.outcome.as_str()), (Some(n > 0), "allow"));
+            let record = &came.record;
+            assert_eq!((&record["principal"]["sub"], &record["agent"]["sub"]), (&json!(sub), &json!(agent)));
+            for (name, value) in [("x-remit-principal", sub), ("x-remit-agent", agent)] {
+                assert!(came.headers.contains(&(name.to_owned(), (*value).to_owned())), "{:?}", came.headers);
+            }
+            digests.push(record["body_sha256"].clone());
+            digests.push(record["decision_id"].clone());
+        }
+        let all = digests.len();
+        digests.sort_by_key(Value::to_string);
+        digests.dedup();
+        assert!(digests.len() == all && !digests.contains(&Value::Null), "{digests:?}");
+    }
+}
+
+#[test]
+fn what_is_remembered_helps_no_credential_that_is_not_good() {
+    let mut world = World::with(OF_ONE_THREAD, &json!({}));
+    let good = world.token();
+    let task = json!([{"type": "agent_task", "task_id": "t", "expires": NOW + 60}]);
+    let brief = world.idp.token(&with(claims(), &json!({"jti": "j-2", "authorization_details": task})));
+    let stranger = Signer::new(Algorithm::Es256, "k1").token(&claims());
+    let late = claims()["exp"].as_u64().unwrap() + 600;
+    let send = |world: &mut World, now: u64, token: &str| {
+        let bearer = format!("Bearer {token}");
+        let came = world.send_at(now, ("GET", "/threads/1"), &[("authorization", &bearer)], None);
+        (came.remembered, came.reasons)
+    };
+    for (now, token, expected) in [
+        (NOW, &good, (Some(false), "by_thread")),
+        (NOW, &brief, (Some(true), "by_thread")),
+        (NOW, &stranger, (None, "signature_invalid")),
+        (NOW + 61, &brief, (None, "task_expired")),
+        (NOW + 61, &good, (Some(true), "by_thread")),
+        (late, &good, (None, "token_expired")),
+    ] {
+        let (remembered, reasons) = send(&mut world, now, token);
+        assert_eq!((remembered, reasons.as_str()), expected);
+    }
+}
+
+#[test]
 fn what_no_two_requests_share_is_not_remembered() {
     for read in [
         "input.remit.now",
