@@ -1,6 +1,5 @@
 //! Trailers of requests, in the module on wasmtime: a decision does not wait for more than the body, and what is the
 //! filter's to say nobody says in them.
-#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use remit_harness::host::{HeaderMap, Progress, Properties, Verdict};
 use remit_harness::replay::{Wasm, WasmOptions};
