@@ -41,10 +41,14 @@ impl Refused {
         Self::with(error, &|problem| remedy(problem, bundle, is_old), &named)
     }
 
-    /// What is wrong with files that are no bundle.
+    /// What is wrong with files that are no bundle, whose lines are as they were written and whose columns are not.
     #[must_use]
-    pub fn of_files(error: &PolicyError) -> Self {
-        Self::with(error, &|_| None, &str::to_owned)
+    pub fn of_lines(error: &PolicyError) -> Self {
+        let mut refused = Self::with(error, &|_| None, &str::to_owned);
+        for (_, _, column) in refused.problems.iter_mut().filter_map(|problem| problem.at.as_mut()) {
+            *column = 0;
+        }
+        refused
     }
 
     /// Problems that somebody else found, which name their places themselves.

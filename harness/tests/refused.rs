@@ -82,6 +82,22 @@ fn what_does_not_parse_is_told_of_every_file() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
+/// Tests are evaluated of marked texts: of a place there the line alone is the author's.
+#[test]
+fn names_without_a_value_are_told_by_remit_test_with_their_lines() {
+    let folder = folder("test", &[("a.rego", "package a\n\nx := nope\n\ntest_y if { z := missing.a; z }\n")]);
+    let (code, _, error) = remit(&folder, "test a.rego");
+    let expected = "error: 2 problems in the Rego
+  a.rego:3: use of undefined variable `nope` is unsafe: no rule, import or statement gives it a value
+  a.rego:5: use of undefined variable `missing` is unsafe: no rule, import or statement gives it a value
+";
+    assert_eq!((code, error.as_str()), (Some(1), expected));
+    let (_, out, _) = remit(&folder, "test a.rego --format json");
+    let out: Value = serde_json::from_str(&out).unwrap();
+    assert!(out["error"].as_str().is_some_and(|text| text.starts_with("a.rego:3: use of")), "{out}");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
 #[test]
 fn each_error_names_what_it_is_about_once() {
     let files = [

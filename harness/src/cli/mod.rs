@@ -139,12 +139,10 @@ fn lines(error: &anyhow::Error) -> Vec<String> {
 
 /// The error for programs: as one text, and the problems of Rego one by one.
 fn failure(error: &anyhow::Error) -> Value {
-    let problems = error.chain().find_map(refused).map(Refused::to_json);
-    let mut failure = json!({"error": lines(error).join(": ")});
-    if let (Some(problems), Value::Object(members)) = (problems, &mut failure) {
-        members.insert("problems".to_owned(), problems);
+    match error.chain().find_map(refused) {
+        Some(refused) => json!({"error": refused.to_string(), "problems": refused.to_json()}),
+        None => json!({"error": lines(error).join(": ")}),
     }
-    failure
 }
 
 fn refused<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a Refused> {

@@ -173,7 +173,7 @@ impl Sources {
         let texts = self.files.iter().map(|file| (file.path.clone(), file.text.clone())).collect();
         let is_v0 = |path: &str| self.files.iter().any(|file| file.is_v0 && file.path == path);
         let texts = remit_core::policy::faithful_texts(texts, &is_v0)
-            .map_err(|error| RegoError::Refused(Refused::of_files(&error)))?;
+            .map_err(|error| RegoError::Refused(Refused::of_lines(&error)))?;
         let text = |file: &Source| texts.get(&file.path).unwrap_or(&file.text).clone();
         let files = self.files.iter().map(|file| Source { text: text(file), ..file.clone() }).collect();
         Ok(Self { files, data: Vec::new() })
