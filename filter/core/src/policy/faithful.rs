@@ -9,8 +9,8 @@
 //! * `f(x, y)` for `y = f(x)`, where the function is one of ours or goes through the meter: the interpreter does not know how many arguments it
 //!   takes.
 //! * Arithmetic on what is no number, and `-`, `|` and `&` of a set and something else, end the evaluation or more than
-//!   the turn of a loop in regorus and are undefined in OPA; `k, v in xs` overlooks sets. They become calls of
-//!   functions of ours.
+//!   the turn of a loop in regorus and are undefined in OPA; `k, v in xs` overlooks sets; `x in xs` as a value is false where
+//!   `xs` is undefined; `-x` is known of numbers alone. They become calls of functions of ours.
 //! * `[x.y | some x in xs]` holds undefined values in the bytecode. What is gathered gets a name in the body.
 //! * `sprintf` writes an empty set as `{}`, and OPA as `set()`.
 //! * The value in front of an `else` that is undefined makes the rule undefined in the bytecode, and runs over what it
@@ -336,6 +336,7 @@ fn called(expr: &Expr, text: &str, walks: &[Walk<'_>]) -> Option<Edit> {
             }
         }
         Expr::AssignExpr { lhs, rhs, .. } => format!("{} == {}", part(lhs)?, part(rhs)?),
+        Expr::UnaryExpr { expr, .. } => format!("{}(0, {})", functions::MINUS, part(expr)?),
         _ => {
             let (function, operands) = operator(expr)?;
             let operands: Option<Vec<&str>> = operands.into_iter().map(part).collect();

@@ -128,6 +128,8 @@ pub(super) const PRINTABLE: &str = "remit__printable";
 pub(super) const REMAINDER: &str = "remit__remainder";
 /// `a * b`.
 pub(super) const TIMES: &str = "remit__times";
+/// `x in xs` as a value, which is undefined where one of them is.
+pub(super) const WITHIN: &str = "remit__within";
 /// A value as it is, once it is known that walking it does not take too long.
 pub(super) const WALKED: &str = "remit__walked";
 
@@ -202,6 +204,7 @@ const FUNCTIONS: &[Function] = &[
     bounded(REMAINDER, 2, operators::remainder),
     bounded(TIMES, 2, operators::times),
     Function { name: WALKED, arity: 1, body: Body::Same(walked::walked), repeats: true },
+    pure(WITHIN, 2, operators::within),
     pure("strings.count", 2, strings::count),
     growing("strings.replace_n", 2, strings::replace_n),
     bounded("sum", 1, operators::sum),

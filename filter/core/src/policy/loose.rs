@@ -105,6 +105,7 @@ pub(super) fn operator(expr: &Expr) -> Option<(&'static str, Vec<&Expr>)> {
         Expr::Membership { key: Some(key), value, collection, .. } => {
             (functions::HAS, vec![key, value, collection])
         }
+        Expr::Membership { key: None, value, collection, .. } => (functions::WITHIN, vec![value, collection]),
         _ => return None,
     })
 }
@@ -123,7 +124,10 @@ pub(super) fn is_loose(expr: &Expr) -> bool {
             !(is_scalar(lhs) || is_scalar(rhs) || is_document(lhs) && is_document(rhs))
         }
         Expr::BinExpr { lhs, rhs, .. } => !(is_set(lhs) && is_set(rhs)),
-        Expr::Membership { key, .. } => key.is_some(),
+        // A condition of its own fails as well where it is undefined, and is sought for as such.
+        Expr::Membership { .. } => true,
+        // regorus knows numbers below zero, and no other minus.
+        Expr::UnaryExpr { expr, .. } => !matches!(expr.as_ref(), Expr::Number { .. }),
         _ => false,
     }
 }
@@ -241,6 +245,17 @@ pub(super) fn is_bare(rule: &Rule, statement: &LiteralStmt) -> bool {
         [only] => std::ptr::eq(only, statement) && body.query.span.start == only.span.start,
         _ => false,
     })
+}
+
+/// A statement that asks whether a collection has a value, and is nothing else.
+pub(super) fn asks(statement: &LiteralStmt) -> Option<&Expr> {
+    match &statement.literal {
+        Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => match expr.as_ref() {
+            Expr::Membership { key: None, .. } => Some(expr),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// The sides of `=`.

@@ -210,6 +210,7 @@ impl<'a> Survey<'a> {
         // Of the object that `object.get` looks into, one member alone is read.
         let mut is_looked_into = false;
         let mut negated: &[regorus::unstable::ExprRef] = &[];
+        let mut asked: Option<&Expr> = None;
         walk::rule(rule, &mut |node| match node {
             Node::Reference(_) if std::mem::take(&mut is_looked_into) => {}
             Node::Reference(reference) => match self.resolve(scope, &locals, &reference) {
@@ -252,6 +253,7 @@ impl<'a> Survey<'a> {
             }
             Node::Statement(statement) => {
                 negated = loose::negated(statement).unwrap_or(negated);
+                asked = loose::asks(statement);
                 let named_result = self.named_result(scope, statement);
                 let result = named_result.into_iter().filter_map(loose::last_argument);
                 let is_variable = |name: &Expr| !self.names_a_value(scope, &locals, name);
@@ -315,7 +317,10 @@ impl<'a> Survey<'a> {
                     }
                 }
             }
-            Node::Operator(operator) if loose::is_loose(operator) => loose.push(operator),
+            Node::Operator(operator) if loose::is_loose(operator) => {
+                let is_asked = asked.is_some_and(|asked| std::ptr::eq(asked, operator));
+                loose.extend((!is_asked).then_some(operator));
+            }
             Node::Comprehension { whole } => {
                 let mut terms = loose::gathered(whole, &|name| self.names_a_value(scope, &fixed, name));
                 self.chosen.append(&mut terms);

@@ -20,7 +20,7 @@ pub(super) enum Node<'a> {
     Comprehension { whole: &'a Expr },
     /// An array, an object or a set that is written out; what is in it follows.
     Literal(&'a Expr),
-    /// `+ - * / %`, `| &`, `== <` and so on, and `in`; what they stand between follows.
+    /// `+ - * / %`, `| &`, `== <` and so on, `in`, and `-` alone; what they stand between follows.
     Operator(&'a Expr),
 }
 
@@ -134,7 +134,10 @@ pub(super) fn expr<'a>(at: &'a Expr, see: &mut dyn FnMut(Node<'a>)) {
             see(Node::Comprehension { whole: at });
             inside(at, see);
         }
-        Expr::UnaryExpr { expr: inner, .. } => expr(inner, see),
+        Expr::UnaryExpr { expr: inner, .. } => {
+            see(Node::Operator(at));
+            expr(inner, see);
+        }
         Expr::AssignExpr { op, lhs, rhs, .. } => {
             let declares = matches!(op, regorus::unstable::AssignOp::ColEq);
             see(Node::Assign { left: lhs, right: rhs, declares });

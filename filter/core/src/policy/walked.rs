@@ -218,6 +218,7 @@ impl<'a> Found<'a, '_, '_> {
                 )
                 | (functions::ITEMS | functions::PRINTABLE | functions::WALKED, _) => {}
                 (functions::ORDER, [left, right]) => self.compared(left, right),
+                (functions::WITHIN, [value, collection]) => self.sought(value, collection),
                 (functions::HAS, [key, value, collection]) => {
                     self.heavy(key);
                     self.sought(value, collection);

@@ -132,6 +132,18 @@ pub(super) fn has(arguments: &[Value]) -> Option<Value> {
     Some(Value::Bool(found))
 }
 
+/// Whether a collection has a value.
+pub(super) fn within(arguments: &[Value]) -> Option<Value> {
+    let [value, collection] = arguments else { return None };
+    let found = match collection {
+        Value::Array(items) => items.contains(value),
+        Value::Object(fields) => fields.iter().any(|(_, other)| other == value),
+        Value::Set(items) => items.contains(value),
+        _ => false,
+    };
+    Some(Value::Bool(found))
+}
+
 fn set<'a>(items: impl Iterator<Item = &'a Value>) -> Value {
     Value::from(ordered::set(items.cloned()))
 }
@@ -197,6 +209,7 @@ pub(super) fn text(value: &Value) -> String {
             let field = |(key, value): (&Value, &Value)| format!("{}: {}", text(key), text(value));
             format!("{{{}}}", list(fields.iter().map(field).collect()))
         }
+        Value::Number(number) => number.format_decimal(),
         other => other.to_string(),
     }
 }

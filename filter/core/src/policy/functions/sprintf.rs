@@ -84,7 +84,7 @@ impl Field {
                 let exponent: i32 = exponent.parse().ok()?;
                 format!("{digits}{}{exponent:+03}", self.verb)
             }
-            ('g' | 'G', Value::Number(_)) => value.to_string(),
+            ('g' | 'G', Value::Number(_)) => operators::text(value),
             _ => return None,
         };
         let padding = self.width.saturating_sub(text.chars().count());
@@ -101,7 +101,7 @@ impl Field {
             (Some(size), _) => ("", size),
             (None, Some(number)) => ("-", number.unsigned_abs()),
             // It is too large for more than its own digits.
-            (None, None) => return (number.is_integer() && self.verb == 'd').then(|| value.to_string()),
+            (None, None) => return (number.is_integer() && self.verb == 'd').then(|| operators::text(value)),
         };
         let digits = match self.verb {
             'b' => format!("{size:b}"),
