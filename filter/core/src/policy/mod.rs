@@ -17,6 +17,7 @@ mod limits;
 mod loose;
 mod names;
 mod nesting;
+mod order;
 mod place;
 mod prints;
 mod problems;
@@ -166,6 +167,7 @@ impl Policy {
         calls::check(&survey, limits, &mut problems);
         calls::check_results(&survey, &survey.expressions, &mut problems);
         bound::check(&survey, &modules, &mut problems);
+        order::check(&survey, &modules, &mut problems);
         problems.take(graph::order(&survey, limits.rule_depth));
         problems.end()?;
         let (rewritten, mut interpreter) = faithfully(bundle, interpreter)?;

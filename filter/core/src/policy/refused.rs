@@ -25,6 +25,11 @@ pub enum Construct {
     /// `not x = …` in such a module.
     #[error("`=` after `not` is not served here: write `==`")]
     NotUnified,
+    /// `not s[x]; x = 9`
+    #[error(
+        "a variable in brackets after `not` needs its value above: put what gives it one before, or give the negated part a name, as a function"
+    )]
+    NotAhead,
     /// `p[[x | …]] := y`, `p[xs[i]] := y`
     #[error("a comprehension or an index inside of a rule's name is not served: give it a name in the body")]
     ComputedKey,
