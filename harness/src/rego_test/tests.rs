@@ -104,7 +104,10 @@ fn what_does_not_load_is_named() {
         (&[("a.rego", "package a\ny if {")] as &[_], "a.rego:2:"),
         (&[("a.rego", "package a\ntest_a if true"), ("data.json", "[")], "malformed JSON"),
         (&[("b.txt", "")], "holds neither Rego nor data"),
-        (&[("a.rego", "package a\n\nf(x) := y if y := f(x)\ntest_a if f(1)")], "a.rego:3:1"),
+        (
+            &[("a.rego", "package a\n\nf(x) := y if y := f(x)\ntest_a if f(1)")],
+            "a.rego:3: rule data.a.f is recursive",
+        ),
         (
             &[("a.rego", "package a\np[x] := 1 if { x := \"q\"; data.a.p[input.x] }\ntest_a if p.q")],
             "a.rego:2:",
