@@ -119,7 +119,9 @@ fn the_proxy_tells_what_became_of_its_bundles_as_opa_does() {
     server.serve("/authz", "\"1\"", bundle("authz"));
     server.missing("/facts");
     let mut running = run_opa(&opa, server.port(), control.port());
-    let theirs = report(&control, activated);
+    // Its first report may come before it has counted the answer that it reports.
+    let counted = |report: &Value| report["metrics"]["prometheus"]["last_success_bundle_request"].is_object();
+    let theirs = report(&control, |report| activated(report) && counted(report));
     running.kill().unwrap();
     running.wait().unwrap();
     assert_eq!(shape(&ours, "authz"), shape(&theirs, "authz"));
