@@ -36,6 +36,7 @@ const KEPT_CALLBACKS: [&str; 12] = [
 /// # Errors
 /// When this is no WebAssembly module, or a callback of the list is missing.
 pub(crate) fn shrink(module: &[u8]) -> Result<Vec<u8>> {
+    let module = &rewrite(&mut Unnamed, module)?;
     let mut survey = Survey::default();
     rewrite(&mut survey, module)?;
     let missing: Vec<_> =
@@ -70,6 +71,17 @@ impl fmt::Display for Missing {
 impl std::error::Error for Missing {}
 
 type Outcome<T> = Result<T, Error<Missing>>;
+
+/// Leaves out names, which would be those of other functions afterwards, and what else is no part of the program.
+struct Unnamed;
+
+impl Reencode for Unnamed {
+    type Error = Missing;
+
+    fn parse_custom_section(&mut self, _module: &mut Module, _names: CustomSectionReader<'_>) -> Outcome<()> {
+        Ok(())
+    }
+}
 
 /// What the module says of its functions. Those that it imports come first in the numbering, then its own.
 #[derive(Default)]
@@ -132,14 +144,6 @@ impl Reencode for Survey {
         let mut text = Vec::new();
         wasm_encoder::Encode::encode(&code, &mut text);
         self.bodies.push((text, std::mem::take(&mut self.mentioned)));
-        Ok(())
-    }
-
-    fn parse_custom_section(
-        &mut self,
-        _module: &mut Module,
-        _section: CustomSectionReader<'_>,
-    ) -> Outcome<()> {
         Ok(())
     }
 }
@@ -247,38 +251,11 @@ impl Reencode for Plan {
         }
         Ok(())
     }
-
-    /// The names of the functions would be those before.
-    fn parse_custom_section(
-        &mut self,
-        _module: &mut Module,
-        _section: CustomSectionReader<'_>,
-    ) -> Outcome<()> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use wasm_encoder::Module;
-    use wasm_encoder::reencode::Reencode;
-    use wasmparser::CustomSectionReader;
-
-    use super::{KEPT_CALLBACKS, Missing, Outcome, is_kept, rewrite, shrink};
-
-    struct Unnamed;
-
-    impl Reencode for Unnamed {
-        type Error = Missing;
-
-        fn parse_custom_section(
-            &mut self,
-            _module: &mut Module,
-            _names: CustomSectionReader<'_>,
-        ) -> Outcome<()> {
-            Ok(())
-        }
-    }
+    use super::{KEPT_CALLBACKS, Unnamed, is_kept, rewrite, shrink};
 
     /// A module with all callbacks that the filter implements, and with this in front of them and behind.
     fn module(front: &str, behind: &str) -> Vec<u8> {
