@@ -86,15 +86,34 @@ impl<'a> Body<'a> {
     }
 }
 
-fn terms(comprehension: &Expr) -> Vec<(u32, u32)> {
+/// Where the term of a comprehension has its variables, without the queries within it.
+fn terms(comprehension: &Expr) -> BTreeSet<(u32, u32)> {
     let terms: &[&Expr] = match comprehension {
         Expr::ArrayCompr { term, .. } | Expr::SetCompr { term, .. } => &[term],
         Expr::ObjectCompr { key, value, .. } => &[key, value],
         _ => &[],
     };
-    let mut places = Vec::new();
+    let (mut places, mut within) = (BTreeSet::new(), BTreeSet::new());
     for term in terms {
-        walk::expr(term, &mut |node| {
+        walk::expr(term, &mut |node| match node {
+            Node::Reference(reference) => {
+                places.insert(at(reference.at));
+            }
+            Node::Comprehension { whole } => within.extend(queried(whole)),
+            _ => {}
+        });
+    }
+    places.retain(|place| !within.contains(place));
+    places
+}
+
+/// Where the query of a comprehension mentions anything.
+fn queried(comprehension: &Expr) -> Vec<(u32, u32)> {
+    let mut places = Vec::new();
+    if let Expr::ArrayCompr { query, .. } | Expr::SetCompr { query, .. } | Expr::ObjectCompr { query, .. } =
+        comprehension
+    {
+        walk::query(query, &mut |node| {
             if let Node::Reference(reference) = node {
                 places.push(at(reference.at));
             }
