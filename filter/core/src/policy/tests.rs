@@ -22,6 +22,15 @@ pub(super) fn try_policy(rego: &str) -> Result<Policy, PolicyError> {
     load(&[("p.rego", &format!("package p\n{rego}\n"))])
 }
 
+/// Rego beside a decision, each with how the message of its refusal begins, or `None` where it is taken.
+pub(super) fn refusals(cases: &[(&str, Option<&str>)]) {
+    for (rego, expected) in cases {
+        let outcome = try_policy(&format!("decision := 1\n{rego}")).err().map(|error| error.to_string());
+        let begins = expected.is_none_or(|expected| outcome.as_deref().unwrap_or("").starts_with(expected));
+        assert!(begins && outcome.is_some() == expected.is_some(), "{rego}: {outcome:?}");
+    }
+}
+
 pub(super) fn policy(rego: &str) -> Policy {
     try_policy(rego).unwrap_or_else(|error| panic!("{rego}: {error}"))
 }
