@@ -62,8 +62,9 @@ pub fn output(command: &mut Command) -> Result<String> {
         command.stdin(Stdio::null()).output().with_context(|| format!("failed to start `{shown}`"))?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
-        let last = stderr.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no message");
-        bail!("`{shown}` failed ({}): {last}", output.status);
+        let mut lines = stderr.lines().filter(|line| !line.trim().is_empty());
+        let told = lines.clone().find(|line| line.to_ascii_lowercase().starts_with("error"));
+        bail!("`{shown}` failed ({}): {}", output.status, told.or(lines.next_back()).unwrap_or("no message"));
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
 }

@@ -84,7 +84,7 @@ fn floor_with(request: &[u8]) -> Result<Vec<Subject>> {
 /// `fewer` where the module checks them all by itself.
 pub(super) fn all(folder: &Folder, rows: Rows<'_>, tokens: usize, fewer: usize) -> Result<Subjects> {
     let module = std::fs::read(build_wasm::build()?)?;
-    if matches!(rows, Rows::All) {
+    if rows.has(engines::NAME) {
         engines::build()?;
     }
     let mut setups = Vec::new();
@@ -132,10 +132,10 @@ pub(super) fn all(folder: &Folder, rows: Rows<'_>, tokens: usize, fewer: usize) 
     let (elsewhere, configuration) = (module.clone(), first.configuration.clone());
     let elsewhere = Filter::WasmElsewhere { module: elsewhere, configuration };
     measured.push(repeated(ELSEWHERE, elsewhere, &request));
-    let compared = match rows {
-        Rows::All => Some(Compared::new(call, &first.configuration, &interpreted.configuration)?),
-        _ => None,
-    };
+    let compared = rows
+        .has(engines::NAME)
+        .then(|| Compared::new(call, &first.configuration, &interpreted.configuration))
+        .transpose()?;
     let shipped = scenario::scenario_setup(scenario::BUNDLE, FIRST_ALGORITHM, 0)?;
     let call = measured_call(&shipped)?;
     measured.push(repeated(SHIPPED, evaluating(&shipped)?, &call.bytes(BODY, None)));

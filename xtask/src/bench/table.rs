@@ -48,7 +48,7 @@ pub(super) fn find<'a>(rows: &'a [Row], name: &str) -> Option<&'a Row> {
 }
 
 pub(super) fn render(rows: &[Row], skipped: &[(String, String)]) -> String {
-    let unit = find(rows, UNIT).map_or(f64::NAN, |row| row.added_micros);
+    let unit = find(rows, UNIT).map(|row| row.added_micros);
     let columns = [
         "added µs",
         "±",
@@ -64,11 +64,11 @@ pub(super) fn render(rows: &[Row], skipped: &[(String, String)]) -> String {
     let mut table = format!("{:33}{a:>9}{b:>6}{c:>9}{d:>14}{e:>12}{f:>9}{g:>8}{h:>11}{i:>11}\n", "");
     for row in rows {
         table.push_str(&format!(
-            "{:33}{:>9.1}{:>6.1}{:>9.1}{:>14.2}{:>12}{:>9.2}{:>8.1}{:>11}{:>11}\n",
+            "{:33}{:>9.1}{:>6.1}{:>9}{:>14.2}{:>12}{:>9.2}{:>8.1}{:>11}{:>11}\n",
             row.name,
             row.added_micros,
             row.spread_micros,
-            row.added_micros / unit,
+            unit.map_or_else(String::new, |unit| format!("{:.1}", row.added_micros / unit)),
             row.slower,
             row.sidecar_micros.map_or_else(String::new, |micros| format!("{micros:.1}")),
             row.ready_seconds,
