@@ -14,6 +14,7 @@ use remit_core::policy::EngineKind;
 use serde_json::{Value, json};
 
 use crate::bundles::SIGNATURES;
+use crate::eval::path;
 use crate::pack::{Files, PackOptions};
 use crate::refused::Refused;
 
@@ -44,8 +45,8 @@ pub fn check(subject: &Subject) -> Result<InForce> {
     match (&subject.config, bundle) {
         (Some(config), bundle) => check_config(config, bundle.as_deref(), &subject.bundles),
         (None, Some(bundle)) => {
-            let decision = subject.decision.as_deref().unwrap_or("remit/authz/decision");
-            check_bundle(&bundle, decision, &subject.bundles)
+            let decision = path(subject.decision.as_deref().unwrap_or("remit/authz/decision"));
+            check_bundle(&bundle, &decision, &subject.bundles)
         }
         (None, None) => bail!("nothing to check: name a configuration, a bundle, or both"),
     }
@@ -297,6 +298,28 @@ mod tests {
                 .contains("fetched from a/b of cluster c; not checked here")
         );
         assert!(text(run(&files, false, true).unwrap()).starts_with("decision: data.remit.authz.decision"));
+    }
+
+    #[test]
+    fn a_bundle_at_hand_takes_the_place_of_what_would_be_fetched() {
+        let http = r#"{"http":{"cluster":"c","authority":"a","path":"/b"}}"#;
+        let sole = format!(r#""bundle":{http}"#);
+        for instead in [
+            format!(r#""bundles":{{"a":{{"source":{http}}},"b":{{"source":{http}}}}}"#),
+            format!(
+                r#""discovery":{{"source":{http},"services":{{"s":{{"cluster":"c","authority":"a","path":"/v1"}}}}}}"#
+            ),
+        ] {
+            let config = CONFIG.replace(&sole, &instead);
+            assert_ne!(config, CONFIG);
+            let files = [("config.json", config.as_str()), ("b/p.rego", REGO)];
+            let lines = run(&files, true, true).unwrap();
+            assert!(
+                lines.iter().any(|(name, text)| *name == "bundle" && text == "without a revision"),
+                "{lines:?}"
+            );
+            assert!(run(&files, true, false).is_ok());
+        }
     }
 
     #[test]

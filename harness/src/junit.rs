@@ -33,9 +33,9 @@ pub enum Verdict {
     Skipped(String),
 }
 
-/// The document for one suite.
+/// The document for one suite; `properties` are names and values that belong to all of it.
 #[must_use]
-pub fn document(suite: &str, cases: &[Case]) -> String {
+pub fn document(suite: &str, properties: &[(String, String)], cases: &[Case]) -> String {
     let count = |wanted: fn(&Verdict) -> bool| cases.iter().filter(|case| wanted(&case.verdict)).count();
     let counts = format!(
         r#"tests="{}" failures="{}" errors="{}" skipped="{}" time="{}""#,
@@ -47,6 +47,14 @@ pub fn document(suite: &str, cases: &[Case]) -> String {
     );
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let _ = writeln!(out, "<testsuites {counts}>\n  <testsuite name=\"{}\" {counts}>", escaped(suite));
+    if !properties.is_empty() {
+        out.push_str("    <properties>\n");
+        for (name, value) in properties {
+            let (name, value) = (escaped(name), escaped(value));
+            let _ = writeln!(out, "      <property name=\"{name}\" value=\"{value}\"/>");
+        }
+        out.push_str("    </properties>\n");
+    }
     for case in cases {
         write_case(&mut out, case);
     }
@@ -126,6 +134,7 @@ mod tests {
         };
         let text = document(
             "s",
+            &[("<of>".into(), "1\"2".into())],
             &[
                 case(Verdict::Passed, ""),
                 case(Verdict::Failed("short".into(), "a\nb]]>".into()), "said"),
@@ -137,6 +146,7 @@ mod tests {
             r#"<testsuites tests="4" failures="1" errors="1" skipped="1" time="0.008000">"#,
             r#"<testcase classname="a&quot;b" name="&lt;x&gt;&amp;�" file="f&apos;.rego" line="3" time="0.002000"/>"#,
             "<failure message=\"short\">a&#10;b]]&gt;</failure><system-out>said</system-out></testcase>",
+            "    <properties>\n      <property name=\"&lt;of&gt;\" value=\"1&quot;2\"/>\n    </properties>\n",
             "<error message=\"b\"/></testcase>",
             "<skipped message=\"later\"/></testcase>",
         ] {

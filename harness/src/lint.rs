@@ -140,6 +140,7 @@ pub fn lint(paths: &[PathBuf], decision: &str) -> Result<Vec<Finding>, RegoError
     let (rules, schema) = (Rules::of(&modules), Schema::of_input());
     let blocks: BTreeMap<&str, Vec<Annotation>> =
         sources.files.iter().map(|file| (file.path.as_str(), annotations(&file.path, &file.text))).collect();
+    let decision = crate::eval::path(decision);
     let decision: Vec<&str> = decision.split('/').collect();
     let mut findings = Findings::default();
     for module in &modules {

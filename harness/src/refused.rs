@@ -32,13 +32,18 @@ impl Refused {
     /// What the filter says of a bundle. `sources` are the folders that it was packed of; files are named in them.
     #[must_use]
     pub fn of(error: &PolicyError, bundle: &Bundle, sources: &[PathBuf]) -> Self {
-        let is_old =
-            error.each().iter().any(|one| matches!(one, PolicyError::Syntax { .. })) && parses_as_old(bundle);
-        let named = |file: &str| {
+        Self::named(error, bundle, &|file| {
             let within = sources.iter().map(|source| source.join(file)).find(|path| path.is_file());
             within.map_or_else(|| file.to_owned(), |path| path.display().to_string())
-        };
-        Self::with(error, &|problem| remedy(problem, bundle, is_old), &named)
+        })
+    }
+
+    /// As [`Refused::of`]; `named` gives the name by which the author knows a file of the bundle.
+    #[must_use]
+    pub fn named(error: &PolicyError, bundle: &Bundle, named: &dyn Fn(&str) -> String) -> Self {
+        let is_old =
+            error.each().iter().any(|one| matches!(one, PolicyError::Syntax { .. })) && parses_as_old(bundle);
+        Self::with(error, &|problem| remedy(problem, bundle, is_old), named)
     }
 
     /// What is wrong with files that are no bundle, whose lines are as they were written and whose columns are not.
@@ -139,7 +144,7 @@ impl Problem {
 
 fn remedy(problem: &PolicyError, bundle: &Bundle, is_old: bool) -> Option<String> {
     match problem {
-        PolicyError::NoDecision { .. } => Some(others(bundle)),
+        PolicyError::NoDecision { .. } | PolicyError::DecisionPath { .. } => Some(others(bundle)),
         PolicyError::Builtin { name, refusal: Refusal::Unknown, .. } => Some(
             if is_of_opa(name) {
                 "policy-bundles/BUILTINS.md lists what is: decide without it, or bring the value in the bundle's data"

@@ -14,7 +14,9 @@ fn folder(name: &str, files: &[(&str, &str)]) -> PathBuf {
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
     for (name, text) in files {
-        std::fs::write(folder.join(name), text).unwrap();
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
     }
     folder
 }
@@ -85,18 +87,26 @@ fn what_does_not_parse_is_told_of_every_file() {
 /// Tests are evaluated of marked texts: of a place there the line alone is the author's.
 #[test]
 fn names_without_a_value_are_told_by_remit_test_with_their_lines() {
-    let folder = folder("test", &[("a.rego", "package a\n\nx := nope\n\ntest_y if { z := missing.a; z }\n")]);
-    let (code, _, error) = remit(&folder, "test a.rego");
+    let folder =
+        folder("test", &[("a_test.rego", "package a\n\nx := nope\n\ntest_y if { z := missing.a; z }\n")]);
+    let (code, _, error) = remit(&folder, "test a_test.rego");
     let expected = "error: 2 problems in the Rego
-  a.rego:3: use of undefined variable `nope` is unsafe: no rule, import or statement gives it a value
-  a.rego:5: use of undefined variable `missing` is unsafe: no rule, import or statement gives it a value
+  a_test.rego:3: use of undefined variable `nope` is unsafe: no rule, import or statement gives it a value
+  a_test.rego:5: use of undefined variable `missing` is unsafe: no rule, import or statement gives it a value
 ";
     assert_eq!((code, error.as_str()), (Some(1), expected));
-    let (_, out, _) = remit(&folder, "test a.rego --format json");
+    let (_, out, _) = remit(&folder, "test a_test.rego --format json");
     let out: Value = serde_json::from_str(&out).unwrap();
-    assert!(out["error"].as_str().is_some_and(|text| text.starts_with("a.rego:3: use of")), "{out}");
+    assert!(out["error"].as_str().is_some_and(|text| text.starts_with("a_test.rego:3: use of")), "{out}");
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+/// A public key.
+const KEY: &str = "-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEurCdoDOZSC/L/qVDldeV6xmtVOkb
+xms6vQBc5g0Vxav0GQC9hO5BNrtCwPIMaHBXQCkhw5SL2pDnDD2gtTcKGA==
+-----END PUBLIC KEY-----
+";
 
 #[test]
 fn each_error_names_what_it_is_about_once() {
@@ -104,6 +114,8 @@ fn each_error_names_what_it_is_about_once() {
         ("p.rego", "package p\n\nd := 1\n"),
         (".manifest", "{\"roots\": [\"q\"]}"),
         ("x.json", "{\"x\": 1}"),
+        ("k.pem", KEY),
+        ("good/p.rego", "package q\n\nd := 1\n"),
     ];
     let folder = folder("words", &files);
     for (line, expected) in [
@@ -116,6 +128,17 @@ fn each_error_names_what_it_is_about_once() {
         (
             "bundle verify . --verification-key x.json --signing-alg ES256",
             "error: x.json: `kty` is missing; --signing-alg is ES256\n",
+        ),
+        (
+            "bundle verify good --verification-key k.pem --signing-alg ES256",
+            "error: it is not signed: there is no .signatures.json in it; `remit bundle sign` makes one, and `remit bundle \
+             build --signing-key` a signed archive\n",
+        ),
+        (
+            "check --bundle good --decision p",
+            "error: decision path \"p\" names no rule: write its package and its name, joined by `/`, as in \
+             remit/authz/decision; name the rule that decides, by `decision` in the configuration or by --decision; there \
+             are: q/d\n",
         ),
     ] {
         let (code, out, error) = remit(&folder, line);

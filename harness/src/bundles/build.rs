@@ -87,11 +87,15 @@ pub fn build(sources: &[PathBuf], options: &BuildOptions) -> Result<Files, Build
 fn problem(module: &Module) -> Option<String> {
     match rego::parse(module) {
         Err(message) => Some(message),
-        Ok(parsed) => (!module.may_hold(&parsed.package.replace('.', "/"))).then(|| {
-            let package = &parsed.package;
-            format!("{}: package {package} is outside the roots of the bundle's manifest", module.path)
-        }),
+        Ok(_) => outside_roots(module),
     }
+}
+
+/// What is wrong with a module that parses and lies outside the roots of its bundle.
+pub(crate) fn outside_roots(module: &Module) -> Option<String> {
+    let package = rego::parse(module).ok()?.package;
+    (!module.may_hold(&package.replace('.', "/")))
+        .then(|| format!("{}: package {package} is outside the roots of the bundle's manifest", module.path))
 }
 
 /// The files as the filter would load them, with room for large ones.

@@ -10,6 +10,7 @@ mod sign;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use build::outside_roots;
 pub use build::{BuildError, BuildOptions, build};
 pub use delta::{DeltaError, delta};
 pub use diff::{Change, Changes, Kind};

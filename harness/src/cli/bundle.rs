@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, Subcommand};
-use remit_core::bundle::{Bundle, BundleLimits, SigningError, Verification};
+use remit_core::bundle::{Bundle, BundleError, BundleLimits, SignatureFault, SigningError, Verification};
 use remit_core::config::{BundleKey, BundleKeys, Signing};
 use remit_core::json;
 use remit_core::keys::Algorithm;
@@ -255,13 +255,24 @@ fn verify(arguments: &Verify) -> Result<Ending> {
         ..BundleLimits::default()
     };
     let outcome = Bundle::verified_from_targz(&archive, &limits, &verification);
-    let error = outcome.err().map(|error| error.to_string());
+    let error = outcome.err().map(|error| of_bundle(&error));
     match (arguments.format, &error) {
         (Format::Json, _) => print(&format!("{:#}\n", json!({"verified": error.is_none(), "error": error})))?,
         (Format::Table, None) => print("verified\n")?,
         (Format::Table, Some(error)) => super::report(&anyhow!("{error}")),
     }
     Ok(if error.is_none() { Ending::Good } else { Ending::Bad })
+}
+
+/// Here the signature is asked for by whoever runs the command, not by a source.
+fn of_bundle(error: &BundleError) -> String {
+    match error {
+        BundleError::Signature { path, fault: SignatureFault::Missing } => format!(
+            "it is not signed: there is no {path} in it; `remit bundle sign` makes one, and `remit bundle build \
+             --signing-key` a signed archive"
+        ),
+        other => other.to_string(),
+    }
 }
 
 /// Here the key is a file and an option, not a member of a configuration.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use remit_harness::rego_test::{Counts, Suite, json, junit, text};
+use remit_harness::rego_test::{Counts, Suite, covered, json, junit, text};
 
 use super::progress::Progress;
 use super::{Ending, failure, print, report, style};
@@ -98,12 +98,11 @@ fn tested(arguments: &Arguments) -> Result<Ending> {
     let counts = Counts::of(&ran.results);
     let is_too_little = arguments.threshold.is_some_and(|least| ran.coverage.percent() < least);
     match arguments.format {
-        // As with OPA, there is one document: failures are told in place of a coverage that means little.
-        Format::Json if arguments.coverage && counts.is_success() => {
-            print(&format!("{:#}\n", ran.coverage.to_json()))?;
-        }
+        Format::Json if arguments.coverage => print(&format!("{:#}\n", covered(&ran)))?,
         Format::Json => print(&format!("{:#}\n", json(&ran.results)))?,
-        Format::Junit => print(&junit(&ran.results))?,
+        Format::Junit => {
+            print(&junit(&ran.results, arguments.coverage.then_some(&ran.coverage)))?;
+        }
         Format::Pretty => {
             print(&text(&ran.results, arguments.verbose, style()))?;
             if arguments.coverage {

@@ -1,6 +1,7 @@
 //! Rego for authors' tools: sources as the command line names them, the interpreter, and marks that tell what it did.
 
 mod definitions;
+mod loads;
 mod marks;
 mod recorder;
 mod served;
@@ -13,8 +14,10 @@ use std::path::{Path, PathBuf};
 use regorus::unstable::{Module, Ref};
 use regorus::{Engine, Value};
 use remit_core::bundle::{Bundle, BundleError, BundleLimits, RegoVersion};
+use remit_core::engine::LoadError;
 use remit_core::json::{self, JsonError};
 
+use crate::bundles::outside_roots;
 use crate::pack::{Files, PackError, PackOptions};
 use crate::refused::Refused;
 
@@ -65,6 +68,9 @@ pub enum RegoError {
     /// The Rego does not parse, or does not make a policy together.
     #[error("{0}")]
     Refused(Refused),
+    /// The catalog, the registry or the kill list in the data.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// What the interpreter says.
     #[error("{message}")]
     Rego {
@@ -114,11 +120,16 @@ impl Sources {
         };
         if path.is_dir() || name.ends_with(".tar.gz") || name.ends_with(".tgz") {
             let bundle = bundle(path)?;
+            let misplaced: Vec<String> = bundle.modules().iter().filter_map(outside_roots).collect();
+            if !misplaced.is_empty() {
+                let within = |message: String| path.join(message).display().to_string();
+                return Err(RegoError::Refused(Refused::told(misplaced.into_iter().map(within).collect())));
+            }
             let modules = bundle.modules().iter().chain(bundle.tests());
             self.files.extend(modules.map(|module| Source {
                 path: path.join(&module.path).display().to_string(),
                 text: module.text.clone(),
-                is_v0: bundle.rego_version() == RegoVersion::V0,
+                is_v0: module.rego_version == RegoVersion::V0,
             }));
             self.data.push(serde_json::Value::Object(bundle.data().clone()));
         } else if name.ends_with(".rego") {

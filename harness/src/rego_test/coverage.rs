@@ -56,9 +56,15 @@ impl Coverage {
     /// Lines that were reached, in percent of all that could be.
     #[must_use]
     pub fn percent(&self) -> f64 {
+        let (covered, missed) = self.lines();
+        percent(covered, missed)
+    }
+
+    /// How many lines were reached, and how many were not.
+    fn lines(&self) -> (usize, usize) {
         let sum =
             |count: fn(&FileCoverage) -> usize| self.files.values().map(count).fold(0, usize::saturating_add);
-        percent(sum(|file| file.covered.len()), sum(|file| file.missed.len()))
+        (sum(|file| file.covered.len()), sum(|file| file.missed.len()))
     }
 
     /// As `opa test --coverage` writes it, with rows and no columns.
@@ -79,14 +85,29 @@ impl Coverage {
         };
         let files: serde_json::Map<String, Value> =
             self.files.iter().map(|(path, lines)| (path.clone(), file(lines))).collect();
-        let sum =
-            |count: fn(&FileCoverage) -> usize| self.files.values().map(count).fold(0, usize::saturating_add);
+        let (covered, missed) = self.lines();
         json!({
             "files": files,
-            "covered_lines": sum(|file| file.covered.len()),
-            "not_covered_lines": sum(|file| file.missed.len()),
+            "covered_lines": covered,
+            "not_covered_lines": missed,
             "coverage": self.percent(),
         })
+    }
+
+    /// Names and values: the whole in percent and in lines, and the percentage of each file.
+    #[must_use]
+    pub fn properties(&self) -> Vec<(String, String)> {
+        let (covered, missed) = self.lines();
+        let mut properties = vec![
+            ("coverage".to_owned(), format!("{:.2}", self.percent())),
+            ("coverage.lines".to_owned(), covered.saturating_add(missed).to_string()),
+            ("coverage.lines.covered".to_owned(), covered.to_string()),
+        ];
+        let of_file = |(path, file): (&String, &FileCoverage)| {
+            (format!("coverage.file:{path}"), format!("{:.2}", file.percent()))
+        };
+        properties.extend(self.files.iter().map(of_file));
+        properties
     }
 
     /// The files with what is missed, and the whole.

@@ -23,7 +23,7 @@ use find::Found;
 
 pub use cases::SubResult;
 pub use coverage::{Coverage, FileCoverage};
-pub use report::{Counts, json, junit, text};
+pub use report::{Counts, covered, json, junit, text};
 
 /// How often the interpreter looks at the time limit, in steps.
 const TIMER_STEPS: u32 = 1024;
@@ -109,13 +109,14 @@ impl std::fmt::Debug for Suite {
 }
 
 impl Suite {
-    /// Loads Rego, tests included, and data.
+    /// Loads Rego, tests included, and data, where the filter would load what is no test.
     ///
     /// # Errors
     ///
     /// See [`RegoError`].
     pub fn load(paths: &[PathBuf], time_limit: Duration) -> Result<Self, RegoError> {
         let mut sources = Sources::load(paths)?;
+        sources.load_as_filter()?;
         let files = sources.files.iter().map(|file| (file.path.clone(), file.text.clone())).collect();
         let mut tests = find::tests(&sources.parse()?);
         // Rules of one name are one rule to the evaluator, and several tests to OPA.

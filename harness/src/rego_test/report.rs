@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::{SubResult, TestResult, Verdict};
+use super::{Coverage, Ran, SubResult, TestResult, Verdict};
 use crate::junit::{self, Case};
 use crate::table::Style;
 use crate::text::printable;
@@ -153,9 +153,22 @@ pub fn json(results: &[TestResult]) -> Value {
     Value::Array(results.iter().map(TestResult::json).collect())
 }
 
-/// The results as JUnit's XML; each case is a test.
+/// The coverage as `opa test --coverage --format json` writes it, with those that did not pass as `failures`, where there are
+/// any: OPA writes text then, and no coverage.
 #[must_use]
-pub fn junit(results: &[TestResult]) -> String {
+pub fn covered(ran: &Ran) -> Value {
+    let mut document = ran.coverage.to_json();
+    let bad = |result: &&TestResult| matches!(result.verdict, Verdict::Fail | Verdict::Error(_));
+    let failures: Vec<Value> = ran.results.iter().filter(bad).map(TestResult::json).collect();
+    if let (Value::Object(members), false) = (&mut document, failures.is_empty()) {
+        members.insert("failures".to_owned(), Value::Array(failures));
+    }
+    document
+}
+
+/// The results as JUnit's XML; each case is a test. The coverage is told by properties of the suite.
+#[must_use]
+pub fn junit(results: &[TestResult], coverage: Option<&Coverage>) -> String {
     let mut cases = Vec::new();
     for result in results {
         let place = |row: u32| format!("{}:{row}", result.file);
@@ -193,7 +206,8 @@ pub fn junit(results: &[TestResult]) -> String {
             cases.push(case(format!("{}[{}]", result.name, path.join("][")), verdict, Duration::ZERO));
         });
     }
-    junit::document("remit test", &cases)
+    let properties = coverage.map(Coverage::properties).unwrap_or_default();
+    junit::document("remit test", &properties, &cases)
 }
 
 fn write_cases(

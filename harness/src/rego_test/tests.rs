@@ -106,7 +106,7 @@ fn what_does_not_load_is_named() {
         (&[("b.txt", "")], "holds neither Rego nor data"),
         (
             &[("a.rego", "package a\n\nf(x) := y if y := f(x)\ntest_a if f(1)")],
-            "a.rego:3: rule data.a.f is recursive",
+            "a.rego:3:1: rule data.a.f is recursive",
         ),
         (
             &[("a.rego", "package a\np[x] := 1 if { x := \"q\"; data.a.p[input.x] }\ntest_a if p.q")],
@@ -126,7 +126,7 @@ fn cases_are_told_one_by_one() {
     assert!(quiet.contains("data.a_test.test_x: FAIL") && !quiet.contains("one: PASS"), "{quiet}");
     assert!(quiet.contains("  <two>: FAIL (a_test.rego:5)\n"), "{quiet}");
     assert!(quiet.ends_with("PASS: 1/2\nFAIL: 1/2\n"), "{quiet}");
-    let xml = junit(&results);
+    let xml = junit(&results, None);
     assert!(
         xml.contains(r#"name="test_x[&lt;two&gt;]""#) && xml.contains("a_test.rego:5</failure>"),
         "{xml}"
@@ -145,4 +145,73 @@ fn a_failed_test_says_where() {
 fn old_rego_is_read_where_the_manifest_says_so() {
     let files = [(".manifest", r#"{"rego_version":0}"#), ("a_test.rego", "package a\ntest_a { true }\n")];
     assert_eq!(run(&files).unwrap()[0].verdict, Verdict::Pass);
+}
+
+#[test]
+fn what_the_filter_would_refuse_is_not_tested() {
+    let test = ("a_test.rego", "package a_test\n\ntest_a if data.a.x with input as {\"s\": \"1\"}\n");
+    for (policy, expected) in [
+        ("x if rego.parse_module(\"a\", input.s)", "/a.rego:2:23: rego.parse_module is neither a function"),
+        ("x if nosuch(input.s)", "/a.rego:2:12: nosuch is neither a function"),
+        ("x if time.now_ns() > 0 with time.now_ns as 1", ": time.now_ns cannot be replaced by `with`"),
+        ("x if startswith(input.s)", ": startswith takes 2 arguments and is given 1"),
+        ("f(x) := x if nosuch(x)", ": nosuch is neither a function"),
+        ("x if http.send({\"url\": \"https://e.example\", \"enable_redirect\": true})", "/a.rego:2:"),
+    ] {
+        let error = run(&[("a.rego", &format!("package a\n{policy}\n")), test]).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    let catalog = ("data.json", r#"{"remit": {"catalog": {"mpc": []}}}"#);
+    let error = run(&[("a.rego", "package a\nx := 1\n"), catalog, test]).unwrap_err().to_string();
+    assert!(error.contains("mpc"), "{error}");
+    let roots = (".manifest", r#"{"roots": ["b", "a_test"]}"#);
+    let error = run(&[("a.rego", "package a\nx := 1\n"), roots, test]).unwrap_err().to_string();
+    assert!(error.ends_with("/a.rego: package a is outside the roots of the bundle's manifest"), "{error}");
+}
+
+/// Where a policy may send is the operator's to say, and tests need more than policies.
+#[test]
+fn what_only_tests_or_the_operator_need_is_no_reason_to_refuse() {
+    let sends: String = (0..25)
+        .map(|n| format!("x contains {n} if http.send({{\"method\": \"get\", \"url\": \"https://e{n}.example\"}}).status_code == 200\n"))
+        .collect();
+    let policy = format!("package a\n\n{sends}\nold := print(1)\n");
+    let test = "package a_test\n\ntest_a if count(data.a.x) == 25 with http.send as {\"status_code\": 200}\n\n\
+        test_b if time.now_ns() == 1 with time.now_ns as 1\n";
+    for policy in
+        [policy.as_str(), "package a\n\nx := 1 if input.x\n\nf(x) := x\n", "package a\n\nf(x) := x\n"]
+    {
+        let results = run(&[("a.rego", policy), ("a_test.rego", test)]).unwrap();
+        assert_eq!(results[1].verdict, Verdict::Pass, "{policy}");
+    }
+}
+
+#[test]
+fn a_coverage_has_what_failed_beside_it() {
+    let files = [
+        ("a.rego", POLICY),
+        (
+            "a_test.rego",
+            "package a_test\n\ntest_yes if data.a.ok with input.n as 3\n\n\
+        test_no if data.a.ok with input.n as 4\n\ntodo_test_later if true\n",
+        ),
+        ("a/data.json", r#"{"n":3}"#),
+    ];
+    let folder = Folder::new(&files);
+    let suite = Suite::load(&[folder.path().to_owned()], Duration::from_secs(2)).unwrap();
+    let ran = suite.run(&mut |_| {});
+    let document = covered(&ran);
+    assert!(document["coverage"].as_f64().is_some_and(|percent| percent > 0.0), "{document}");
+    assert_eq!(document["failures"].as_array().map(Vec::len), Some(1), "{document}");
+    assert_eq!(document["failures"][0]["name"], "test_no");
+    let xml = junit(&ran.results, Some(&ran.coverage));
+    for part in
+        ["<property name=\"coverage\" value=\"60.00\"/>", "/a.rego\" value=\"100.00\"/>", "<failure message="]
+    {
+        assert!(xml.contains(part), "{part}\n{xml}");
+    }
+    assert!(!junit(&ran.results, None).contains("<properties>"));
+    let mut suite = suite;
+    suite.choose(".*test_yes").unwrap();
+    assert!(covered(&suite.run(&mut |_| {})).get("failures").is_none());
 }

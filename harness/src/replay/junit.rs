@@ -10,7 +10,7 @@ impl Replay {
     #[must_use]
     pub fn junit(&self) -> String {
         let cases: Vec<Case> = self.exchanges.iter().map(|played| self.case(played)).collect();
-        document(&self.name, &cases)
+        document(&self.name, &[], &cases)
     }
 
     fn case(&self, played: &Played) -> Case {
@@ -48,7 +48,7 @@ impl Comparison {
                 Case { verdict, ..case(&self.name, &compared.new) }
             })
             .collect();
-        document(&self.name, &cases)
+        document(&self.name, &[], &cases)
     }
 }
 

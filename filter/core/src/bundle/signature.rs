@@ -68,7 +68,7 @@ pub enum SigningError {
 #[derive(Debug, thiserror::Error)]
 pub enum SignatureFault {
     /// No signature where one is asked for.
-    #[error("the bundle is not signed, and its source asks for a signature")]
+    #[error("the bundle is not signed, and its source asks for a signature: sign it, or leave `signing` out")]
     Missing,
     /// No key is configured.
     #[error("bundle is signed, and no key is configured to verify it with")]

@@ -31,7 +31,9 @@ pub enum PolicyError {
         package: String,
     },
     /// The decision's path is not made of identifiers.
-    #[error("decision path {path:?} is not a list of identifiers joined by `/`")]
+    #[error(
+        "decision path {path:?} names no rule: write its package and its name, joined by `/`, as in remit/authz/decision"
+    )]
     DecisionPath {
         /// The path as configured.
         path: String,
@@ -59,6 +61,14 @@ pub enum PolicyError {
         at: Place,
         /// What is wrong.
         problem: String,
+    },
+    /// A call of `http.send` to a host that the configuration does not name.
+    #[error("{at}: http.send: {host} is not among the hosts of builtins.http_send")]
+    HttpHost {
+        /// The URL.
+        at: Place,
+        /// `host:port`.
+        host: String,
     },
     /// Brackets and braces are nested so deep that parsing them would take too long.
     #[error(
@@ -161,6 +171,7 @@ impl PolicyError {
             | Self::PackageOutsideRoots { at, .. }
             | Self::Builtin { at, .. }
             | Self::HttpSend { at, .. }
+            | Self::HttpHost { at, .. }
             | Self::Nested { at, .. }
             | Self::Construct { at, .. }
             | Self::Arity { at, .. }

@@ -249,11 +249,11 @@ fn the_bundle_and_the_path_have_to_fit() {
     let good = ("p.rego", "package p\ndecision := 1\n");
     for (decision, expected) in [
         ("p/nope", "no rule"),
-        ("decision", "not a list of identifiers"),
-        ("p//decision", "not a list of identifiers"),
-        ("/p/decision", "not a list of identifiers"),
-        ("p/decision.x", "not a list of identifiers"),
-        ("p/1", "not a list of identifiers"),
+        ("decision", "names no rule: write"),
+        ("p//decision", "names no rule: write"),
+        ("/p/decision", "names no rule: write"),
+        ("p/decision.x", "names no rule: write"),
+        ("p/1", "names no rule: write"),
     ] {
         let error = Policy::compile(&bundle(&[good]), decision, &PolicyLimits::default()).unwrap_err();
         assert!(error.to_string().contains(expected), "{decision}: {error}");

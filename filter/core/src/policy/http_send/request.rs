@@ -242,9 +242,7 @@ pub(in crate::policy) fn check_literal(
         match Url::parse(&url) {
             Err(problem) => return refuse(&at, problem),
             Ok(url) if settings.cluster(&url.host, url.port, url.is_default_port).is_none() => {
-                let problem =
-                    format!("{}:{} is not among the hosts of builtins.http_send", url.host, url.port);
-                return refuse(&at, problem);
+                return Err(PolicyError::HttpHost { at, host: format!("{}:{}", url.host, url.port) });
             }
             Ok(_) => {}
         }
