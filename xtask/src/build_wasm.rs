@@ -27,6 +27,11 @@ const SMALL: [&str; 3] = [
     "-Cllvm-args=-inline-threshold=20",
 ];
 
+/// The largest module that is let pass, in bytes. Envoy compiles it in each start and for each new configuration before it serves, and
+/// each worker holds what came of it: time to ready and memory go with this number. It grows by a few hundred bytes with each
+/// struct that is read, each generic function that is used with one more type, each crate; so it is looked at with each change.
+const MOST_BYTES: usize = 3_000_000;
+
 /// A way to build for the target.
 enum Toolchain {
     /// The cargo that runs this has the target's standard library.
@@ -64,6 +69,25 @@ pub fn build() -> Result<PathBuf> {
         begun.elapsed().as_secs_f64(),
     );
     Ok(path)
+}
+
+/// Builds the filter, and fails where it is larger than it may be.
+///
+/// # Errors
+/// As [`build`], and when the module is too large.
+pub fn build_within_bounds() -> Result<()> {
+    let path = build()?;
+    let size = std::fs::metadata(&path).with_context(|| path.display().to_string())?.len();
+    check_size(usize::try_from(size)?)
+}
+
+fn check_size(bytes: usize) -> Result<()> {
+    let Some(over) = bytes.checked_sub(MOST_BYTES).filter(|over| *over > 0) else { return Ok(()) };
+    bail!(
+        "the module has {bytes} bytes, {over} more than the {MOST_BYTES} that it may have: see what the last change added (a crate, \
+         a derive, a generic function for one more type), do it with less, or leave it out; who raises MOST_BYTES in \
+         xtask/src/build_wasm.rs says there what it is worth"
+    )
 }
 
 impl Toolchain {
@@ -253,7 +277,15 @@ fn megabytes(bytes: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::belongs_to_outer_toolchain;
+    use super::{MOST_BYTES, belongs_to_outer_toolchain, check_size};
+
+    #[test]
+    fn a_module_that_has_grown_too_large_is_told_with_what_to_do() {
+        assert!(check_size(MOST_BYTES).is_ok());
+        let error = check_size(MOST_BYTES + 12).unwrap_err().to_string();
+        assert!(error.starts_with("the module has 3000012 bytes, 12 more than the 3000000"), "{error}");
+        assert!(error.contains("leave it out"), "{error}");
+    }
 
     #[test]
     fn only_the_toolchains_own_variables_are_dropped() {

@@ -49,7 +49,7 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["bench"] => bench::run(Rows::All),
         ["bench", "--floor"] => bench::run(Rows::Floor),
         ["bench", "--only", text] => bench::run(Rows::Named(text)),
-        ["build-wasm"] => build_wasm::build().map(drop),
+        ["build-wasm"] => build_wasm::build_within_bounds(),
         ["builtins"] => builtins::write(),
         ["tidy"] => tidy::tidy(),
         ["rego-fuzz", settings @ ..] => rego_fuzz::run(settings),
