@@ -12,6 +12,8 @@ use serde_json::{Map, Value};
 
 /// Nesting of JSON in data files.
 const DEPTH: usize = 64;
+/// What a bundle says of itself.
+const MANIFEST: &str = ".manifest";
 /// The data file at the top of a bundle.
 const DATA: &str = "data.json";
 
@@ -131,7 +133,7 @@ impl Files {
         self.files.iter().map(|(path, content)| (path.as_str(), content.as_slice()))
     }
 
-    /// Adds a file, or merges it: objects of data files key by key. Equal files are one file.
+    /// Adds a file, or merges it: objects of data files key by key, manifests with disjoint roots. Equal files are one file.
     ///
     /// # Errors
     ///
@@ -142,6 +144,12 @@ impl Files {
             return Ok(());
         };
         if *there == content {
+            return Ok(());
+        }
+        if path == MANIFEST {
+            let merged = together(object(path, there)?, object(path, &content)?);
+            *there =
+                merged.ok_or_else(|| PackError::Twice { path: path.to_owned() })?.to_string().into_bytes();
             return Ok(());
         }
         if path != DATA && !path.ends_with("/data.json") {
@@ -309,6 +317,34 @@ fn object(path: &str, content: &[u8]) -> Result<Map<String, Value>, PackError> {
     }
 }
 
+/// The manifest of two bundles in one: with the roots of both, and the first one's revision and metadata. `None` where one owns what
+/// is the other's, or where a member that says how files are read differs.
+fn together(mut first: Map<String, Value>, second: Map<String, Value>) -> Option<Value> {
+    // Without a version it is 1.
+    let said = |manifest: &Map<String, Value>, member: &str| {
+        manifest.get(member).filter(|value| value.as_u64() != Some(1)).cloned()
+    };
+    let same = |member: &str| said(&first, member) == said(&second, member);
+    if !["rego_version", "file_rego_versions"].into_iter().all(same) {
+        return None;
+    }
+    let mut roots = first.get("roots")?.as_array()?.clone();
+    for root in second.get("roots")?.as_array()? {
+        let within = |one: &Value, other: &Value| {
+            let (one, other) = (one.as_str().unwrap_or_default(), other.as_str().unwrap_or_default());
+            one == other
+                || one.is_empty()
+                || other.strip_prefix(one).is_some_and(|rest| rest.starts_with('/'))
+        };
+        if roots.iter().any(|known| within(known, root) || within(root, known)) {
+            return None;
+        }
+        roots.push(root.clone());
+    }
+    first.insert("roots".to_owned(), Value::Array(roots));
+    Some(Value::Object(first))
+}
+
 /// Puts `from` into `into`, objects key by key. The error is the key that both have a value for.
 fn merge(into: &mut Map<String, Value>, from: Map<String, Value>, key: &str) -> Result<(), String> {
     for (name, value) in from {
@@ -379,6 +415,35 @@ mod tests {
         }
         assert!(files.clone().add("data.json", br#"{"a":{"x":1}}"#.to_vec()).is_ok());
         assert!(files.clone().merge(files.clone()).is_ok());
+    }
+
+    #[test]
+    fn manifests_with_disjoint_roots_are_one() {
+        for (one, other, expected) in [
+            (
+                r#"{"revision":"1","roots":["a"]}"#,
+                r#"{"revision":"2","roots":["b/c","d"]}"#,
+                Some(r#"{"revision":"1","roots":["a","b/c","d"]}"#),
+            ),
+            (
+                r#"{"roots":["a"],"rego_version":1}"#,
+                r#"{"roots":["ab"],"rego_version":1}"#,
+                Some(r#"{"roots":["a","ab"],"rego_version":1}"#),
+            ),
+            (r#"{"roots":["a"]}"#, r#"{"roots":["b"],"rego_version":1}"#, Some(r#"{"roots":["a","b"]}"#)),
+            (r#"{"roots":["a"]}"#, r#"{"roots":["a/b"]}"#, None),
+            (r#"{"roots":["a/b"]}"#, r#"{"roots":["c","a"]}"#, None),
+            (r#"{"roots":["a"]}"#, r#"{"roots":[""]}"#, None),
+            (r#"{"roots":["a"]}"#, r#"{"roots":["b"],"rego_version":0}"#, None),
+            (r#"{"revision":"1"}"#, r#"{"roots":["b"]}"#, None),
+        ] {
+            let mut files = Files::default();
+            files.put(MANIFEST, one.as_bytes().to_vec());
+            let added = files.add(MANIFEST, other.as_bytes().to_vec());
+            let merged: Option<Value> =
+                added.ok().and_then(|()| serde_json::from_slice(files.content(MANIFEST)?).ok());
+            assert_eq!(merged, expected.map(|text| serde_json::from_str(text).unwrap()), "{one} {other}");
+        }
     }
 
     #[test]

@@ -7,12 +7,13 @@ use std::process::{Command, Output};
 use remit_harness::annotations::annotations;
 
 /// Each is loaded by itself.
-const BUNDLES: [&str; 5] = [
+const BUNDLES: [&str; 6] = [
     "policy-bundles/agent-baseline",
     "policy-bundles/mcp-starter",
     "policy-bundles/opa-envoy-compat/decision-object",
     "policy-bundles/opa-envoy-compat/quick-start",
     "policy-bundles/opa-envoy-compat/request-body",
+    "policy-bundles/red-team/expectations",
 ];
 
 fn root() -> PathBuf {
@@ -99,8 +100,11 @@ fn every_bundle_and_every_reason_is_described() {
 #[test]
 fn nothing_is_found_by_ourselves() {
     for bundle in BUNDLES {
-        let decision =
-            if bundle.contains("opa-envoy") { "envoy/authz/allow" } else { "remit/authz/decision" };
+        let decision = match bundle {
+            bundle if bundle.contains("opa-envoy") => "envoy/authz/allow",
+            bundle if bundle.contains("red-team") => "red_team/authz/decision",
+            _ => "remit/authz/decision",
+        };
         let (output, told) =
             run(&remit(), &["check", "--strict", "--bundle", bundle, "--decision", decision]);
         assert_eq!(output.status.code(), Some(0), "{bundle}\n{told}");
@@ -186,23 +190,36 @@ fn regal_finds_nothing() {
     assert!(output.status.success(), "{told}");
 }
 
+/// With the expectations beside the policy, and their decision.
+const GUARDED: [&str; 4] =
+    ["--bundle", "policy-bundles/red-team/expectations", "--config", "policy-bundles/red-team/guarded.json"];
+
 #[test]
 fn the_attacks_are_stopped_and_the_work_goes_on() {
-    let (output, told) = run(&remit(), &["replay", "policy-bundles/red-team", "--native"]);
-    assert_eq!(output.status.code(), Some(0), "{told}");
+    let line = ["replay", "policy-bundles/red-team", "--native"];
+    let baseline = ["--bundle", "policy-bundles/agent-baseline"];
+    for line in [&line[..], &[&line[..], &baseline, &GUARDED].concat()] {
+        let (output, told) = run(&remit(), line);
+        assert_eq!(output.status.code(), Some(0), "{told}");
+    }
     // A policy that allows everything fails it, and so does one that denies everything.
     for (policy, expected) in [("true", "28 not as expected"), ("false", "8 not as expected")] {
         let folder = std::env::temp_dir().join(format!("remit-red-{policy}-{}", std::process::id()));
         std::fs::create_dir_all(folder.join("remit/authz")).unwrap();
+        std::fs::write(folder.join(".manifest"), r#"{"roots": ["remit"]}"#).unwrap();
         std::fs::write(
             folder.join("remit/authz/p.rego"),
             format!("package remit.authz\n\ndecision := {policy}\n"),
         )
         .unwrap();
-        let line = ["replay", "policy-bundles/red-team", "--native", "--bundle", folder.to_str().unwrap()];
+        let folder_name = folder.to_str().unwrap();
+        let line = ["replay", "policy-bundles/red-team", "--native", "--bundle", folder_name];
         let (output, told) = run(&remit(), &line);
         assert_eq!(output.status.code(), Some(1), "{told}");
         assert!(told.contains(expected), "{told}");
+        // The expectations beside it stop what it lets through.
+        let (output, told) = run(&remit(), &[&line[..], &GUARDED].concat());
+        assert_eq!(output.status.code(), Some(if policy == "true" { 0 } else { 1 }), "{told}");
         std::fs::remove_dir_all(folder).unwrap();
     }
 }
