@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::{Checks, default_max_age, default_refresh, default_timeout};
+use crate::shape::Misfit;
 use crate::source::{Extra, Place, Plan, Polling, Target};
 
 /// Something fetched through a cluster of the proxy, again and again.
@@ -118,6 +119,18 @@ pub struct Bearer {
     /// What stands in front of it.
     #[serde(default = "default_scheme")]
     pub scheme: String,
+}
+
+/// What to do for credentials that OPA knows and a module of the proxy cannot have.
+pub(super) fn of_credentials(mut misfit: Misfit) -> Misfit {
+    if misfit.pointer.contains("/credentials/") && misfit.problem.starts_with("unknown field") {
+        misfit.problem.push_str(
+            ": the filter reads no files and asks nobody for a token. Give it as `bearer.token`, or leave `credentials` out \
+             and have the cluster sign in: by the certificate of its transport socket, or by an HTTP filter of its own such as \
+             credential_injector",
+        );
+    }
+    misfit
 }
 
 /// A text that nobody is shown.
@@ -290,7 +303,6 @@ mod tests {
             (json!({"headers": {"x-a": 5_318_008}}), "/headers/x-a: invalid type: a number"),
             (json!({"headers": "x-a: t-secret"}), "/headers: invalid type: a string"),
             (json!({"timeout_ms": "t-secret"}), "/timeout_ms: invalid type: a string"),
-            (json!({"credentials": {"oauth2": {"client_secret": "t-secret"}}}), "unknown field `oauth2`"),
         ] {
             let error = Config::parse(document(&more).to_string().as_bytes()).unwrap_err().to_string();
             let shows = ["-secret", "5318008"].iter().any(|secret| error.contains(secret));
@@ -304,6 +316,30 @@ mod tests {
         polled["issuers"][0]["status_lists"][0]["http"]["long_polling_timeout_seconds"] = json!(5);
         let error = Config::parse(polled.to_string().as_bytes()).unwrap_err().to_string();
         assert!(error.contains("/issuers/0/status_lists/0/http: min_refresh_seconds"), "{error}");
+    }
+
+    #[test]
+    fn credentials_that_only_opa_can_have_are_refused_with_what_to_do() {
+        for name in [
+            "oauth2",
+            "client_tls",
+            "s3_signing",
+            "gcp_metadata",
+            "azure_managed_identity",
+            "plugin",
+            "bearer/token_path",
+        ] {
+            let credentials = match name.split_once('/') {
+                Some((kind, member)) => json!({kind: {member: "t-secret"}}),
+                None => json!({name: {"a": "t-secret"}}),
+            };
+            let document = document(&json!({ "credentials": credentials }));
+            let error = Config::parse(document.to_string().as_bytes()).unwrap_err().to_string();
+            let member = name.rsplit('/').next().unwrap();
+            let expected = format!("/credentials/{name}: unknown field `{member}`, expected ");
+            assert!(error.contains(&expected), "{error}");
+            assert!(error.contains("Give it as `bearer.token`") && !error.contains("t-secret"), "{error}");
+        }
     }
 
     #[test]

@@ -316,7 +316,7 @@ impl Config {
             return Err(ConfigError::TooLarge { bytes: bytes.len() });
         }
         let value = json::parse(bytes, 32)?;
-        let config: Self = shape::read(&value)?;
+        let config: Self = shape::read(&value).map_err(http::of_credentials)?;
         config.check()?;
         Ok(config)
     }
@@ -340,11 +340,11 @@ impl Config {
             "/issuers",
             "at least one issuer is needed, unless failures.token_missing is decide_without",
         );
-        let path_ok = self.decision.split('/').all(|part| !part.is_empty());
+        let path_ok = self.decision.contains('/') && self.decision.split('/').all(|part| !part.is_empty());
         checks.that(
             path_ok,
             "/decision",
-            "a path such as `remit/authz/decision`, no leading or trailing `/`",
+            "package and rule, as in `remit/authz/decision`, no leading or trailing `/`",
         );
         checks.that(
             matches!(self.denials.mcp_status, 200 | 400 | 401 | 403),
