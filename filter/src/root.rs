@@ -80,7 +80,7 @@ impl Wait {
 pub(crate) struct Root {
     id: u32,
     shared: Rc<Shared>,
-    fetches: BTreeMap<u32, SourceId>,
+    fetches: BTreeMap<u32, (SourceId, Now)>,
     /// The report that is under way.
     report: Option<u32>,
     /// The period of its ticks, but for the one that a stream calls for.
@@ -104,20 +104,20 @@ impl Root {
             match host::dispatch(&fetch) {
                 Some(token) => {
                     // An answer that was given up on is of no use any more.
-                    self.fetches.retain(|_, other| *other != source);
-                    self.fetches.insert(token, source);
+                    self.fetches.retain(|_, (other, _)| *other != source);
+                    self.fetches.insert(token, (source, host::now()));
                 }
                 None => {
                     let problem = format!("cluster {:?} is unknown or cannot be called", fetch.place.cluster);
-                    self.take(&source, Answer::Nothing, Some(&problem));
+                    self.take(&source, Answer::Nothing, None, Some(&problem));
                 }
             }
         }
     }
 
     /// Takes the answer to a fetch to the engine, and those on who wait for it.
-    fn take(&mut self, source: &SourceId, answer: Answer, problem: Option<&str>) {
-        if self.install(source, answer, problem) {
+    fn take(&mut self, source: &SourceId, answer: Answer, asked: Option<Now>, problem: Option<&str>) {
+        if self.install(source, answer, asked, problem) {
             self.end_waits(|wait| matches!(&wait.what, Awaited::Keys { source: of, .. } if of == source));
         } else {
             self.fetch_what_is_due(host::now().seconds());
@@ -125,8 +125,8 @@ impl Root {
     }
 
     /// Whether that was all; else there is something to fetch at once.
-    fn install(&self, source: &SourceId, answer: Answer, problem: Option<&str>) -> bool {
-        let now = host::now().seconds();
+    fn install(&self, source: &SourceId, answer: Answer, asked: Option<Now>, problem: Option<&str>) -> bool {
+        let came = host::now();
         let mut engine = self.shared.engine.borrow_mut();
         let Some(engine) = engine.as_mut() else { return true };
         let (what, name) = match source {
@@ -137,7 +137,10 @@ impl Root {
             SourceId::ApprovalKeys(iss) => ("approval_keys", format!(" of {iss}")),
             SourceId::StatusList { uri, .. } => ("status_list", format!(" {uri}")),
         };
-        let installed = engine.answered(source, answer, now);
+        let installed = engine.answered(source, answer, came.seconds());
+        if let (SourceId::Bundle(name), Some(asked)) = (source, asked) {
+            engine.bundle_took(name, (came.0.saturating_sub(asked.0), host::now().0.saturating_sub(came.0)));
+        }
         let is_all = !matches!(installed, Ok(Installed::Located));
         let result = match installed {
             Ok(Installed::Bundle(active)) => {
@@ -296,7 +299,7 @@ impl Context for Root {
             self.reported(&host::reply_to_call(num_headers, 0, 0));
             return;
         }
-        let Some(source) = self.fetches.remove(&token) else {
+        let Some((source, asked)) = self.fetches.remove(&token) else {
             self.reply_to_stream(token, num_headers, body_size);
             return;
         };
@@ -307,7 +310,7 @@ impl Context for Root {
             SourceId::Keys(_) | SourceId::ApprovalKeys(_) => engine.config.limits.key_set_bytes,
             SourceId::StatusList { .. } => engine.config.limits.status_list_bytes,
         });
-        self.take(&source, host::answer(num_headers, body_size, limit), None);
+        self.take(&source, host::answer(num_headers, body_size, limit), Some(asked), None);
     }
 }
 

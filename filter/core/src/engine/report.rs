@@ -57,11 +57,19 @@ impl Engine {
         now >= reports.not_before && (now >= reports.next || self.has_news())
     }
 
+    /// Notes how long a bundle took to be fetched and to be taken, in nanoseconds, by the clock of whoever fetched it.
+    pub fn bundle_took(&mut self, name: &str, took: (u64, u64)) {
+        if let Some(part) = self.bundles.part_mut(name) {
+            part.status.took = Some(took);
+        }
+    }
+
     /// Whether more has changed than when a bundle was last asked for.
     fn has_news(&self) -> bool {
         let steady = |status: &BundleStatus| BundleStatus {
             last_request: None,
             last_successful_request: None,
+            took: None,
             ..status.clone()
         };
         let Some(told) = &self.reports.told else { return true };
@@ -225,6 +233,9 @@ fn told(name: &str, status: &BundleStatus) -> Value {
     if status.size > 0 {
         add("type", json!(if status.is_delta { "delta" } else { "snapshot" }));
         add("size", json!(status.size));
+    }
+    if let Some((request, load)) = status.took {
+        add("metrics", json!({"timer_bundle_request_ns": request, "timer_rego_load_bundles_ns": load}));
     }
     if let Some(fault) = &status.fault {
         add("code", json!("bundle_error"));

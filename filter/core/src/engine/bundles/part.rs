@@ -34,6 +34,8 @@ pub struct BundleStatus {
     pub size: usize,
     /// What is wrong with the last answer.
     pub fault: Option<BundleFault>,
+    /// How long the last request took, and what came of it to be taken, in nanoseconds; where that was measured.
+    pub took: Option<(u64, u64)>,
 }
 
 /// What is wrong with an answer.

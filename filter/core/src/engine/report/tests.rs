@@ -68,6 +68,10 @@ fn the_document_is_opas() {
     assert_eq!(document["bundles"]["authz"]["active_revision"], "authz-1000000000");
     assert_eq!(document["bundles"]["authz"]["last_successful_activation"], "2001-09-09T01:46:42.000Z");
     assert_eq!(document["bundles"]["facts"].get("code"), None);
+    engine.bundle_took("facts", (7_000_000, 900));
+    engine.bundle_took("nothing", (1, 1));
+    let told = &engine.status_document()["bundles"]["facts"]["metrics"];
+    assert_eq!(*told, json!({"timer_bundle_request_ns": 7_000_000, "timer_rego_load_bundles_ns": 900}));
 }
 
 #[test]
