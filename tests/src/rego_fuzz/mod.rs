@@ -155,7 +155,9 @@ fn has_function_twice(policy: &str) -> bool {
     names.iter().any(|name| names.iter().filter(|other| other == &name).count() > 1)
 }
 
-fn same(a: &Outcome, b: &Outcome) -> bool {
+/// Whether OPA's outcome and ours are alike.
+#[must_use]
+pub fn same(a: &Outcome, b: &Outcome) -> bool {
     match (a, b) {
         (Outcome::Value(a), Outcome::Value(b)) => Document::from_json(a) == Document::from_json(b),
         // Two values at once are an error, and another one denies as well.

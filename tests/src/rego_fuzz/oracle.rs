@@ -31,9 +31,18 @@ impl Server {
     /// # Errors
     /// When it does not start or does not answer.
     pub fn start(opa: &Path, data: &Value) -> Result<Self> {
+        Self::start_with(opa, &[], data)
+    }
+
+    /// The same with more arguments.
+    ///
+    /// # Errors
+    /// When it does not start or does not answer.
+    pub fn start_with(opa: &Path, arguments: &[&str], data: &Value) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let process = Command::new(opa)
             .args(["run", "--server", "--log-level", "error", "--addr", &format!("127.0.0.1:{port}")])
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -51,10 +60,19 @@ impl Server {
         };
         stream.set_nodelay(true)?;
         let mut server = Self { process, connection: BufReader::new(stream) };
-        for (name, value) in data.as_object().into_iter().flatten() {
-            server.ask("PUT", &format!("/v1/data/{name}"), &value.to_string())?;
-        }
+        server.know(data)?;
         Ok(server)
+    }
+
+    /// Puts members of the data in place.
+    ///
+    /// # Errors
+    /// When OPA does not answer.
+    pub fn know(&mut self, data: &Value) -> Result<()> {
+        for (name, value) in data.as_object().into_iter().flatten() {
+            self.ask("PUT", &format!("/v1/data/{name}"), &value.to_string())?;
+        }
+        Ok(())
     }
 
     /// Puts a policy in place of the one before; `false` when OPA refuses it.
@@ -62,7 +80,16 @@ impl Server {
     /// # Errors
     /// When OPA does not answer.
     pub fn load(&mut self, policy: &str) -> Result<Result<(), String>> {
-        let (status, answer) = self.ask("PUT", "/v1/policies/case", policy)?;
+        self.load_as("case", policy)
+    }
+
+    /// The same under a name; an empty text takes the policy away.
+    ///
+    /// # Errors
+    /// When OPA does not answer.
+    pub fn load_as(&mut self, name: &str, policy: &str) -> Result<Result<(), String>> {
+        let method = if policy.is_empty() { "DELETE" } else { "PUT" };
+        let (status, answer) = self.ask(method, &format!("/v1/policies/{name}"), policy)?;
         Ok(if status == 200 { Ok(()) } else { Err(answer.to_string()) })
     }
 
@@ -71,8 +98,16 @@ impl Server {
     /// # Errors
     /// When OPA does not answer, or not in its own form.
     pub fn decide(&mut self, input: &Value) -> Result<Outcome> {
-        let (status, answer) =
-            self.ask("POST", "/v1/data/fuzz/decision", &json!({ "input": input }).to_string())?;
+        self.decide_at("fuzz/decision", input)
+    }
+
+    /// The value of a rule on an input.
+    ///
+    /// # Errors
+    /// When OPA does not answer, or not in its own form.
+    pub fn decide_at(&mut self, path: &str, input: &Value) -> Result<Outcome> {
+        let asked = json!({ "input": input }).to_string();
+        let (status, answer) = self.ask("POST", &format!("/v1/data/{path}"), &asked)?;
         if status == 200 {
             return Ok(answer.get("result").cloned().map_or(Outcome::Undefined, Outcome::Value));
         }

@@ -3,8 +3,9 @@
 //! * `not f(input.x)`: OPA evaluates the operands outside of the negation, so that an undefined one fails the body;
 //!   regorus inside, so that the negation holds. They get names in front of it.
 //! * `every x in [y | …]`: the bytecode loses its way in what is run over. It gets a name in front.
-//! * `every x in xs { ys[x] }`: the bytecode runs over all of `ys`, since it does not know `x` there. `x` is given a value by
-//!   `:=` inside, which it knows.
+//! * `every x in xs { ys[x] }`: the bytecode runs over all of `ys`, since it does not know `x` there, and `x = 1` assigns in both.
+//!   `x` is given a value by `:=` inside, which they know.
+//! * `every x in xs { x < limit }` may come before `limit` ([`super::awaits`]).
 //! * `y := input.x`: the bytecode goes on with an undefined `y`, so `y == y` follows.
 //! * `f(x, y)` for `y = f(x)`, where the function is one of ours or goes through the meter: the interpreter does not know how many arguments it
 //!   takes.
@@ -16,7 +17,8 @@
 //! * The value in front of an `else` that is undefined makes the rule undefined in the bytecode, and runs over what it
 //!   indexes in the interpreter; in OPA the `else` decides. It gets a name in the body. So does the value of a body that
 //!   runs over something: the interpreter gives up at the first turn that it is undefined for.
-//! * `<` and its like go by OPA's order where a set could meet an object, and `=` on a variable of `every` is `==`.
+//! * `<` and its like go by OPA's order where a set could meet an object.
+//! * `{"a": x} = input.y` fits in regorus what has more in it ([`super::patterns`]).
 //! * `some x in xs`, where `xs` is no collection, ends the evaluation in the interpreter, and finds nothing in OPA.
 //! * `walk` gives one pair after the other, and builtins of regorus one value. It becomes an array that is run over.
 //! * A comprehension that fails outside of a loop ends the turn of the loop around it in the bytecode, so it begins with
@@ -36,6 +38,7 @@ use regorus::unstable::{
 
 use super::functions;
 use super::loose::{assigned, operator};
+use super::patterns;
 use super::survey::{Path, RuleFacts, Survey};
 use super::walk::{self, Segment};
 
@@ -71,10 +74,10 @@ pub(super) struct Walk<'a> {
 }
 
 /// One change of a text.
-struct Edit {
-    start: usize,
-    end: usize,
-    text: String,
+pub(super) struct Edit {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) text: String,
 }
 
 /// The text of each module, by its path in the bundle, after one round. `None` when there is nothing to change.
@@ -127,6 +130,29 @@ pub(super) fn rewrite(
     for (name, path) in survey.replaced.iter().map(|(name, path)| (*name, path)).chain(calls) {
         let list = edits.entry(name.span().source.get_path()).or_default();
         list.extend(in_full(name, path));
+    }
+    edits.retain(|_, list| !list.is_empty());
+    if edits.is_empty() {
+        for taken in &survey.taken {
+            edits.entry(taken.span().source.get_path()).or_default().extend(taken.named(round));
+        }
+    }
+    edits.retain(|_, list| !list.is_empty());
+    if edits.is_empty() {
+        for awaits in &survey.awaits {
+            edits.entry(awaits.domain.span().source.get_path()).or_default().extend(awaits.named());
+        }
+    }
+    edits.retain(|_, list| !list.is_empty());
+    if edits.is_empty() {
+        for (rule, arguments, is_v1) in &survey.heads {
+            let named = patterns::with_names(rule, arguments, round, *is_v1);
+            edits.entry(rule.span().source.get_path()).or_default().extend(named.into_iter().flatten());
+        }
+        for (rule, is_v1) in &survey.keyed {
+            let named = patterns::with_keys(rule, round, *is_v1);
+            edits.entry(rule.span().source.get_path()).or_default().extend(named.into_iter().flatten());
+        }
     }
     edits.retain(|_, list| !list.is_empty());
     if edits.is_empty() {
@@ -228,7 +254,7 @@ fn would_be_called(edit: &str, rest: Option<&str>) -> bool {
 }
 
 /// Those that hold no other, last first; the others have their turn in the next round.
-fn innermost(mut edits: Vec<Edit>) -> Vec<Edit> {
+pub(super) fn innermost(mut edits: Vec<Edit>) -> Vec<Edit> {
     edits.sort_by_key(|edit| (std::cmp::Reverse(edit.start), edit.end));
     let mut kept: Vec<Edit> = Vec::new();
     for edit in edits {
@@ -330,12 +356,11 @@ fn called(expr: &Expr, text: &str, walks: &[Walk<'_>]) -> Option<Edit> {
             let call = format!("{}({})", fcn.span().text(), arguments?.join(", "));
             let written = part(result)?;
             match result.as_ref() {
-                // In front it would be read as the braces of a body. It holds no variable.
+                // In front it would be read as the braces of a body. It holds no variable, else it was taken apart.
                 Expr::Object { .. } | Expr::Set { .. } => format!("{call} == {written}"),
                 _ => format!("{written} = {call}"),
             }
         }
-        Expr::AssignExpr { lhs, rhs, .. } => format!("{} == {}", part(lhs)?, part(rhs)?),
         Expr::UnaryExpr { expr, .. } => format!("{}(0, {})", functions::MINUS, part(expr)?),
         _ => {
             let (function, operands) = operator(expr)?;

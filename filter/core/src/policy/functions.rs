@@ -291,11 +291,21 @@ impl Called {
     }
 }
 
+/// What is called in place of a builtin of regorus' of one argument; [`install`] has the same.
+fn instead(name: &str) -> Option<fn(&[Value]) -> Value> {
+    match name {
+        "ceil" => Some(fractions::ceil),
+        "count" => Some(strings::size),
+        "floor" => Some(fractions::floor),
+        _ => None,
+    }
+}
+
 /// Has the interpreter call a builtin of regorus' through the meter, or what is OPA's in place of it.
 fn meter(engine: &mut Engine, name: &str) {
     let Some((name, (_, arity))) = BUILTINS.get_key_value(name) else { return };
-    if *name == "count" {
-        let _ = engine.add_extension("count".to_owned(), 1, Box::new(|items| Ok(strings::size(&items))));
+    if let Some(call) = instead(name) {
+        let _ = engine.add_extension((*name).to_owned(), 1, Box::new(move |given| Ok(call(&given))));
         return;
     }
     if metered::of::<LimitError>(name).is_none() {
@@ -340,8 +350,13 @@ pub(super) fn install(program: &mut Program) {
     for (info, (builtin, _)) in program.builtin_info_table.iter().zip(&mut program.resolved_builtins) {
         if let Some(metered) = metered::of(&info.name) {
             *builtin = metered;
-        } else if info.name == "count" {
-            *builtin = |_, _, items, _| Ok(strings::size(items));
+            continue;
+        }
+        match info.name.as_str() {
+            "ceil" => *builtin = |_, _, given, _| Ok(fractions::ceil(given)),
+            "count" => *builtin = |_, _, given, _| Ok(strings::size(given)),
+            "floor" => *builtin = |_, _, given, _| Ok(fractions::floor(given)),
+            _ => {}
         }
     }
     // The compiler allows 512.

@@ -26,9 +26,11 @@ pub(super) fn assigned<'a>(
 /// The values of bodies that run over something or that an `else` follows, where they could be undefined.
 pub(super) fn chosen<'a>(rule: &'a Rule, names_a_value: &dyn Fn(&'a Expr) -> bool) -> Vec<Chosen<'a>> {
     let Rule::Spec { head, bodies, .. } = rule else { return Vec::new() };
-    let assign = match head {
-        RuleHead::Compr { assign, .. } | RuleHead::Func { assign, .. } => assign.as_ref(),
-        RuleHead::Set { .. } => None,
+    let given = match head {
+        RuleHead::Compr { assign, .. } | RuleHead::Func { assign, .. } => {
+            assign.as_ref().map(|assign| &assign.value)
+        }
+        RuleHead::Set { key, .. } => key.as_ref(),
     };
     // Bodies side by side share a value.
     if bodies.iter().filter(|body| !body.is_else).count() != 1 {
@@ -36,7 +38,8 @@ pub(super) fn chosen<'a>(rule: &'a Rule, names_a_value: &dyn Fn(&'a Expr) -> boo
     }
     let before = bodies.len().saturating_sub(1);
     let valued = bodies.iter().enumerate().filter_map(|(i, body)| {
-        let value = if body.is_else { body.assign.as_ref() } else { assign }?.value.as_ref();
+        let own = body.assign.as_ref().map(|assign| &assign.value);
+        let value = if body.is_else { own } else { given }?.as_ref();
         if i == before && !risks::iterates(&body.query, &BTreeSet::new()) && !has_loop(value, names_a_value) {
             return None;
         }
@@ -258,55 +261,22 @@ pub(super) fn asks(statement: &LiteralStmt) -> Option<&Expr> {
     }
 }
 
-/// The sides of `=`.
-pub(super) fn unified(statement: &LiteralStmt) -> Option<[&Expr; 2]> {
-    let (Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. }) = &statement.literal else {
-        return None;
-    };
-    match expr.as_ref() {
-        Expr::AssignExpr { lhs, rhs, op: AssignOp::Eq, .. } => Some([lhs, rhs]),
-        _ => None,
-    }
-}
-
-/// What `:=` and `some` give values to.
-pub(super) fn declared(statement: &LiteralStmt) -> Vec<&Expr> {
-    match &statement.literal {
-        Literal::SomeIn { key, value, .. } => key.iter().chain([value]).map(|at| at.as_ref()).collect(),
-        Literal::Expr { expr, .. } => match expr.as_ref() {
-            Expr::AssignExpr { lhs, op: AssignOp::ColEq, .. } => vec![lhs],
-            _ => Vec::new(),
-        },
-        _ => Vec::new(),
-    }
-}
-
-/// The `=` of `every x in xs { x = y }`, which regorus takes for an assignment.
-pub(super) fn bound(statement: &LiteralStmt) -> Vec<&Expr> {
-    let Literal::Every { key, value, query, .. } = &statement.literal else { return Vec::new() };
-    let names: Vec<&str> = key.iter().chain([value]).map(|name| name.text()).collect();
-    let is_bound = |side: &Expr| matches!(side, Expr::Var { value, .. } if walk::text(value).is_some_and(|name| names.contains(&name)));
-    let expressions = query.stmts.iter().filter_map(|statement| match &statement.literal {
-        Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => Some(expr.as_ref()),
-        _ => None,
-    });
-    let unified = expressions.filter(|expr| match expr {
-        Expr::AssignExpr { op: AssignOp::Eq, lhs, rhs, .. } => is_bound(lhs) || is_bound(rhs),
-        _ => false,
-    });
-    unified.collect()
-}
-
-/// Whether a variable of an `every` stands in brackets inside of it.
-pub(super) fn has_indexes(statement: &LiteralStmt) -> bool {
+/// Whether a variable of an `every` stands in brackets inside of it, or beside `=`, which regorus takes for an assignment.
+pub(super) fn is_asked_of(statement: &LiteralStmt) -> bool {
     let Literal::Every { key, value, query, .. } = &statement.literal else { return false };
     let names: Vec<&str> = key.iter().chain([value]).map(|name| name.text()).collect();
     let mut found = false;
     walk::query(query, &mut |node| {
-        let walk::Node::Index(index) = node else { return };
-        walk::expr(index, &mut |node| {
-            found |= matches!(node, walk::Node::Reference(reference) if names.contains(&reference.root));
-        });
+        let sides = match node {
+            walk::Node::Index(index) => [Some(index), None],
+            walk::Node::Assign { left, right, declares: false } => [Some(left), Some(right)],
+            _ => return,
+        };
+        for side in sides.into_iter().flatten() {
+            walk::expr(side, &mut |node| {
+                found |= matches!(node, walk::Node::Reference(reference) if names.contains(&reference.root));
+            });
+        }
     });
     found
 }
@@ -315,9 +285,8 @@ pub(super) fn has_indexes(statement: &LiteralStmt) -> bool {
 pub(super) fn may_be_no_collection(expr: &Expr) -> bool {
     match expr {
         Expr::Call { fcn, .. } => fcn.span().text() != functions::ITEMS,
-        Expr::Array { .. } | Expr::Set { .. } | Expr::Object { .. } => false,
-        Expr::ArrayCompr { .. } | Expr::SetCompr { .. } | Expr::ObjectCompr { .. } => false,
-        _ => true,
+        // Something undefined in it makes the whole undefined.
+        other => !is_sure(other, &|_| true),
     }
 }
 

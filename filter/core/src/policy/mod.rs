@@ -1,14 +1,17 @@
 //! The operator's Rego, compiled once and evaluated for every request. The only user of regorus.
 
 mod annotations;
+mod awaits;
 mod bound;
 mod builtins;
 mod calls;
+mod declared;
 mod document;
 mod engine;
 mod error;
 mod explain;
 mod faithful;
+mod fallback;
 mod footprint;
 mod functions;
 mod graph;
@@ -18,6 +21,7 @@ mod loose;
 mod names;
 mod nesting;
 mod order;
+mod patterns;
 mod place;
 mod prints;
 mod problems;
@@ -25,6 +29,9 @@ mod reads;
 mod refused;
 mod rewrite;
 mod risks;
+mod scope;
+mod shadow;
+mod shown;
 mod sources;
 mod surroundings;
 mod survey;
@@ -54,6 +61,7 @@ pub use builtins::Refusal;
 pub use document::{Document, Key};
 pub use error::{EvaluationError, PolicyError};
 pub use explain::{Explanation, Given, Held};
+pub use fallback::{EngineKind, Fallback};
 pub use footprint::{Fields, Footprint};
 pub use functions::{around, serve, served};
 pub use http_send::{HttpCache, HttpCall, HttpReply};
@@ -90,47 +98,6 @@ enum Evaluator {
     Interpreter(Fallback),
 }
 
-/// Which of regorus' evaluators serves a policy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EngineKind {
-    /// The bytecode machine.
-    Bytecode,
-    /// The interpreter, some five times slower and without a count of instructions.
-    Interpreter {
-        /// What in the policy asks for it.
-        why: Fallback,
-    },
-}
-
-/// What only the interpreter can do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fallback {
-    /// The bytecode compiler does not support a construct, such as `with`.
-    Unsupported {
-        /// Where, when the compiler says so.
-        at: Option<Place>,
-        /// What the compiler says.
-        message: String,
-    },
-    /// The bytecode machine would pass over an error here.
-    Unseen {
-        /// The definition, the comprehension or the operator.
-        at: Place,
-        /// Which error.
-        what: Unseen,
-    },
-}
-
-impl fmt::Display for Fallback {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unsupported { at: Some(at), message } => write!(f, "{at}: {message}"),
-            Self::Unsupported { at: None, message } => f.write_str(message),
-            Self::Unseen { at, what } => write!(f, "{at}: {what}"),
-        }
-    }
-}
-
 /// The value of the decision, as the policy gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evaluated {
@@ -160,19 +127,26 @@ impl Policy {
         let modules = interpreter.get_modules().clone();
         check_roots(bundle, &modules, &mut problems);
         let survey = survey::survey(&modules);
-        if !survey.rules.contains_key(&path) {
+        let shown = shown::names(&survey, Some(&path));
+        if !survey.rules.contains_key(&path) && !shown.contains(&path) {
             problems.add(PolicyError::NoDecision { path: decision.to_owned() });
         }
-        refused::check(&survey, &mut problems);
+        refused::check(&survey, &shown, &mut problems);
         calls::check(&survey, limits, &mut problems);
-        calls::check_results(&survey, &survey.expressions, &mut problems);
+        let taken = survey.taken.iter().filter_map(patterns::Taken::call);
+        let rewritten: Vec<_> = survey.expressions.iter().copied().chain(taken).collect();
+        calls::check_results(&survey, &rewritten, &mut problems);
         bound::check(&survey, &modules, &mut problems);
         order::check(&survey, &modules, &mut problems);
+        declared::check(&modules, &mut problems);
         problems.take(graph::order(&survey, limits.rule_depth));
         problems.end()?;
-        let (rewritten, mut interpreter) = faithfully(bundle, interpreter)?;
+        let (rewritten, mut interpreter) = faithfully(bundle, interpreter, &shown)?;
         let modules = interpreter.get_modules().clone();
         let survey = if rewritten { survey::survey(&modules) } else { survey };
+        if !shown.is_empty() {
+            graph::order(&survey, limits.rule_depth)?;
+        }
         let walked = walked::rewrite(&survey, &modules, &path);
         let modules_walked;
         let (modules, survey) = match walked.texts {

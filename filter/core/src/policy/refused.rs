@@ -1,12 +1,14 @@
 //! Parts of Rego that regorus reads differently from OPA, whichever evaluator runs: refused when the bundle loads.
 
+use std::collections::BTreeSet;
+
 use regorus::unstable::{Import, Rule, RuleHead};
 
 use super::error::PolicyError;
 use super::place::Place;
 use super::problems::Problems;
 use super::survey::{Definition, Path, RuleFacts, Survey};
-use super::walk::{self, Segment};
+use super::{patterns, walk};
 
 const KEYWORDS: [&str; 11] =
     ["as", "default", "else", "false", "import", "not", "null", "package", "some", "true", "with"];
@@ -30,8 +32,8 @@ pub enum Construct {
         "a variable in brackets after `not` needs its value above: put what gives it one before, or give the negated part a name, as a function"
     )]
     NotAhead,
-    /// `p[[x | …]] := y`, `p[xs[i]] := y`
-    #[error("a comprehension or an index inside of a rule's name is not served: give it a name in the body")]
+    /// `default p[xs[i]] := y`
+    #[error("a comprehension or an index inside of a default's name is not served")]
     ComputedKey,
     /// A whole package, or what is above a dotted name, that OPA fills with empty objects.
     #[error(
@@ -49,9 +51,9 @@ pub enum Construct {
         "a line that begins with `(` would be read as the arguments of what the line before ends with: end that one with `;`"
     )]
     Parenthesis,
-    /// `{"a": x} = input.y`
+    /// `{input.k: x} = input.y`, `some {"a": x, "b": x} in xs`
     #[error(
-        "an object in a pattern is not served, nor something empty beside a variable: take the parts by name, and compare with `==`"
+        "an object in this pattern is not served: its keys have to be written out, and where it declares, each variable stands in it once"
     )]
     ObjectPattern,
     /// `[true, x] := y`
@@ -77,24 +79,14 @@ pub enum Construct {
 }
 
 /// [`PolicyError::Construct`].
-pub(super) fn check(survey: &Survey<'_>, problems: &mut Problems) {
+pub(super) fn check(survey: &Survey<'_>, shown: &BTreeSet<Path>, problems: &mut Problems) {
     for (at, construct) in &survey.refused {
         problems.add(PolicyError::Construct { at: at.clone(), construct: *construct });
     }
     for (path, facts) in &survey.rules {
         let mut refuse = |construct| problems.add(PolicyError::Construct { at: facts.at.clone(), construct });
-        let has_computed_key = |definition: &Definition<'_>| {
-            let mut found = false;
-            let segments = walk::reference(walk::head_of(definition.rule)).map(|head| head.segments);
-            for segment in segments.unwrap_or_default() {
-                let Segment::Dynamic(key) = segment else { continue };
-                walk::expr(key, &mut |node| {
-                    found |= matches!(node, walk::Node::Comprehension { .. } | walk::Node::Index(_));
-                });
-            }
-            found
-        };
-        if facts.definitions.iter().any(has_computed_key) {
+        let is_default = |definition: &&Definition<'_>| matches!(definition.rule, Rule::Default { .. });
+        if facts.definitions.iter().filter(is_default).any(|at| !patterns::computed(at.rule).is_empty()) {
             refuse(Construct::ComputedKey);
         }
         if path.last().is_some_and(|name| name.starts_with("remit__")) {
@@ -104,7 +96,8 @@ pub(super) fn check(survey: &Survey<'_>, problems: &mut Problems) {
         if is_computed(facts) && survey.rules.range(path.clone()..).skip(1).take(1).any(|rule| below(&rule)) {
             refuse(Construct::Overlap);
         }
-        if is_dotted(path, facts) && may_be_absent(facts) && survey.is_read_from_above(path) {
+        let is_shown = path.split_last().is_some_and(|(_, name)| shown.contains(name));
+        if !is_shown && may_show_nothing(survey, path, facts) {
             refuse(Construct::EmptyObject);
         }
         for (definition, construct) in odd(facts) {
@@ -144,6 +137,11 @@ fn odd<'a, 'b>(facts: &'a RuleFacts<'b>) -> impl Iterator<Item = (&'a Definition
     mixed
         .map(|definition| (definition, Construct::Mixed))
         .chain(defaults.skip(1).map(|definition| (definition, Construct::Defaults)))
+}
+
+/// Whether a rule below a name is read as a part of it, where OPA would show an empty object.
+pub(super) fn may_show_nothing(survey: &Survey<'_>, path: &Path, facts: &RuleFacts<'_>) -> bool {
+    is_dotted(path, facts) && may_be_absent(facts) && survey.is_read_from_above(path)
 }
 
 fn is_dotted(path: &Path, facts: &RuleFacts<'_>) -> bool {

@@ -1,16 +1,17 @@
 //! The modules of a bundle as the evaluators get them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use regorus::Engine;
+use regorus::unstable::{Module, Ref};
 use regorus::utils::limits::PolicyLengthConfig;
 
 use super::error::PolicyError;
 use super::limits::PolicyLimits;
 use super::place::{self, Place};
 use super::problems::Problems;
-use super::{analysis, bound, faithful, graph, nesting, survey};
+use super::{analysis, bound, faithful, graph, nesting, shadow, shown, survey};
 use crate::bundle::{Bundle, RegoVersion};
 use crate::ordered;
 
@@ -38,26 +39,71 @@ pub fn faithful_texts(
     // Tests stand above the rules that they test.
     problems.take(graph::order(&survey, PolicyLimits::default().rule_depth.saturating_mul(2)));
     problems.end()?;
-    let (_, mut engine) = rewritten(engine, is_v0)?;
+    let names = shown::names(&survey, None);
+    let (_, mut engine) = rewritten(engine, &names, is_v0)?;
     let modules = engine.get_modules().clone();
     let sources = modules.iter().map(|module| &module.package.span.source);
     Ok(ordered::map(sources.map(|source| (source.get_path().clone(), source.get_contents().clone()))))
 }
 
 /// The modules as [`faithful_texts`] has them, and whether that changed anything.
-pub(super) fn faithfully(bundle: &Bundle, engine: Engine) -> Result<(bool, Engine), PolicyError> {
-    rewritten(engine, &|path| is_v0(bundle, path))
+pub(super) fn faithfully(
+    bundle: &Bundle,
+    engine: Engine,
+    shown: &BTreeSet<survey::Path>,
+) -> Result<(bool, Engine), PolicyError> {
+    rewritten(engine, shown, &|path| is_v0(bundle, path))
 }
 
-fn rewritten(engine: Engine, is_v0: &dyn Fn(&str) -> bool) -> Result<(bool, Engine), PolicyError> {
+/// `shown` are the names of [`shown::names`].
+fn rewritten(
+    engine: Engine,
+    shown: &BTreeSet<survey::Path>,
+    is_v0: &dyn Fn(&str) -> bool,
+) -> Result<(bool, Engine), PolicyError> {
     let mut engine = engine;
+    let mut is_changed = false;
+    if let Some(texts) = with_keywords(&engine.get_modules().clone(), is_v0) {
+        (engine, is_changed) = (parsed_as(texts, is_v0)?, true);
+    }
+    // One level of what is nested in each other after the other.
+    for round in 0..faithful::ROUNDS {
+        let Some(texts) = shadow::rewrite(&engine.get_modules().clone(), round) else { break };
+        (engine, is_changed) = (parsed_as(texts, is_v0)?, true);
+    }
+    let modules = engine.get_modules().clone();
+    if let Some(texts) = shown::rewrite(&survey::survey(&modules), &modules, shown) {
+        (engine, is_changed) = (parsed_as(texts, is_v0)?, true);
+    }
     for round in 0..=faithful::ROUNDS {
         let modules = engine.get_modules().clone();
-        let texts = faithful::rewrite(&survey::survey(&modules), &modules, round);
-        let Some(texts) = texts else { return Ok((round > 0, engine)) };
-        engine = parsed_as(texts, is_v0)?;
+        let survey = survey::survey(&modules);
+        let Some(texts) = faithful::rewrite(&survey, &modules, round) else {
+            return survey.not_taken().map_or(Ok((is_changed, engine)), Err);
+        };
+        (engine, is_changed) = (parsed_as(texts, is_v0)?, true);
     }
     Err(analysis("operators and negations are nested too deep"))
+}
+
+/// The texts with `in` and `if` known in Rego v0, as what they are rewritten to needs them: on the line of the package, and where
+/// no name is in the way.
+fn with_keywords(modules: &[Ref<Module>], is_v0: &dyn Fn(&str) -> bool) -> Option<BTreeMap<String, String>> {
+    let mut texts = BTreeMap::new();
+    let mut is_changed = false;
+    for module in modules {
+        let source = &module.package.span.source;
+        let (path, text) = (source.get_path().clone(), source.get_contents().clone());
+        let package =
+            faithful::extent(module.package.refr.span()).filter(|_| is_v0(&path) && !module.rego_v1);
+        let known = package.and_then(|(_, end)| text.split_at_checked(end)).map(|(before, after)| {
+            format!("{before} import future.keywords.in import future.keywords.if{after}")
+        });
+        let known = known.filter(|text| add(&mut new_engine(), true, path.clone(), text.clone()).is_ok());
+        is_changed |= known.is_some();
+        texts.insert(path, known.unwrap_or(text));
+    }
+    is_changed.then_some(texts)
 }
 
 /// An engine with these texts in place of the bundle's.

@@ -2,16 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regorus::unstable::{Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleHead};
+use regorus::unstable::{Expr, ExprRef, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleHead};
 
+use super::awaits::{self, Awaits};
+use super::error::PolicyError;
 use super::faithful::{Chosen, Statement, Walk};
 use super::functions;
 use super::loose;
 use super::names::{self, pattern};
+use super::patterns::{self, Taken};
 use super::place::Place;
 use super::refused::{self, Construct};
 use super::walk::{self, Node, Reference, text};
 use crate::ordered;
+
+pub(super) use super::scope::{Scope, package_of};
 
 /// A path below `data`, or below `input`, in its constant parts.
 pub(super) type Path = Vec<String>;
@@ -45,8 +50,16 @@ pub(super) struct Survey<'a> {
     pub(super) printed: Vec<&'a Expr>,
     /// Values in front of an `else`.
     pub(super) chosen: Vec<Chosen<'a>>,
-    /// Each `every` whose variables stand in brackets.
+    /// Each `every` whose variables stand in brackets, or beside `=`.
     pub(super) indexing: Vec<&'a LiteralStmt>,
+    /// Each `every` that has to wait for something.
+    pub(super) awaits: Vec<Awaits<'a>>,
+    /// What is taken apart by an object in a pattern.
+    pub(super) taken: Vec<Taken<'a>>,
+    /// Functions with such a pattern for an argument, and whether they are of Rego v1.
+    pub(super) heads: Vec<(&'a Rule, Vec<&'a ExprRef>, bool)>,
+    /// Rules with a comprehension or an index inside of their names, and whether they are of Rego v1.
+    pub(super) keyed: Vec<(&'a Rule, bool)>,
     /// What is run over, and could be no collection.
     pub(super) collections: Vec<&'a Expr>,
     /// Negations that hold where an operand is undefined.
@@ -95,15 +108,6 @@ pub(super) struct FunctionCall<'a> {
     pub(super) given: usize,
 }
 
-/// How names resolve in one module.
-pub(super) struct Scope<'a> {
-    package: Path,
-    /// Import alias → the path it stands for, `data` or `input` first.
-    imports: BTreeMap<&'a str, Path>,
-    /// Whether `not` holds where what it negates is undefined.
-    negates_inside: bool,
-}
-
 /// What a reference means.
 pub(super) enum Meaning {
     Input(Path),
@@ -135,38 +139,6 @@ pub(super) fn survey(modules: &[Ref<Module>]) -> Survey<'_> {
     survey
 }
 
-impl<'a> Scope<'a> {
-    pub(super) fn of(module: &'a Module) -> Self {
-        let mut imports = BTreeMap::new();
-        let mut negates_inside = false;
-        for import in &module.imports {
-            let Ok(reference) = walk::reference(&import.refr) else { continue };
-            let path: Path =
-                std::iter::once(reference.root).chain(reference.prefix()).map(str::to_owned).collect();
-            negates_inside |= path == ["future", "keywords"] || path == ["future", "keywords", "not"];
-            let last = match reference.segments.last() {
-                Some(walk::Segment::Constant(last)) => *last,
-                _ => reference.root,
-            };
-            imports.insert(import.r#as.as_ref().map_or(last, |alias| alias.text()), path);
-        }
-        Self { package: package_of(module), imports, negates_inside }
-    }
-
-    /// What a name was imported as: `data` or `input`, and the path below.
-    pub(super) fn import(&self, name: &str) -> Option<(&str, &[String])> {
-        self.imports.get(name)?.split_first().map(|(base, path)| (base.as_str(), path))
-    }
-}
-
-/// The path of a module's package, without `data`.
-pub(super) fn package_of(module: &Module) -> Path {
-    walk::reference(&module.package.refr).map_or_else(
-        |_| Path::new(),
-        |package| std::iter::once(package.root).chain(package.prefix()).map(str::to_owned).collect(),
-    )
-}
-
 impl<'a> Survey<'a> {
     fn define(&mut self, scope: &Scope<'a>, rule: &'a Rule) {
         let Some(path) = path_of(scope, rule) else { return };
@@ -193,9 +165,15 @@ impl<'a> Survey<'a> {
         let mut uses = BTreeSet::new();
         let mut undeclared = BTreeSet::new();
         let mut loose = Vec::new();
+        if matches!(rule, Rule::Spec { .. }) && !patterns::computed(rule).is_empty() {
+            self.keyed.push((rule, scope.is_v1));
+        }
+        match patterns::arguments(rule) {
+            Ok(arguments) if arguments.is_empty() => {}
+            Ok(arguments) => self.heads.push((rule, arguments, scope.is_v1)),
+            Err(at) => self.refused.push((Place::of(at.span()), Construct::ObjectPattern)),
+        }
         if let Rule::Spec { head: RuleHead::Func { args, .. }, .. } = rule {
-            let patterns = args.iter().filter(|pattern| loose::holds_object(pattern));
-            self.refused.extend(patterns.map(|at| (Place::of(at.span()), Construct::ObjectPattern)));
             let mut names = BTreeSet::new();
             for arg in args {
                 let mut own = BTreeSet::new();
@@ -255,17 +233,13 @@ impl<'a> Survey<'a> {
                 negated = loose::negated(statement).unwrap_or(negated);
                 asked = loose::asks(statement);
                 let named_result = self.named_result(scope, statement);
-                let result = named_result.into_iter().filter_map(loose::last_argument);
                 let is_variable = |name: &Expr| !self.names_a_value(scope, &locals, name);
-                let unified = loose::unified(statement).into_iter().flatten().chain(result);
-                let patterns = unified.filter(|pattern| loose::fits_more(pattern, &is_variable));
-                let declared = loose::declared(statement).into_iter();
-                let patterns = patterns.chain(declared.filter(|pattern| loose::holds_object(pattern)));
-                let at = patterns.map(|pattern| (Place::of(pattern.span()), Construct::ObjectPattern));
-                self.refused.extend(at.collect::<Vec<_>>());
-                loose.extend(named_result);
-                loose.extend(loose::bound(statement));
-                self.indexing.extend(loose::has_indexes(statement).then_some(statement));
+                match patterns::taken(rule, statement, named_result, &is_variable) {
+                    Ok(None) => loose.extend(named_result),
+                    Ok(Some(taken)) => self.taken.push(taken),
+                    Err(at) => self.refused.push((Place::of(at.span()), Construct::ObjectPattern)),
+                }
+                self.indexing.extend(loose::is_asked_of(statement).then_some(statement));
                 if let Literal::SomeIn { collection, .. } = &statement.literal
                     && loose::may_be_no_collection(collection)
                 {
@@ -343,6 +317,7 @@ impl<'a> Survey<'a> {
             Node::Index(_) | Node::Assign { .. } | Node::Literal(_) | Node::Operator(_) => {}
         });
         self.expressions.append(&mut loose);
+        self.awaits.extend(awaits::awaits(rule));
         let mut chosen = loose::chosen(rule, &|name| self.names_a_value(scope, &fixed, name));
         self.chosen.append(&mut chosen);
         if let Some(facts) = self.rules.get_mut(&path) {
@@ -350,6 +325,15 @@ impl<'a> Survey<'a> {
             let own = facts.definitions.iter_mut().find(|definition| std::ptr::eq(definition.rule, rule));
             own.into_iter().for_each(|definition| definition.locals.append(&mut undeclared));
         }
+    }
+
+    /// An object in a pattern, or what is computed in a name, that is still there.
+    pub(super) fn not_taken(&self) -> Option<PolicyError> {
+        let keyed = self.keyed.iter().map(|(rule, _)| (rule.span(), Construct::ComputedKey));
+        let heads = self.heads.iter().map(|(rule, ..)| (rule.span(), Construct::ObjectPattern));
+        let taken = self.taken.iter().map(|taken| (taken.span(), Construct::ObjectPattern));
+        let (at, construct) = taken.chain(heads).chain(keyed).next()?;
+        Some(PolicyError::Construct { at: Place::of(at), construct })
     }
 
     /// Whether some rule's path has this part.
@@ -360,8 +344,10 @@ impl<'a> Survey<'a> {
     /// Whether some reference stops above a rule and so reads all that is below.
     pub(super) fn is_read_from_above(&self, rule: &[String]) -> bool {
         let uses = self.rules.values().flat_map(|facts| &facts.uses);
-        let mut paths = uses.map(|(path, _)| path);
-        paths.any(|path| path.len() < rule.len() && rule.starts_with(path))
+        // `p[x]` takes one of the rules below `p`, or nothing.
+        let mut above =
+            uses.map(|(path, is_whole)| (path, path.len().saturating_add(usize::from(!is_whole))));
+        above.any(|(path, length)| length < rule.len() && rule.starts_with(path))
     }
 
     pub(super) fn resolve(

@@ -48,6 +48,28 @@ pub(super) fn over(a: &Value, b: &Value) -> Option<Value> {
     Fraction::rounded(a.is_negative != b.is_negative, bits, exponent, has_more)?.value()
 }
 
+/// The whole number above. OPA has 1 for what lies between -1 and 0.
+pub(super) fn ceil(given: &[Value]) -> Value {
+    match given {
+        [Value::Number(number)] if is_small_debt(number.as_f64()) => Value::from(1),
+        [Value::Number(number)] => number.ceil().into(),
+        _ => Value::Undefined,
+    }
+}
+
+/// The whole number below. OPA has 0 for what lies between -1 and 0.
+pub(super) fn floor(given: &[Value]) -> Value {
+    match given {
+        [Value::Number(number)] if is_small_debt(number.as_f64()) => Value::from(0),
+        [Value::Number(number)] => number.floor().into(),
+        _ => Value::Undefined,
+    }
+}
+
+fn is_small_debt(number: Option<f64>) -> bool {
+    number.is_some_and(|number| -1.0 < number && number < 0.0)
+}
+
 fn fractions(a: &Value, b: &Value) -> Option<(Fraction, Fraction)> {
     let is_whole = |value: &Value| matches!(value, Value::Number(number) if number.is_integer());
     if is_whole(a) && is_whole(b) {

@@ -7,8 +7,8 @@ use super::operators;
 /// The widest field, and the most digits.
 const MOST: usize = 999;
 
-/// What a format makes of its values. `Err` holds the first verb that does not fit its value: OPA writes such a value in a
-/// way of its own.
+/// What a format makes of its values: what does not fit is written into the text, as `%!d(string=a)`. `Err` holds the first
+/// verb that is not served.
 pub(super) fn sprintf(format: &str, values: &[Value]) -> Result<String, String> {
     let mut values = values.iter();
     let mut text = String::with_capacity(format.len().saturating_mul(2));
@@ -20,7 +20,9 @@ pub(super) fn sprintf(format: &str, values: &[Value]) -> Result<String, String> 
             rest = after;
             continue;
         }
-        let (width, unread) = digits(after);
+        let unread = after.trim_start_matches(['-', '+', ' ', '0']);
+        let flags = after.strip_suffix(unread).unwrap_or_default();
+        let (width, unread) = digits(unread);
         let (places, unread) = match unread.strip_prefix('.') {
             Some(unread) => {
                 let (places, unread) = digits(unread);
@@ -29,70 +31,148 @@ pub(super) fn sprintf(format: &str, values: &[Value]) -> Result<String, String> 
             None => (None, unread),
         };
         let mut verb = unread.chars();
+        let Some(letter) = verb.next() else {
+            text.push_str("%!(NOVERB)");
+            rest = "";
+            continue;
+        };
         let field = Field {
-            verb: verb.next().unwrap_or('!'),
-            has_zeros: width.starts_with('0'),
+            verb: letter,
+            has_sign: flags.contains('+') && letter != 'v',
+            has_space: flags.contains(' ') && letter != 'v',
+            has_zeros: flags.contains('0') && !flags.contains('-'),
+            is_left: flags.contains('-'),
             width: number(width),
             places: places.map(number),
+        };
+        let is_served = field.width <= MOST
+            && field.places.is_none_or(|places| places <= MOST)
+            && !matches!(letter, '#' | '*' | '[');
+        let written = match values.next() {
+            _ if !is_served => None,
+            None => Some(format!("%!{letter}(MISSING)")),
+            Some(value) => field.written(value),
         };
         let wrong = || {
             let end = after.len().saturating_sub(verb.as_str().len());
             after.get(..end).unwrap_or_default().to_owned()
         };
-        let is_bounded = field.width <= MOST && field.places.is_none_or(|places| places <= MOST);
-        let written = values.next().filter(|_| is_bounded).and_then(|value| field.written(value));
         text.push_str(&written.ok_or_else(wrong)?);
         rest = verb.as_str();
     }
     text.push_str(rest);
-    if values.next().is_some() { Err("!(EXTRA)".to_owned()) } else { Ok(text) }
+    let extra: Vec<String> = values.map(named).collect();
+    if !extra.is_empty() {
+        text.push_str(&format!("%!(EXTRA {})", extra.join(", ")));
+    }
+    Ok(text)
+}
+
+/// A value behind the name of its type in Go, where what is neither a number nor a text is its text.
+fn named(value: &Value) -> String {
+    format!("{}={}", kind(value), plain(value))
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Number(number) if number.is_integer() => "int64",
+        Value::Number(_) => "float64",
+        _ => "string",
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.as_ref().to_owned(),
+        other => operators::text(other),
+    }
 }
 
 /// What stands between a `%` and the next part of the text.
 struct Field {
     verb: char,
+    has_sign: bool,
+    has_space: bool,
     has_zeros: bool,
+    is_left: bool,
     width: usize,
     places: Option<usize>,
 }
 
 impl Field {
+    /// `None` where the verb is not served for such a value.
     fn written(&self, value: &Value) -> Option<String> {
+        let is_whole = matches!(value, Value::Number(number) if number.is_integer());
+        let is_large = matches!(value, Value::Number(number) if is_whole && number.as_i64().is_none() && number.as_u64().is_none());
         let text = match (self.verb, value) {
-            ('s' | 'v', value) => {
-                let text = match value {
-                    Value::String(text) => text.as_ref().to_owned(),
-                    other => operators::text(other),
-                };
-                match self.places {
-                    Some(places) => text.chars().take(places).collect(),
-                    None => text,
+            ('T', value) => kind(value).to_owned(),
+            ('v', value) => self.cut(plain(value)),
+            ('s', Value::Number(_)) if is_large => plain(value),
+            ('s', Value::Number(_)) => return Some(self.unfit(value)),
+            ('s', value) => self.cut(plain(value)),
+            ('q', Value::Number(_)) if is_whole => return None,
+            ('q', Value::Number(_)) => return Some(self.unfit(value)),
+            ('q', value) => Value::from(plain(value)).to_string(),
+            ('x', Value::String(text)) => text.bytes().map(|byte| format!("{byte:02x}")).collect(),
+            ('X', Value::String(text)) => text.bytes().map(|byte| format!("{byte:02X}")).collect(),
+            ('d' | 'b' | 'o' | 'O' | 'x' | 'X', Value::Number(_)) if is_whole => self.whole(value)?,
+            ('b' | 'x' | 'X', Value::Number(_)) => return None,
+            ('c' | 'U', Value::Number(number)) if is_whole => {
+                let code = number.as_u64().and_then(|code| u32::try_from(code).ok());
+                match self.verb {
+                    'U' => format!("U+{:04X}", code?),
+                    _ => code.and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER).to_string(),
                 }
             }
-            ('q', Value::String(_)) => value.to_string(),
-            ('d' | 'b' | 'o' | 'O' | 'x' | 'X', Value::Number(_)) => self.whole(value)?,
-            ('c', Value::Number(number)) if number.is_integer() => {
-                let code = number.as_u64().and_then(|code| u32::try_from(code).ok());
-                code.and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER).to_string()
-            }
-            ('f' | 'F', Value::Number(number)) => {
+            _ if is_large => return None,
+            ('f' | 'F', Value::Number(number)) if !is_whole => {
                 format!("{:.*}", self.places.unwrap_or(6), number.as_f64()?)
             }
-            ('e' | 'E', Value::Number(number)) => {
+            ('e' | 'E', Value::Number(number)) if !is_whole => {
                 let text = format!("{:.*e}", self.places.unwrap_or(6), number.as_f64()?);
                 let (digits, exponent) = text.split_once('e')?;
                 let exponent: i32 = exponent.parse().ok()?;
                 format!("{digits}{}{exponent:+03}", self.verb)
             }
-            ('g' | 'G', Value::Number(_)) => operators::text(value),
-            _ => return None,
+            ('g' | 'G', Value::Number(_)) if !is_whole => operators::text(value),
+            _ => return Some(self.unfit(value)),
         };
-        let padding = self.width.saturating_sub(text.chars().count());
-        if !self.has_zeros {
-            return Some(format!("{}{text}", " ".repeat(padding)));
+        let is_number = matches!(value, Value::Number(_)) && !matches!(self.verb, 'T' | 'U' | 'c');
+        let text = match text.starts_with('-') {
+            false if is_number && self.has_sign => format!("+{text}"),
+            false if is_number && self.has_space => format!(" {text}"),
+            _ => text,
+        };
+        Some(self.padded(text, is_number))
+    }
+
+    /// As many characters as there are to be.
+    fn cut(&self, text: String) -> String {
+        match self.places {
+            Some(places) => text.chars().take(places).collect(),
+            None => text,
         }
-        let sign = if matches!(value, Value::Number(_)) && text.starts_with('-') { "-" } else { "" };
-        Some(format!("{sign}{}{}", "0".repeat(padding), text.get(sign.len()..)?))
+    }
+
+    fn unfit(&self, value: &Value) -> String {
+        let text = self.padded(plain(value), matches!(value, Value::Number(_)));
+        format!("%!{}({}={text})", self.verb, kind(value))
+    }
+
+    fn padded(&self, text: String, is_number: bool) -> String {
+        let padding = self.width.saturating_sub(text.chars().count());
+        if self.is_left {
+            return format!("{text}{}", " ".repeat(padding));
+        }
+        if !self.has_zeros {
+            return format!("{}{text}", " ".repeat(padding));
+        }
+        match text.split_at_checked(1) {
+            Some((sign @ ("-" | "+" | " "), digits)) if is_number => {
+                format!("{sign}{}{digits}", "0".repeat(padding))
+            }
+            _ => format!("{}{text}", "0".repeat(padding)),
+        }
     }
 
     fn whole(&self, value: &Value) -> Option<String> {
@@ -132,44 +212,75 @@ mod tests {
     use super::*;
     use crate::policy::Document;
 
-    /// Answers of `opa eval`, but for `%s` and `%f` of whole numbers.
+    /// Answers of `opa eval`.
     #[test]
     fn values_are_written_as_in_go() {
-        for (format, value, expected) in [
-            ("%d", json!(-1), Ok("-1")),
-            ("%5d|", json!(-1), Ok("   -1|")),
-            ("%05d", json!(-1), Ok("-0001")),
-            ("%x %%", json!(-255), Ok("-ff %")),
-            ("%X", json!(255), Ok("FF")),
-            ("%o", json!(255), Ok("377")),
-            ("%O", json!(8), Ok("0o10")),
-            ("%b", json!(5), Ok("101")),
-            ("%c", json!(128_512), Ok("😀")),
-            ("%c", json!(-1), Ok("\u{fffd}")),
-            ("%e", json!(1.5), Ok("1.500000e+00")),
-            ("%f", json!(1.5), Ok("1.500000")),
-            ("%.2f", json!(2.345_678), Ok("2.35")),
-            ("%8.3f|", json!(-1.5), Ok("  -1.500|")),
-            ("%g", json!(1.5), Ok("1.5")),
-            ("%s", json!(5), Ok("5")),
-            ("%5s|", json!("é"), Ok("    é|")),
-            ("%.1s", json!("éa"), Ok("é")),
-            ("%v", json!([1, "a", {"b": null}]), Ok(r#"[1, "a", {"b": null}]"#)),
-            ("%q", json!("a\"b"), Ok(r#""a\"b""#)),
-            ("é%vé", json!("a"), Ok("éaé")),
-            ("%d", json!("a"), Err("d")),
-            ("%d", json!(1.5), Err("d")),
-            ("%1000d", json!(1), Err("1000d")),
-            ("%.1000f", json!(1.5), Err(".1000f")),
-            ("%+d", json!(1), Err("+")),
-            ("%t", json!(true), Err("t")),
-            ("%", json!(1), Err("")),
-            ("", json!(1), Err("!(EXTRA)")),
+        for (format, values, expected) in [
+            ("%d", json!([-1]), "-1"),
+            ("%5d|", json!([-1]), "   -1|"),
+            ("%05d", json!([-1]), "-0001"),
+            ("%-5d|", json!([3]), "3    |"),
+            ("%-05d|", json!([3]), "3    |"),
+            ("%+d", json!([3]), "+3"),
+            ("%+d", json!([-3]), "-3"),
+            ("%+5d|", json!([3]), "   +3|"),
+            ("% d", json!([3]), " 3"),
+            ("%x %%", json!([-255]), "-ff %"),
+            ("%X", json!([255]), "FF"),
+            ("%x", json!(["hi"]), "6869"),
+            ("%o", json!([255]), "377"),
+            ("%O", json!([8]), "0o10"),
+            ("%b", json!([5]), "101"),
+            ("%c", json!([128_512]), "😀"),
+            ("%c", json!([-1]), "\u{fffd}"),
+            ("%U", json!([65]), "U+0041"),
+            ("%T %T", json!([65, "x"]), "int64 string"),
+            ("%e", json!([1.5]), "1.500000e+00"),
+            ("%f", json!([1.5]), "1.500000"),
+            ("%.2f", json!([2.345_678]), "2.35"),
+            ("%+.1f", json!([1.25]), "+1.2"),
+            ("%8.3f|", json!([-1.5]), "  -1.500|"),
+            ("%08.3f", json!([-1.5]), "-001.500"),
+            ("%-8.2f|", json!([1.234]), "1.23    |"),
+            ("%g", json!([1.5]), "1.5"),
+            ("%5s|", json!(["é"]), "    é|"),
+            ("%-5s|", json!(["x"]), "x    |"),
+            ("%.1s", json!(["éa"]), "é"),
+            ("%+v", json!(["x"]), "x"),
+            ("%v", json!([[1, "a", {"b": null}]]), r#"[1, "a", {"b": null}]"#),
+            ("%5v|", json!([[1]]), "  [1]|"),
+            ("%-5v|", json!([null]), "null |"),
+            ("%s", json!([true]), "true"),
+            ("%q", json!(["a\"b"]), r#""a\"b""#),
+            ("%q", json!([null]), "\"null\""),
+            ("é%vé", json!(["a"]), "éaé"),
+            // What does not fit.
+            ("%s", json!([5]), "%!s(int64=5)"),
+            ("%s", json!([1.5]), "%!s(float64=1.5)"),
+            ("%f", json!([2]), "%!f(int64=2)"),
+            ("%.1f", json!([2]), "%!f(int64=2)"),
+            ("%d", json!(["a"]), "%!d(string=a)"),
+            ("%5d|", json!(["a"]), "%!d(string=    a)|"),
+            ("%-5z|", json!(["a"]), "%!z(string=a    )|"),
+            ("%d", json!([1.5]), "%!d(float64=1.5)"),
+            ("%d", json!([[1, "a"]]), "%!d(string=[1, \"a\"])"),
+            ("%t", json!([true]), "%!t(string=true)"),
+            ("%5t|", json!([true]), "%!t(string= true)|"),
+            ("%q", json!([1.5]), "%!q(float64=1.5)"),
+            ("%!", json!([1]), "%!!(int64=1)"),
+            ("%v %v", json!([1]), "1 %!v(MISSING)"),
+            ("%", json!([1]), "%!(NOVERB)%!(EXTRA int64=1)"),
+            ("100%", json!([]), "100%!(NOVERB)"),
+            ("a", json!([1, "x", 2.5, null]), "a%!(EXTRA int64=1, string=x, float64=2.5, string=null)"),
         ] {
-            let values = [Document::from_json(&value).0];
-            let given = sprintf(format, &values);
-            assert_eq!(given.as_deref(), expected.map_err(str::to_owned).as_deref(), "{format} {value}");
+            let values: Vec<Value> =
+                values.as_array().unwrap().iter().map(|value| Document::from_json(value).0).collect();
+            assert_eq!(sprintf(format, &values).as_deref(), Ok(expected), "{format} {values:?}");
         }
-        assert_eq!(sprintf("%s", &[]), Err("s".to_owned()));
+        for (format, wrong) in
+            [("%1000d", "1000d"), ("%.1000d", ".1000d"), ("%#x", "#"), ("%*d", "*"), ("%[1]d", "[")]
+        {
+            assert_eq!(sprintf(format, &[Value::from(1)]), Err(wrong.to_owned()), "{format}");
+        }
     }
 }

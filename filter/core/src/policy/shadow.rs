@@ -1,0 +1,133 @@
+//! A comprehension that declares a name of the query around it once more: the evaluators refuse it, or take the one for the
+//! other. In OPA it is a variable of its own, and gets a name of its own here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use regorus::unstable::{AssignOp, Expr, Literal, Module, Query, Ref, Rule, Span};
+
+use super::declared::of_head;
+use super::faithful::{Edit, extent, innermost};
+use super::names;
+use super::walk::{self, Node};
+
+/// The texts after one round; `None` where nothing has to be renamed.
+pub(super) fn rewrite(modules: &[Ref<Module>], round: usize) -> Option<BTreeMap<String, String>> {
+    let mut texts = BTreeMap::new();
+    let mut is_changed = false;
+    for module in modules {
+        let source = &module.package.span.source;
+        let mut edits = Vec::new();
+        for rule in &module.policy {
+            let Rule::Spec { head, bodies, .. } = rule.as_ref() else { continue };
+            let mut known = names::arguments(rule);
+            bodies.iter().for_each(|body| known.extend(declared(&body.query)));
+            let mut terms = of_head(head);
+            terms.extend(bodies.iter().filter_map(|body| Some(body.assign.as_ref()?.value.as_ref())));
+            terms.iter().for_each(|term| look(&|see| walk::expr(term, see), &known, round, &mut edits));
+            bodies
+                .iter()
+                .for_each(|body| look(&|see| walk::query(&body.query, see), &known, round, &mut edits));
+        }
+        let mut text = source.get_contents().clone();
+        for edit in innermost(edits) {
+            text.get(edit.start..edit.end)?;
+            text.replace_range(edit.start..edit.end, &edit.text);
+            is_changed = true;
+        }
+        texts.insert(source.get_path().clone(), text);
+    }
+    is_changed.then_some(texts)
+}
+
+/// The outermost comprehensions of what is walked that declare what is declared around them.
+fn look<'a>(
+    walked: &dyn Fn(&mut dyn FnMut(Node<'a>)),
+    around: &BTreeSet<&'a str>,
+    round: usize,
+    edits: &mut Vec<Edit>,
+) {
+    let mut known = around.clone();
+    let mut inside = Vec::new();
+    let mut done: BTreeSet<u32> = BTreeSet::new();
+    walked(&mut |node| match node {
+        Node::Comprehension { whole } => {
+            let Some(query) = query_of(whole).filter(|query| done.insert(query.qidx)) else { return };
+            // What is nested in it is looked at with it.
+            walk::inside(whole, &mut |node| {
+                if let Node::Comprehension { whole } = node {
+                    done.extend(query_of(whole).map(|query| query.qidx));
+                }
+            });
+            let twice: BTreeSet<&str> = declared(query).intersection(&known).copied().collect();
+            if twice.is_empty() {
+                inside.push((whole, query));
+            } else {
+                rename(whole, &twice, round, edits);
+            }
+        }
+        Node::Statement(statement) => {
+            if let Literal::Every { key, value, query, .. } = &statement.literal {
+                known.extend(key.iter().chain([value]).map(|name| name.text()));
+                known.extend(declared(query));
+            }
+        }
+        _ => {}
+    });
+    for (whole, query) in inside {
+        let mut known = known.clone();
+        known.extend(declared(query));
+        look(&|see| walk::inside(whole, see), &known, round, edits);
+    }
+}
+
+fn query_of(comprehension: &Expr) -> Option<&Query> {
+    match comprehension {
+        Expr::ArrayCompr { query, .. } | Expr::SetCompr { query, .. } | Expr::ObjectCompr { query, .. } => {
+            Some(query)
+        }
+        _ => None,
+    }
+}
+
+/// The names that the statements of a query declare.
+fn declared(query: &Query) -> BTreeSet<&str> {
+    let mut names = BTreeSet::new();
+    for statement in &query.stmts {
+        match &statement.literal {
+            Literal::SomeVars { vars, .. } => names.extend(vars.iter().map(|name| name.text())),
+            Literal::SomeIn { key, value, .. } => {
+                key.iter().chain([value]).for_each(|at| names::pattern(at, &mut names));
+            }
+            Literal::Expr { expr, .. } => {
+                if let Expr::AssignExpr { op: AssignOp::ColEq, lhs, .. } = expr.as_ref() {
+                    names::pattern(lhs, &mut names);
+                }
+            }
+            _ => {}
+        }
+    }
+    names.remove("_");
+    names
+}
+
+/// Gives names of a comprehension other ones, wherever they stand in it.
+fn rename(comprehension: &Expr, twice: &BTreeSet<&str>, round: usize, edits: &mut Vec<Edit>) {
+    let mut see = |name: &str, at: &Span| {
+        if twice.contains(name)
+            && let Some((start, end)) = extent(at)
+        {
+            edits.push(Edit { start, end, text: format!("remit_s{round}_{name}") });
+        }
+    };
+    walk::inside(comprehension, &mut |node| match node {
+        Node::Reference(reference) => see(reference.root, reference.at),
+        Node::Statement(statement) => match &statement.literal {
+            Literal::SomeVars { vars, .. } => vars.iter().for_each(|name| see(name.text(), name)),
+            Literal::Every { key, value, .. } => {
+                key.iter().chain([value]).for_each(|name| see(name.text(), name));
+            }
+            _ => {}
+        },
+        _ => {}
+    });
+}
