@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use anyhow::Context;
 use remit_core::bundle::{Bundle, BundleLimits};
 use remit_core::policy::{EngineKind, Policy, PolicyLimits};
 use remit_tests::opa_cases::opa;
@@ -18,38 +19,31 @@ struct Idiom {
     inputs: Vec<Value>,
 }
 
-fn idioms(file: &Path) -> Vec<Idiom> {
-    let text = std::fs::read_to_string(file).unwrap();
+fn idioms(file: &Path) -> anyhow::Result<Vec<Idiom>> {
+    let text = std::fs::read_to_string(file)?;
     let is_v0 = file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("v0"));
-    let cases = text.split("\n=== ").skip(1);
-    let read = |line: &str, name: &str| -> Value {
-        serde_json::from_str(line).unwrap_or_else(|error| panic!("{name}: {error}: {line}"))
-    };
-    cases
-        .map(|case| {
-            let (name, rest) = case.split_once('\n').unwrap();
-            let mut idiom = Idiom {
-                name: name.to_owned(),
-                is_v0,
-                modules: Vec::new(),
-                data: json!({}),
-                inputs: Vec::new(),
-            };
-            for line in rest.lines() {
-                if let Some(data) = line.strip_prefix("data {") {
-                    idiom.data = read(&format!("{{{data}"), name);
-                } else if let Some(input) = line.strip_prefix("input ") {
-                    idiom.inputs.push(read(input, name));
+    let mut idioms = Vec::new();
+    for case in text.split("\n=== ").skip(1) {
+        let (name, rest) = case.split_once('\n').context("a case has lines")?;
+        let read = |line: &str| serde_json::from_str(line).with_context(|| format!("{name}: {line}"));
+        let (mut modules, mut data, mut inputs) = (Vec::<String>::new(), json!({}), Vec::new());
+        for line in rest.lines() {
+            if let Some(members) = line.strip_prefix("data {") {
+                data = read(&format!("{{{members}"))?;
+            } else if let Some(input) = line.strip_prefix("input ") {
+                inputs.push(read(input)?);
+            } else {
+                let module = modules.pop().unwrap_or_default();
+                if line.starts_with("package ") && !module.is_empty() {
+                    modules.extend([module, format!("{line}\n")]);
                 } else {
-                    if line.starts_with("package ") || idiom.modules.is_empty() {
-                        idiom.modules.push(String::new());
-                    }
-                    idiom.modules.last_mut().unwrap().push_str(&format!("{line}\n"));
+                    modules.push(format!("{module}{line}\n"));
                 }
             }
-            idiom
-        })
-        .collect()
+        }
+        idioms.push(Idiom { name: name.to_owned(), is_v0, modules, data, inputs });
+    }
+    Ok(idioms)
 }
 
 #[test]
@@ -63,7 +57,7 @@ fn policies_of_authors_decide_as_in_opa() {
     let (mut faults, mut bytecode, mut played, mut decided) = (Vec::new(), 0, 0, 0);
     let mut servers = [&[] as &[_], &["--v0-compatible"]]
         .map(|more| Server::start_with(opa.path(), more, &json!({})).unwrap());
-    for idiom in files.iter().flat_map(|file| idioms(file)) {
+    for idiom in files.iter().flat_map(|file| idioms(file).unwrap()) {
         let name = &idiom.name;
         let server = &mut servers[usize::from(idiom.is_v0)];
         server.know(&idiom.data).unwrap();

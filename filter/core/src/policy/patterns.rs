@@ -205,20 +205,14 @@ pub(super) fn with_keys(rule: &Rule, round: usize, is_v1: bool) -> Option<Vec<Ed
     Some(edits)
 }
 
-/// The parts of a rule's name with a comprehension or an index inside of them; of several parts, those with a call, too.
+/// The parts of a rule's name that have to be computed, and could be undefined.
 pub(super) fn computed(rule: &Rule) -> Vec<&Expr> {
     let segments = walk::reference(walk::head_of(rule)).map(|head| head.segments).unwrap_or_default();
-    let has_parts = segments.len() > 1;
-    let is_computed = |key: &Expr| {
-        let mut found = has_parts && matches!(key, Expr::Call { .. });
-        walk::expr(key, &mut |node| found |= matches!(node, Node::Comprehension { .. } | Node::Index(_)));
-        found
-    };
     let keys = segments.into_iter().filter_map(|segment| match segment {
         walk::Segment::Dynamic(key) => Some(key),
         walk::Segment::Constant(_) => None,
     });
-    keys.filter(|key| is_computed(key)).collect()
+    keys.filter(|key| !matches!(key, Expr::Var { .. }) && super::risks::literal(key).is_none()).collect()
 }
 
 /// Puts statements into each body of a rule, in front of the others or behind them.

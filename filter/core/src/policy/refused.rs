@@ -33,7 +33,7 @@ pub enum Construct {
     )]
     NotAhead,
     /// `default p[xs[i]] := y`
-    #[error("a comprehension or an index inside of a default's name is not served")]
+    #[error("a part that is computed in a default's name is not served")]
     ComputedKey,
     /// A whole package, or what is above a dotted name, that OPA fills with empty objects.
     #[error(

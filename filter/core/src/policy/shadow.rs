@@ -39,13 +39,11 @@ pub(super) fn rewrite(modules: &[Ref<Module>], round: usize) -> Option<BTreeMap<
     is_changed.then_some(texts)
 }
 
+/// What a walk shows its nodes to.
+type See<'s, 'a> = &'s mut dyn FnMut(Node<'a>);
+
 /// The outermost comprehensions of what is walked that declare what is declared around them.
-fn look<'a>(
-    walked: &dyn Fn(&mut dyn FnMut(Node<'a>)),
-    around: &BTreeSet<&'a str>,
-    round: usize,
-    edits: &mut Vec<Edit>,
-) {
+fn look<'a>(walked: &dyn Fn(See<'_, 'a>), around: &BTreeSet<&'a str>, round: usize, edits: &mut Vec<Edit>) {
     let mut known = around.clone();
     let mut inside = Vec::new();
     let mut done: BTreeSet<u32> = BTreeSet::new();

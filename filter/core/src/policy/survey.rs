@@ -58,7 +58,7 @@ pub(super) struct Survey<'a> {
     pub(super) taken: Vec<Taken<'a>>,
     /// Functions with such a pattern for an argument, and whether they are of Rego v1.
     pub(super) heads: Vec<(&'a Rule, Vec<&'a ExprRef>, bool)>,
-    /// Rules with a comprehension or an index inside of their names, and whether they are of Rego v1.
+    /// Rules with a part of their names that is computed, and whether they are of Rego v1.
     pub(super) keyed: Vec<(&'a Rule, bool)>,
     /// What is run over, and could be no collection.
     pub(super) collections: Vec<&'a Expr>,
