@@ -214,6 +214,7 @@ const BUILTINS: &[(&str, &[&str], &str)] = &[
     ("strings.any_prefix_match", &["ats", "ats"], "b"),
     ("strings.any_suffix_match", &["ats", "ats"], "b"),
     ("strings.reverse", &["s"], "s"),
+    ("strings.split_n", &["s", "s", "n"], "a"),
     ("substring", &["s", "n", "n"], "s"),
     ("sum", &["at"], "n"),
     ("time.add_date", &["na", "n", "n", "n"], "n"),

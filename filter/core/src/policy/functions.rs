@@ -207,6 +207,7 @@ const FUNCTIONS: &[Function] = &[
     pure(WITHIN, 2, operators::within),
     pure("strings.count", 2, strings::count),
     growing("strings.replace_n", 2, strings::replace_n),
+    growing("strings.split_n", 3, strings::split_n),
     bounded("sum", 1, operators::sum),
     bounded("time.add_date", 4, time::add_date),
     bounded("time.clock", 1, time::clock),

@@ -66,6 +66,7 @@ const COLLECTIONS: &[&str] = &[
     "remit__walked",
     "sort",
     "split",
+    "strings.split_n",
     "time.clock",
     "time.date",
     "time.diff",

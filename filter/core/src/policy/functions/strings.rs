@@ -117,6 +117,34 @@ pub(super) fn count(arguments: &[Value]) -> Option<Value> {
     Some(Value::from(found))
 }
 
+/// The first parts of a text, so many at most; with a negative number the last.
+pub(super) fn split_n(arguments: &[Value], around: &mut Surroundings) -> Result<Option<Value>, Stop> {
+    let [Value::String(text), Value::String(delimiter), Value::Number(count)] = arguments else {
+        return Ok(None);
+    };
+    let Some(count) = count.as_i64() else { return Ok(None) };
+    let found = text.matches(delimiter.as_ref()).count().saturating_add(1);
+    around.has_room(text.len().saturating_add(found.saturating_mul(size_of::<[Value; 4]>())))?;
+    let (mut parts, mut rest) = (Vec::new(), text.as_ref());
+    loop {
+        let next = match rest.chars().next() {
+            // Between nothing there is each character.
+            Some(first) if delimiter.is_empty() => rest.split_at_checked(first.len_utf8()),
+            None if delimiter.is_empty() => break,
+            _ => rest.split_once(delimiter.as_ref()),
+        };
+        parts.push(Value::from(next.map_or(rest, |(part, _)| part)));
+        let Some((_, after)) = next else { break };
+        rest = after;
+    }
+    let most = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+    let left_out = parts.len().saturating_sub(most);
+    let kept =
+        if count < 0 { parts.get(left_out..) } else { parts.get(..parts.len().saturating_sub(left_out)) };
+    around.makes(text.len().saturating_add(parts.len().saturating_mul(size_of::<[Value; 2]>())));
+    Ok(Some(Value::from(kept.unwrap_or_default().to_vec())))
+}
+
 /// Replaces the keys of an object by its values, in one pass, as Go's `strings.Replacer` does with sorted keys. A
 /// result that there is no room for ends the evaluation before it is made.
 pub(super) fn replace_n(arguments: &[Value], around: &mut Surroundings) -> Result<Option<Value>, Stop> {
