@@ -18,6 +18,8 @@ seen contains ["destination", object.remove(input.attributes.destination, ["addr
 
 seen contains ["source_principal", input.source_principal]
 
+seen contains ["tlsSession", input.attributes.tlsSession]
+
 allow := {"allowed": false, "body": json.marshal(seen)}
 "#;
 
@@ -27,6 +29,15 @@ fn policies_see_of_client_certificates_what_ext_authz_gives() {
     let certificates = Certificates::make(&folder, &["subject"]).unwrap();
     certificates.issue("uri", Some("URI:spiffe://cluster.example/agent,DNS:agent.example")).unwrap();
     certificates.issue("dns", Some("DNS:agent.example,DNS:other.example")).unwrap();
+    // Envoy knows which server a client names once the listener has looked; without that the module does not see it, and
+    // ext_authz does.
+    for inspects_tls in [false, true] {
+        compare(&certificates, inspects_tls);
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+fn compare(certificates: &Certificates, inspects_tls: bool) {
     let plugin = OPA_ENVOY_PLUGIN.find_or_skip();
     let compares = plugin.is_some();
     let request = Request::new("GET", "app.example", "/");
@@ -42,7 +53,8 @@ fn policies_see_of_client_certificates_what_ext_authz_gives() {
     let group = Group { number: 0, cases: vec![case] };
     let transport_socket = Some(certificates.transport_socket());
     let groups = [group];
-    let pair = Pair::start(&PairOptions { name: "contract-tls", plugin, transport_socket }, &groups).unwrap();
+    let options = PairOptions { name: "contract-tls", plugin, transport_socket, inspects_tls };
+    let pair = Pair::start(&options, &groups).unwrap();
     let [group] = &groups;
     let seen = |kind: &str, client: Option<&str>, request: &Request| {
         let answer = certificates.send(pair.port(kind, group).unwrap(), client, request).unwrap();
@@ -52,7 +64,7 @@ fn policies_see_of_client_certificates_what_ext_authz_gives() {
     };
     // A client's own word about its certificate.
     let forged = Request::new("GET", "app.example", "/")
-        .header("x-forwarded-client-cert", &format!("Cert=\"{}\"", encoded(&certificates, "uri")));
+        .header("x-forwarded-client-cert", &format!("Cert=\"{}\"", encoded(certificates, "uri")));
     for (client, principal) in [
         (Some("uri"), "spiffe://cluster.example/agent"),
         (Some("dns"), "agent.example"),
@@ -60,10 +72,13 @@ fn policies_see_of_client_certificates_what_ext_authz_gives() {
         (None, ""),
     ] {
         for request in [&request, &forged] {
-            let ours = seen("remit", client, request);
-            let mut expected = json!({"destination": {"principal": "CN=server"}});
+            let mut ours = seen("remit", client, request);
+            let named = json!({"sni": "server"});
+            assert_eq!(ours.get("tlsSession"), inspects_tls.then_some(&named), "{ours}");
+            let mut expected =
+                json!({"destination": {"principal": "CN=server", "labels": {"app": "contract"}}});
             if let Some(client) = client {
-                let source = json!({"principal": principal, "certificate": encoded(&certificates, client)});
+                let source = json!({"principal": principal, "certificate": encoded(certificates, client)});
                 expected["source"] = source;
                 expected["source_principal"] = json!(principal);
             }
@@ -72,15 +87,18 @@ fn policies_see_of_client_certificates_what_ext_authz_gives() {
                 assert!(source.is_null() || source == json!({}), "{ours}");
                 assert_eq!(ours.get("source_principal"), None, "{ours}");
             } else {
+                if inspects_tls {
+                    expected["tlsSession"] = named.clone();
+                }
                 assert_eq!(ours, expected, "{client:?}");
             }
             if compares {
+                ours["tlsSession"] = named;
                 assert_eq!(seen("opa", client, request), ours, "{client:?}");
             }
         }
     }
     pair.finish().unwrap();
-    std::fs::remove_dir_all(folder).unwrap();
 }
 
 /// A certificate as Envoy encodes it.

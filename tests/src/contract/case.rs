@@ -202,7 +202,7 @@ impl Group {
             },
             "denials": {"body": "policy"},
             "limits": {"evaluation_ms": 1000, "body_bytes": BODY_BYTES},
-            "input": {"context_extensions": {"case": self.label()}},
+            "input": {"context_extensions": {"case": self.label()}, "destination_labels": {"app": "contract"}},
         });
         for (name, value) in self.changes() {
             let whole = config.as_object_mut().context("an object")?;

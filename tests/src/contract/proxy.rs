@@ -31,6 +31,8 @@ pub struct PairOptions<'a> {
     pub plugin: Option<PathBuf>,
     /// The transport socket of all listeners; `None`: no TLS. With it the client's certificate is handed on.
     pub transport_socket: Option<String>,
+    /// Whether the listeners look at which server a client names, before they take TLS.
+    pub inspects_tls: bool,
 }
 
 /// A running Envoy and its sidecars.
@@ -67,10 +69,7 @@ impl Pair {
         }
         let admin_port = envoy::free_port()?;
         let config = folder.join("envoy.yaml");
-        fs::write(
-            &config,
-            document(groups, &upstream, &sidecars, admin_port, options.transport_socket.as_deref())?,
-        )?;
+        fs::write(&config, document(groups, &upstream, &sidecars, admin_port, options)?)?;
         let start = Start {
             config: &config,
             admin_port,
@@ -151,7 +150,7 @@ fn document(
     upstream: &Upstream,
     sidecars: &BTreeMap<Settings, (Sidecar, String)>,
     admin_port: u16,
-    transport_socket: Option<&str>,
+    options: &PairOptions<'_>,
 ) -> Result<String> {
     let module = module()?;
     let mut listeners = Vec::new();
@@ -166,11 +165,18 @@ fn document(
     let mut clusters = vec![cluster("upstream", upstream.port(), false)];
     clusters.extend(sidecars.values().map(|(sidecar, name)| cluster(name, sidecar.port, true)));
     let document = json!({
+        "node": {"id": "contract", "cluster": "contract", "metadata": {"labels": {"app": "contract"}}},
         "admin": {"address": address(admin_port)},
         "static_resources": {"listeners": listeners, "clusters": clusters},
     });
     let mut text = document.to_string();
-    if let Some(transport_socket) = transport_socket {
+    if options.inspects_tls {
+        let inspector = json!([{"name": "envoy.filters.listener.tls_inspector", "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"}}]);
+        let chains = "\"filter_chains\":[{";
+        text = text.replace(chains, &format!("\"listener_filters\":{inspector},{chains}"));
+    }
+    if let Some(transport_socket) = &options.transport_socket {
         // JSON is YAML, and so is what is put into it.
         let chain = "\"filter_chains\":[{";
         text = text.replace(chain, &format!("{chain}{transport_socket},"));
@@ -248,6 +254,7 @@ fn ext_authz(cluster: &str, group: &Group) -> (Value, Map<String, Value>) {
         // As the default of the filter's own failures.
         "status_on_error": {"code": "InternalServerError"},
         "include_peer_certificate": true,
+        "bootstrap_metadata_labels_key": "labels",
         "with_request_body": {
             "max_request_bytes": BODY_BYTES, "allow_partial_message": true, "pack_as_bytes": packs}}});
     let extensions = json!({

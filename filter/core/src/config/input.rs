@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct InputSettings {
     /// `input.attributes.contextExtensions`, as `context_extensions` of ext_authz.
     pub context_extensions: BTreeMap<String, String>,
+    /// `input.attributes.destination.labels`, which ext_authz takes from the metadata of the proxy's node
+    /// (`bootstrap_metadata_labels_key`).
+    pub destination_labels: BTreeMap<String, String>,
     /// Give the body as `rawBody`, in base64, in place of `body`, as `pack_as_bytes` of ext_authz.
     pub pack_as_bytes: bool,
     /// Leave out `parsed_body` and `truncated_body`, as `skip-request-body-parse` of opa-envoy-plugin.

@@ -27,7 +27,8 @@ pub(super) fn compose(parts: &Parts<'_>, reads: &Reads, footprint: &Footprint) -
     if let Some(extensions) = &parts.contract.context_extensions {
         attributes.put("contextExtensions", |of_extensions| extensions.trimmed(of_extensions));
     }
-    if reads.properties.is_empty() {
+    let labels = &parts.contract.destination_labels;
+    if reads.properties.is_empty() && labels.is_none() {
         return attributes.document();
     }
     let around = parts.circumstances;
@@ -43,7 +44,8 @@ pub(super) fn compose(parts: &Parts<'_>, reads: &Reads, footprint: &Footprint) -
     {
         source.push(("certificate", Document::text(found)));
     }
-    let destination = peer(parts, Property::DestinationAddress, Property::DestinationPrincipal);
+    let mut destination = peer(parts, Property::DestinationAddress, Property::DestinationPrincipal);
+    destination.extend(labels.iter().map(|labels| ("labels", labels.clone())));
     for (name, fields) in [("source", source), ("destination", destination)] {
         if !fields.is_empty() {
             attributes.put(name, |of_peer| Document::object(fields).trimmed(of_peer));

@@ -1,5 +1,7 @@
 //! What a configuration says of the input, prepared once.
 
+use std::collections::BTreeMap;
+
 use super::Document;
 use crate::body::BodyRules;
 use crate::config::{InputSettings, Limits};
@@ -11,6 +13,8 @@ use crate::request::RequestView;
 pub struct Contract {
     /// `contextExtensions`, where there are any.
     pub(crate) context_extensions: Option<Document>,
+    /// `labels` of the destination, where there are any.
+    pub(crate) destination_labels: Option<Document>,
     /// The body is `rawBody`.
     pub(crate) packs_bytes: bool,
     /// There is neither `parsed_body` nor `truncated_body`.
@@ -23,10 +27,9 @@ impl Contract {
     /// Prepares what can be.
     #[must_use]
     pub fn new(settings: &InputSettings, descriptors: Option<Descriptors>) -> Self {
-        let extensions = &settings.context_extensions;
-        let texts = extensions.iter().map(|(name, value)| (name.as_str(), Document::text(value)));
         Self {
-            context_extensions: (!extensions.is_empty()).then(|| Document::map(texts)),
+            context_extensions: texts(&settings.context_extensions),
+            destination_labels: texts(&settings.destination_labels),
             packs_bytes: settings.pack_as_bytes,
             skips_body: settings.skip_request_body_parse,
             descriptors,
@@ -50,4 +53,9 @@ impl Contract {
         let method = self.descriptors.as_ref().and_then(|known| known.method(service, method));
         method.is_some_and(|method| !method.client_streaming)
     }
+}
+
+fn texts(named: &BTreeMap<String, String>) -> Option<Document> {
+    let texts = named.iter().map(|(name, value)| (name.as_str(), Document::text(value)));
+    (!named.is_empty()).then(|| Document::map(texts))
 }

@@ -84,6 +84,9 @@ pub struct Peer {
     /// Its service, as the client says itself.
     #[serde(default)]
     pub service: Option<String>,
+    /// Of the destination: `input.destination_labels` of the configuration.
+    #[serde(default)]
+    pub labels: Option<BTreeMap<String, String>>,
     /// Who its certificate names: URI, else DNS name, else subject.
     #[serde(default)]
     pub principal: Option<String>,

@@ -28,7 +28,7 @@ fn circumstances(properties: Properties) -> Circumstances {
 }
 
 fn contract() -> Contract {
-    let settings = json!({"context_extensions": {"team": "a"}, "pack_as_bytes": false});
+    let settings = json!({"context_extensions": {"team": "a"}, "destination_labels": {"app": "forum"}, "pack_as_bytes": false});
     Contract::new(&crate::shape::read(&settings).unwrap(), None)
 }
 
@@ -92,7 +92,11 @@ fn what_nobody_reads_is_not_built() {
     let address = json!({"socketAddress": {"address": "10.0.0.1", "portValue": 9}});
     assert_eq!(*sources, json!({"address": address, "principal": "spiffe://a/client"}));
     let address = json!({"socketAddress": {"address": "::1", "portValue": 443}});
-    assert_eq!(all["attributes"]["destination"], json!({"address": address, "principal": "server.example"}));
+    let labels = json!({"app": "forum"});
+    assert_eq!(
+        all["attributes"]["destination"],
+        json!({"address": address, "principal": "server.example", "labels": labels})
+    );
     assert_eq!(all["source_principal"], "spiffe://a/client");
     assert_eq!(all["attributes"]["tlsSession"], json!({"sni": "forum.example"}));
     assert_eq!(all["attributes"]["metadataContext"], json!({"filterMetadata": {"f": {"k": "v"}}}));
@@ -110,7 +114,7 @@ fn what_nobody_reads_is_not_built() {
         "/attributes/request/http/size",
         "/attributes/request/http/protocol",
         "/attributes/source",
-        "/attributes/destination",
+        "/attributes/destination/address",
         "/attributes/tlsSession",
         "/attributes/metadataContext",
         "/attributes/routeMetadataContext",
@@ -160,6 +164,11 @@ fn of_what_is_read_no_more_is_built() {
             json!({"attributes": {"request": {"http": {"headers": {"a": "1,2"}}}}, "parsed_query": {"x": ["1"]},
                 "remit": {"token": {"claims": {"jti": "j-1"}}}}),
         ),
+        (
+            &["attributes.destination.labels.app"],
+            json!({"attributes": {"destination": {"labels": {"app": "forum"}}}}),
+        ),
+        (&["attributes.destination.labels.other"], json!({"attributes": {"destination": {"labels": {}}}})),
         (&["remit.nothing.such", "attributes.nothing"], json!({"remit": {}, "attributes": {}})),
     ] {
         let policy = reading(paths);
