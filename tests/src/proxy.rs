@@ -41,6 +41,8 @@ pub struct Options {
     pub keys_port: Option<u16>,
     /// A text of the Envoy configuration and what it is replaced with.
     pub edit: Option<(&'static str, &'static str)>,
+    /// Further ones.
+    pub edits: Vec<(String, String)>,
     /// The transport socket of its listener; `None`: no TLS.
     pub transport_socket: Option<String>,
     /// Do not wait until the filter runs: it cannot.
@@ -132,7 +134,8 @@ impl Proxy {
             settings = settings.keys_port(port);
         }
         let mut rendered = settings.render()?;
-        if let Some((old, new)) = options.edit {
+        let further = options.edits.iter().map(|(old, new)| (old.as_str(), new.as_str()));
+        for (old, new) in options.edit.into_iter().chain(further) {
             ensure!(rendered.contains(old), "the Envoy configuration has no {old:?}");
             rendered = rendered.replace(old, new);
         }

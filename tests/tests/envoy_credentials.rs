@@ -128,3 +128,52 @@ fn a_signed_bundle_keys_and_reports_travel_with_credentials_that_nobody_is_shown
     }
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+/// What the manual has for tokens that stand in a file: the cluster signs in. Here the secret is inline.
+const SIGNS_IN: (&str, &str) = (
+    "  clusters:\n",
+    r#"  secrets:
+    - name: reader
+      generic_secret: { secret: { inline_string: "Bearer bundle-reader-secret" } }
+  clusters:
+"#,
+);
+
+#[test]
+fn a_cluster_signs_in_where_the_filter_cannot() {
+    let manual = std::fs::read_to_string(xtask::workspace::root().join("envoy/README.md")).unwrap();
+    let options = manual.split("<!-- cluster -->\n```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let indented: String = options.lines().map(|line| format!("      {line}\n")).collect();
+    let cluster = "    - name: bundles\n";
+    let edits = vec![
+        (SIGNS_IN.0.to_owned(), SIGNS_IN.1.to_owned()),
+        (cluster.to_owned(), format!("{cluster}{indented}")),
+    ];
+    let world = World::new().unwrap();
+    let bundle = shipped_bundle().unwrap();
+    let bundles = Server::start(move |request| {
+        let bearer = format!("Bearer {BEARER}");
+        let knows = request.headers.iter().any(|(name, value)| name == "authorization" && *value == bearer);
+        let body = if knows { bundle.clone() } else { Vec::new() };
+        Reply::Answer { status: if knows { 200 } else { 401 }, headers: Vec::new(), body }
+    })
+    .unwrap();
+    let http =
+        json!({"cluster": "bundles", "authority": "source.example", "path": "/x", "refresh_seconds": 1});
+    let configuration = world.config(json!({"bundle": {"http": http}}));
+    let options = Options {
+        name: "signs-in",
+        configuration,
+        bundles_port: Some(bundles.port),
+        edits,
+        ..Options::default()
+    };
+    let proxy = Proxy::start(&options).unwrap();
+    let token = world.token().unwrap();
+    proxy
+        .wait_until("the bundle is in force", || {
+            Ok(proxy.send(&get(&token))?.summary() == "200 allow within_remit")
+        })
+        .unwrap();
+    proxy.finish().unwrap();
+}

@@ -89,6 +89,18 @@ fn a_bad_bundle_never_replaces_a_good_one() {
             "{log}"
         );
     }
+    // All that is wrong with one is told at once, in one line of the log.
+    let calls: String = (0..12).map(|n| format!("r{n} := nosuch{n}(1)\n")).collect();
+    bundles.serve(bundle("b4", &format!("package remit.authz\ndecision := true\n{calls}")).unwrap());
+    fetched(&proxy, "bundle", "bundle_refused");
+    let log = proxy.log().unwrap();
+    let line = log.lines().find(|line| line.contains("nosuch0 ")).unwrap();
+    for n in 0..10 {
+        let place = format!("policy.rego:{}:14: nosuch{n} is neither", n + 3);
+        assert!(line.contains(&place), "{place}\n{line}");
+    }
+    assert!(line.contains("and 2 more") && !line.contains("nosuch10 "), "{line}");
+    assert_eq!(proxy.send(&get(&token)).unwrap().summary(), "200 allow within_remit");
     bundles.behave(Manner::Answer(500, Vec::new(), Vec::new()));
     fetched(&proxy, "bundle", "status");
     bundles.behave(Manner::Late(Duration::from_secs(1)));

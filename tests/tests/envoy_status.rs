@@ -19,6 +19,9 @@ fn bundle(name: &str) -> Vec<u8> {
         .unwrap()
 }
 
+/// How long fetching and taking a bundle took, in OPA's names. It measures parsing and compiling apart, too.
+const TIMERS: [&str; 2] = ["timer_bundle_request_ns", "timer_rego_load_bundles_ns"];
+
 /// The reports that have arrived.
 fn reports(control: &Upstream) -> Vec<Value> {
     let arrived = control.take().into_iter().filter(|request| request.path == "/status");
@@ -97,6 +100,10 @@ fn the_proxy_tells_what_became_of_its_bundles_as_opa_does() {
     // A fault that comes, and the same one that stays: one worker tells it, once.
     server.missing("/facts");
     let ours = report(&control, activated);
+    let timers = &ours["bundles"]["authz"]["metrics"];
+    for timer in TIMERS {
+        assert!(timers[timer].as_u64().is_some_and(|took| took > 0), "{timer}: {timers}");
+    }
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(reports(&control), Vec::<Value>::new(), "nothing new");
     // Nobody listens, and the bundle recovers meanwhile.
@@ -129,6 +136,9 @@ fn the_proxy_tells_what_became_of_its_bundles_as_opa_does() {
     let only_here = ["active_revision: text", "size: number", "type: text"].map(str::to_owned);
     let expected: BTreeSet<_> = shape(&theirs, "facts").into_iter().chain(only_here).collect();
     assert_eq!(shape(&ours, "facts"), expected);
+    for timer in TIMERS {
+        assert!(theirs["bundles"]["authz"]["metrics"][timer].is_u64(), "{timer}: {theirs}");
+    }
     for member in ["labels", "bundles", "plugins"] {
         assert!(theirs[member].is_object() && ours[member].is_object(), "{member}");
     }
