@@ -19,12 +19,12 @@ const DEBIAN_CONFLICTS: [&str; 3] = ["rustc", "cargo", "rustup"];
 
 /// The linker leaves five bytes for each number that it fills in, 6% of the module; the first flag writes them as short as
 /// they are. `#[inline]` makes the compiler copy functions at every place up to a size meant for speed, another 7%; with the
-/// second it copies smaller ones, which costs some 3% of the time in the module (at 100, 10%, for 1% of size). The third is
-/// for all other functions; at 20 in place of 50 it takes 2.5%, and what it costs is less than the measurement scatters.
+/// second it copies smaller ones, which costs some 3% of the time in the module (at 100, 10%, for 3% of size). The third is
+/// for all other functions; at 5 in place of 50 it takes 5%, and what it costs is less than the measurement scatters.
 const SMALL: [&str; 3] = [
     "-Clink-arg=--compress-relocations",
-    "-Cllvm-args=-inlinehint-threshold=180",
-    "-Cllvm-args=-inline-threshold=20",
+    "-Cllvm-args=-inlinehint-threshold=170",
+    "-Cllvm-args=-inline-threshold=5",
 ];
 
 /// The largest module that is let pass, in bytes. Envoy compiles it in each start and for each new configuration before it serves, and
