@@ -44,8 +44,9 @@ fn generated_policies_decide_as_in_opa() {
         }
     }
     println!(
-        "{played} policies, {bytecode} of them in bytecode; {differences} differ; on {conflicts} inputs OPA meets two values at \
-         once, on {not_met} a function has two that OPA may not have met; refused by OPA {}, by Remit {}",
+        "{played} policies compared, {bytecode} of them in bytecode; {differences} differ; on {conflicts} inputs OPA meets two \
+         values at once, on {not_met} a function, or a rule beneath a `with`, has two that OPA may not have met; besides, \
+         refused by OPA {}, by Remit {}",
         refused[0], refused[1]
     );
     assert_eq!(differences, 0);

@@ -72,8 +72,8 @@ pub struct Compared {
     pub refused_by_remit: Option<anyhow::Error>,
     /// Whether the bytecode served it.
     pub by_bytecode: bool,
-    /// On how many inputs a function of two definitions has two values here, and OPA may not have met both: an error in
-    /// place of what OPA gives, as the manual says.
+    /// On how many inputs a function of two definitions, or a rule of two that is evaluated beneath a `with`, has two values
+    /// here, and OPA may not have met both: an error in place of what OPA gives, as the manual says.
     pub not_met: u64,
     /// On how many inputs OPA reports two values at once, and both evaluators here do so or end otherwise.
     pub conflicts: u64,
@@ -123,12 +123,12 @@ pub fn compare(case: &Case, opa: &mut Server) -> anyhow::Result<Compared> {
         {
             continue;
         }
-        // A conflict of a function shows in no rule of the package, so OPA cannot be asked for it.
+        // A conflict of a function, or beneath a `with`, shows in no rule of the package, so OPA cannot be asked for it.
         let is_conflict = |got: &Outcome| matches!(got, Outcome::Conflict);
         if is_conflict(&interpreter)
             && bytecode.as_ref().is_none_or(is_conflict)
             && matches!(wanted, Outcome::Undefined | Outcome::Value(_))
-            && has_function_twice(&case.policy)
+            && conflicts_unseen(&case.policy)
         {
             compared.not_met = compared.not_met.saturating_add(1);
             continue;
@@ -145,14 +145,16 @@ fn is_disagreement(got: &Outcome) -> bool {
     matches!(got, Outcome::Error(text) if *text == EvaluationError::Disagreement.to_string())
 }
 
-/// Whether a function has two definitions that are no default.
-fn has_function_twice(policy: &str) -> bool {
-    let names: Vec<&str> = policy
-        .lines()
-        .filter_map(|line| line.split_once("(p, q) :=").map(|(name, _)| name))
-        .filter(|name| name.starts_with('f'))
-        .collect();
-    names.iter().any(|name| names.iter().filter(|other| other == &name).count() > 1)
+/// Whether something has two definitions that are no default, and no rule of the package says when they conflict: a function, or a
+/// rule that may be evaluated beneath a `with`.
+fn conflicts_unseen(policy: &str) -> bool {
+    let defined = |line: &str| line.split_once(" := ").map(|(name, _)| name.to_owned());
+    let names: Vec<String> = policy.lines().filter_map(defined).collect();
+    let is_asked = |name: &str| name.starts_with('f') && name.ends_with("(p, q)");
+    let is_replaced = |name: &str| name.starts_with('r') && policy.contains(" with ");
+    names.iter().enumerate().any(|(at, name)| {
+        (is_asked(name) || is_replaced(name)) && names.iter().take(at).any(|other| other == name)
+    })
 }
 
 /// Whether OPA's outcome and ours are alike.
