@@ -56,6 +56,11 @@ pub enum Construct {
         "an object in this pattern is not served: its keys have to be written out, and where it declares, each variable stands in it once"
     )]
     ObjectPattern,
+    /// `not f(x, y)` of the bundle's function of one argument
+    #[error(
+        "not before a call of a function of the bundle with its result among the arguments is not served: give the result a name above, or write `not f(x) == y`, which needs f(x) to be defined"
+    )]
+    NegatedResult,
     /// `[true, x] := y`
     #[error("only a variable takes a value by `:=`, or an array of variables: write `=`")]
     Assigned,
@@ -198,6 +203,10 @@ mod tests {
     #[test]
     fn a_rule_has_one_kind_and_one_default() {
         refusals(&[
+            ("f(a) if a == 1\nx if not f(2, true)", Some("p.rego:4:10: not before a call of a function")),
+            ("x if not lower(input.a, \"b\")", None),
+            ("x if not walk(input, [[], 1])", None),
+            ("f(a) if a == 1\nx if not f(2)", None),
             ("x := 1\nx contains 2", Some("p.rego:4:1: has definitions of different kinds")),
             ("x := 1\nx(_) := 1", Some("p.rego:4:1: has definitions")),
             ("x(_) := 1\nx(_, _) := 2", Some("p.rego:4:1: has definitions")),

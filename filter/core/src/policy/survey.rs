@@ -235,7 +235,16 @@ impl<'a> Survey<'a> {
                 let named_result = self.named_result(scope, statement);
                 let is_variable = |name: &Expr| !self.names_a_value(scope, &locals, name);
                 match patterns::taken(rule, statement, named_result, &is_variable) {
-                    Ok(None) => loose.extend(named_result),
+                    Ok(None) => {
+                        // OPA evaluates nothing of it outside, as it does of all other calls, and it may well be undefined.
+                        if let (Some(Expr::Call { fcn, .. }), Some(_)) =
+                            (named_result, loose::negated(statement))
+                            && self.function(scope, fcn).is_ok()
+                        {
+                            self.refused.push((Place::of(fcn.span()), Construct::NegatedResult));
+                        }
+                        loose.extend(named_result);
+                    }
                     Ok(Some(taken)) => self.taken.push(taken),
                     Err(at) => self.refused.push((Place::of(at.span()), Construct::ObjectPattern)),
                 }
