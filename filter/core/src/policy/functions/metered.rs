@@ -67,9 +67,9 @@ pub(super) fn call<E: From<LimitError>>(
             ("sprintf", [Value::String(format), Value::Array(values)]) => {
                 match sprintf::sprintf(format, values.as_slice()) {
                     Ok(text) => Value::from(text),
-                    // OPA writes such a value in a way of its own; undefined, it could take a denial with it.
+                    // Undefined, it could take a denial with it.
                     Err(verb) => {
-                        let message = format!("sprintf: %{verb} does not fit its value: write %v");
+                        let message = format!("sprintf: %{verb} is not served for its value: write %v");
                         return stopped(&mut around, EvaluationError::Failed { at: None, message });
                     }
                 }
@@ -171,7 +171,11 @@ fn foreseen(name: &str, arguments: &[Value], limit: usize) -> usize {
         }
         ("sprintf", [Value::String(format), values]) => {
             let widths = format.matches('%').count().saturating_mul(1000);
-            format.len().saturating_add(widths).saturating_add(text_size(values, limit))
+            // `%x` takes two for each byte, `%q` may, and each value too many is told with its type.
+            let doubles = usize::from(format.contains(['x', 'X', 'q'])).saturating_add(1);
+            let named = values.as_array().map_or(0, |values| values.len().saturating_mul(16));
+            let sizes = text_size(values, limit).saturating_mul(doubles);
+            format.len().saturating_add(widths).saturating_add(named).saturating_add(sizes)
         }
         ("json.marshal" | "json.marshal_with_options", [value, ..]) => text_size(value, limit),
         _ => 0,
@@ -234,5 +238,24 @@ mod tests {
         assert!(METERED.is_sorted());
         assert_eq!(METERED.iter().find(|name| !BUILTINS.contains_key(**name)), None);
         assert_eq!(METERED.iter().find(|name| super::super::find(name).is_some()), None);
+    }
+
+    #[test]
+    fn no_text_is_longer_than_foreseen() {
+        let number = Value::from(1);
+        let quotes = Value::from("\"".repeat(5000));
+        for (format, values) in [
+            ("%x", vec![quotes.clone()]),
+            ("%q", vec![quotes.clone()]),
+            ("%s", vec![quotes]),
+            ("%999d", vec![number.clone()]),
+            ("", vec![number.clone(); 5000]),
+            ("%d%d", vec![]),
+            ("%s", vec![number]),
+        ] {
+            let text = sprintf::sprintf(format, &values).unwrap();
+            let foreseen = foreseen("sprintf", &[Value::from(format), Value::from(values)], usize::MAX);
+            assert!(text.len() <= foreseen, "{format}: {} of {foreseen}", text.len());
+        }
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn sprintf(format: &str, values: &[Value]) -> Result<String, String> 
         let field = Field {
             verb: letter,
             has_sign: flags.contains('+') && letter != 'v',
-            has_space: flags.contains(' ') && letter != 'v',
+            has_space: flags.contains(' '),
             has_zeros: flags.contains('0') && !flags.contains('-'),
             is_left: flags.contains('-'),
             width: number(width),
@@ -84,8 +84,27 @@ fn kind(value: &Value) -> &'static str {
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.as_ref().to_owned(),
-        other => operators::text(other),
+        other => small(other).unwrap_or_else(|| operators::text(other)),
     }
+}
+
+/// Whether `%q` may write a character otherwise than JSON does.
+fn is_escaped(c: char) -> bool {
+    if c.is_ascii() { c.is_ascii_control() && !matches!(c, '\n' | '\r' | '\t') } else { !c.is_alphanumeric() }
+}
+
+/// A number that Go writes with an exponent, being near 0.
+fn small(value: &Value) -> Option<String> {
+    let Value::Number(number) = value else { return None };
+    let size = number.as_f64().filter(|size| *size != 0.0 && size.abs() < 1e-4)?;
+    with_exponent(&format!("{size:e}"))
+}
+
+/// `1e-7` as `1e-07`
+fn with_exponent(text: &str) -> Option<String> {
+    let (digits, exponent) = text.split_once('e')?;
+    let exponent: i32 = exponent.parse().ok()?;
+    Some(format!("{digits}e{exponent:+03}"))
 }
 
 /// What stands between a `%` and the next part of the text.
@@ -104,17 +123,33 @@ impl Field {
     fn written(&self, value: &Value) -> Option<String> {
         let is_whole = matches!(value, Value::Number(number) if number.is_integer());
         let is_large = matches!(value, Value::Number(number) if is_whole && number.as_i64().is_none() && number.as_u64().is_none());
+        let is_number = matches!(value, Value::Number(_));
+        let has_places = match self.verb {
+            's' | 'v' if !is_number => true,
+            'f' | 'F' | 'e' | 'E' if is_number && !is_whole => true,
+            'T' | 'v' | 'q' | 'c' | 'U' => false,
+            _ => is_whole && !self.has_zeros && self.places != Some(0),
+        };
+        if self.places.is_some() && !has_places {
+            return None;
+        }
         let text = match (self.verb, value) {
+            ('q', value) if self.has_sign || plain(value).chars().any(is_escaped) => return None,
+            ('O', _) if self.has_zeros => return None,
             ('T', value) => kind(value).to_owned(),
             ('v', value) => self.cut(plain(value)),
             ('s', Value::Number(_)) if is_large => plain(value),
-            ('s', Value::Number(_)) => return Some(self.unfit(value)),
+            ('s', Value::Number(_)) => return self.unfit(value),
             ('s', value) => self.cut(plain(value)),
             ('q', Value::Number(_)) if is_whole => return None,
-            ('q', Value::Number(_)) => return Some(self.unfit(value)),
+            ('q', Value::Number(_)) => return self.unfit(value),
             ('q', value) => Value::from(plain(value)).to_string(),
-            ('x', Value::String(text)) => text.bytes().map(|byte| format!("{byte:02x}")).collect(),
-            ('X', Value::String(text)) => text.bytes().map(|byte| format!("{byte:02X}")).collect(),
+            ('x' | 'X', _) if self.has_space && !is_number => return None,
+            ('x' | 'X', value) if !is_number => {
+                let is_upper = self.verb == 'X';
+                let hex = |byte| if is_upper { format!("{byte:02X}") } else { format!("{byte:02x}") };
+                plain(value).bytes().map(hex).collect()
+            }
             ('d' | 'b' | 'o' | 'O' | 'x' | 'X', Value::Number(_)) if is_whole => self.whole(value)?,
             ('b' | 'x' | 'X', Value::Number(_)) => return None,
             ('c' | 'U', Value::Number(number)) if is_whole => {
@@ -129,15 +164,14 @@ impl Field {
                 format!("{:.*}", self.places.unwrap_or(6), number.as_f64()?)
             }
             ('e' | 'E', Value::Number(number)) if !is_whole => {
-                let text = format!("{:.*e}", self.places.unwrap_or(6), number.as_f64()?);
-                let (digits, exponent) = text.split_once('e')?;
-                let exponent: i32 = exponent.parse().ok()?;
-                format!("{digits}{}{exponent:+03}", self.verb)
+                let text = with_exponent(&format!("{:.*e}", self.places.unwrap_or(6), number.as_f64()?))?;
+                if self.verb == 'E' { text.to_uppercase() } else { text }
             }
-            ('g' | 'G', Value::Number(_)) if !is_whole => operators::text(value),
-            _ => return Some(self.unfit(value)),
+            ('g', Value::Number(_)) if !is_whole => plain(value),
+            ('G', Value::Number(_)) if !is_whole => plain(value).to_uppercase(),
+            _ => return self.unfit(value),
         };
-        let is_number = matches!(value, Value::Number(_)) && !matches!(self.verb, 'T' | 'U' | 'c');
+        let is_number = is_number && !matches!(self.verb, 'T' | 'U' | 'c');
         let text = match text.starts_with('-') {
             false if is_number && self.has_sign => format!("+{text}"),
             false if is_number && self.has_space => format!(" {text}"),
@@ -154,9 +188,17 @@ impl Field {
         }
     }
 
-    fn unfit(&self, value: &Value) -> String {
-        let text = self.padded(plain(value), matches!(value, Value::Number(_)));
-        format!("%!{}({}={text})", self.verb, kind(value))
+    /// With the name of its type. What flags do to that is not served.
+    fn unfit(&self, value: &Value) -> Option<String> {
+        if self.has_sign || self.has_space || self.has_zeros {
+            return None;
+        }
+        let text = match value {
+            Value::Number(number) if number.is_integer() && self.places.is_some() => self.whole(value)?,
+            _ => plain(value),
+        };
+        let text = self.padded(text, matches!(value, Value::Number(_)));
+        Some(format!("%!{}({}={text})", self.verb, kind(value)))
     }
 
     fn padded(&self, text: String, is_number: bool) -> String {
@@ -228,6 +270,8 @@ mod tests {
             ("%x %%", json!([-255]), "-ff %"),
             ("%X", json!([255]), "FF"),
             ("%x", json!(["hi"]), "6869"),
+            ("%x", json!([[1, "a"]]), "5b312c202261225d"),
+            ("%X", json!([null]), "6E756C6C"),
             ("%o", json!([255]), "377"),
             ("%O", json!([8]), "0o10"),
             ("%b", json!([5]), "101"),
@@ -243,6 +287,8 @@ mod tests {
             ("%08.3f", json!([-1.5]), "-001.500"),
             ("%-8.2f|", json!([1.234]), "1.23    |"),
             ("%g", json!([1.5]), "1.5"),
+            ("%G|% v|%v", json!([1e-7, 2.5e-5, -1.5e-300]), "1E-07| 2.5e-05|-1.5e-300"),
+            ("%d", json!([1e-7]), "%!d(float64=1e-07)"),
             ("%5s|", json!(["é"]), "    é|"),
             ("%-5s|", json!(["x"]), "x    |"),
             ("%.1s", json!(["éa"]), "é"),
@@ -253,12 +299,14 @@ mod tests {
             ("%s", json!([true]), "true"),
             ("%q", json!(["a\"b"]), r#""a\"b""#),
             ("%q", json!([null]), "\"null\""),
+            ("%q", json!(["é\n\t\\"]), r#""é\n\t\\""#),
             ("é%vé", json!(["a"]), "éaé"),
             // What does not fit.
             ("%s", json!([5]), "%!s(int64=5)"),
             ("%s", json!([1.5]), "%!s(float64=1.5)"),
             ("%f", json!([2]), "%!f(int64=2)"),
             ("%.1f", json!([2]), "%!f(int64=2)"),
+            ("%.2f", json!([2]), "%!f(int64=02)"),
             ("%d", json!(["a"]), "%!d(string=a)"),
             ("%5d|", json!(["a"]), "%!d(string=    a)|"),
             ("%-5z|", json!(["a"]), "%!z(string=a    )|"),
@@ -277,10 +325,28 @@ mod tests {
                 values.as_array().unwrap().iter().map(|value| Document::from_json(value).0).collect();
             assert_eq!(sprintf(format, &values).as_deref(), Ok(expected), "{format} {values:?}");
         }
-        for (format, wrong) in
-            [("%1000d", "1000d"), ("%.1000d", ".1000d"), ("%#x", "#"), ("%*d", "*"), ("%[1]d", "[")]
-        {
-            assert_eq!(sprintf(format, &[Value::from(1)]), Err(wrong.to_owned()), "{format}");
+        for (format, value, wrong) in [
+            ("%1000d", json!(1), "1000d"),
+            ("%.1000d", json!(1), ".1000d"),
+            ("%#x", json!(1), "#"),
+            ("%*d", json!(1), "*"),
+            ("%[1]d", json!(1), "["),
+            ("%06.3d", json!(1), "06.3d"),
+            ("%06O", json!(1), "06O"),
+            ("%.2v", json!(1.5), ".2v"),
+            ("%.2g", json!(1.5), ".2g"),
+            ("% x", json!("hi"), " x"),
+            ("%.1x", json!("hi"), ".1x"),
+            ("%+q", json!("hi"), "+q"),
+            ("%.1q", json!("hi"), ".1q"),
+            ("%q", json!("\u{1}"), "q"),
+            ("%q", json!("\u{200b}"), "q"),
+            ("%.1T", json!("hi"), ".1T"),
+            ("%+s", json!(1), "+s"),
+            ("%.1d", json!("hi"), ".1d"),
+        ] {
+            let value = Document::from_json(&value).0;
+            assert_eq!(sprintf(format, &[value]), Err(wrong.to_owned()), "{format}");
         }
     }
 }

@@ -134,6 +134,8 @@ fn what_builtins_make_is_bounded() {
     for rego in [
         double("input.text", "concat(\",\", [X, X])"),
         double("input.text", "sprintf(\"%s%s\", [X, X])"),
+        double("input.text", "sprintf(\"%x\", [X])"),
+        double("input.text", "sprintf(\"\", [X, X])"),
         double("input.text", "replace(X, \"t\", \"tt\")"),
         double("input.text", "strings.replace_n({\"t\": \"tt\"}, X)"),
         double("input.text", "regex.replace(X, \"t\", \"tt\")"),
