@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
+use remit_core::bundle::overlap;
 use remit_core::json::{self, JsonError};
 use serde_json::{Map, Value};
 
@@ -328,19 +329,15 @@ fn together(mut first: Map<String, Value>, second: Map<String, Value>) -> Option
     if !["rego_version", "file_rego_versions"].into_iter().all(same) {
         return None;
     }
-    let mut roots = first.get("roots")?.as_array()?.clone();
-    for root in second.get("roots")?.as_array()? {
-        let within = |one: &Value, other: &Value| {
-            let (one, other) = (one.as_str().unwrap_or_default(), other.as_str().unwrap_or_default());
-            one == other
-                || one.is_empty()
-                || other.strip_prefix(one).is_some_and(|rest| rest.starts_with('/'))
-        };
-        if roots.iter().any(|known| within(known, root) || within(root, known)) {
-            return None;
-        }
-        roots.push(root.clone());
+    let roots = |manifest: &Map<String, Value>| -> Option<Vec<String>> {
+        let roots = manifest.get("roots")?.as_array()?.iter();
+        roots.map(|root| Some(root.as_str()?.trim_matches('/').to_owned())).collect()
+    };
+    let (ours, theirs) = (roots(&first)?, roots(&second)?);
+    if overlap(&ours, &theirs).is_some() {
+        return None;
     }
+    let roots = ours.into_iter().chain(theirs).map(Value::from).collect();
     first.insert("roots".to_owned(), Value::Array(roots));
     Some(Value::Object(first))
 }

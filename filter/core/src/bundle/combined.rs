@@ -66,8 +66,8 @@ impl Bundle {
     }
 }
 
-/// The first two roots of which one is or holds the other.
-fn overlap(first: &[String], second: &[String]) -> Option<(String, String)> {
+/// The first two roots of which one is or holds the other; each without a `/` at its ends.
+pub fn overlap(first: &[String], second: &[String]) -> Option<(String, String)> {
     first.iter().find_map(|a| {
         let b = second.iter().find(|b| contains(a, b) || contains(b, a))?;
         Some((a.clone(), b.clone()))

@@ -23,6 +23,7 @@ use serde_json::{Map, Value};
 use archive::Files;
 use manifest::Manifest;
 
+pub use combined::overlap;
 pub use delta::{Delta, DeltaFault, Update};
 pub use error::{BundleError, CombineError, ManifestFault, PathFault, Unserved};
 pub use hash::Hash;
