@@ -7,7 +7,6 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::bundle::BundleLimits;
 use crate::bundle::RegoVersion;
-use crate::request::{Properties, Property};
 
 pub(super) fn bundle(files: &[(&str, &str)]) -> Bundle {
     let files = files.iter().map(|(path, text)| (*path, text.as_bytes().to_vec()));
@@ -330,95 +329,6 @@ fn loops_end_and_the_next_evaluation_is_right() {
 }
 
 #[test]
-fn the_policy_tells_what_it_can_read() {
-    let none = Reads::default();
-    let all = Reads::ALL;
-    let peer = |property| Reads { properties: Properties::default().with(property), ..none };
-    let protocol = peer(Property::Protocol);
-    let http = Reads { body: true, query: true, headers: true, moment: true, singular: true, ..protocol };
-    let body = Reads { body: true, ..none };
-    let whole_body = Reads { singular: true, ..body };
-    let alone = Reads { token_alone: true, ..none };
-    for (rego, expected) in [
-        ("decision := 1", none),
-        ("decision := input.remit.token.sub", none),
-        ("decision := input.attributes.request.http.method", none),
-        ("decision := input.parsed_body.x", body),
-        ("decision := input[\"parsed_body\"]", whole_body),
-        ("decision := input.truncated_body", body),
-        ("decision := input.attributes.request.http.rawBody", whole_body),
-        ("decision := input.attributes.request.http", http),
-        ("decision := input.attributes.request.http[input.remit.mode]", http),
-        ("decision := input.attributes.request.http.headers.cookie", Reads { headers: true, ..none }),
-        ("decision := input.attributes.source.principal", peer(Property::SourcePrincipal)),
-        ("decision := input.attributes.source.certificate", peer(Property::SourceCertificate)),
-        ("decision := input.source_principal", peer(Property::SourcePrincipal)),
-        ("decision := input.parsed_query.q", Reads { query: true, ..none }),
-        ("decision := input.remit.action", Reads { arguments: true, named: true, ..none }),
-        ("decision := input.remit.action.resource.name", Reads { named: true, ..none }),
-        ("decision := input.remit.token.claims.x", Reads { claims: true, ..none }),
-        ("decision := input.remit.token", Reads { claims: true, moment: true, ..alone }),
-        ("decision := input.remit.now", Reads { moment: true, ..none }),
-        ("decision := input.attributes.request.time.seconds", Reads { moment: true, ..none }),
-        ("decision := input.remit.action.arguments.to", Reads { arguments: true, ..none }),
-        ("decision := input.remit.action.operation", none),
-        ("decision := input", all),
-        ("decision := count(input)", all),
-        ("decision := input[data.p.k]\nk := \"x\"", all),
-        ("decision := f(input)\nf(x) := x.remit", all),
-        ("decision if { 1 == 1 with input as {} }", all),
-        (
-            "import input.attributes as a\ndecision := a.source.address",
-            Reads { singular: true, ..peer(Property::SourceAddress) },
-        ),
-        (
-            "decision := input.attributes.metadataContext.filterMetadata.f.k",
-            Reads { singular: true, ..peer(Property::Metadata) },
-        ),
-        (
-            "decision := input.attributes.request.http.headers[data.p.k]",
-            Reads { headers: true, singular: true, ..none },
-        ),
-        (
-            "decision := input.attributes.request.http.headers[\"x-request-id\"]",
-            Reads { headers: true, singular: true, ..none },
-        ),
-        ("decision := input.remit.token.jti", alone),
-        ("decision := input.remit.token.claims.exp", Reads { claims: true, ..alone }),
-        ("decision := object.get(input.remit.action, \"tool\", 1)", none),
-        (
-            "decision := object.get(input.remit, [\"action\", \"arguments\"], 1)",
-            Reads { arguments: true, ..none },
-        ),
-        (
-            "decision := object.get(input.remit, \"action\", input.remit.now)",
-            Reads { arguments: true, named: true, moment: true, ..none },
-        ),
-        (
-            "decision := object.get(input.remit.action, input.remit.mode, 1)",
-            Reads { arguments: true, named: true, ..none },
-        ),
-        (
-            "decision := object.get(input.remit.action, [\"x\", input.remit.mode], 1)",
-            Reads { arguments: true, named: true, ..none },
-        ),
-        ("decision := object.get(input.remit.action, [], 1)", Reads { arguments: true, named: true, ..none }),
-        (
-            "import input.remit.action as a\ndecision if { every a in [1] { a == 1 }; a.verb == 1 }",
-            Reads { arguments: true, named: true, ..none },
-        ),
-        ("decision := input.attributes.tlsSession.sni", peer(Property::ServerName)),
-        ("decision := input.attributes.request.http.size", body),
-        ("import input as i\ndecision := i.parsed_body", whole_body),
-        ("decision := x if { x := input; x.remit }", all),
-        ("decision := time.now_ns()", Reads { around: true, ..none }),
-        ("unused := input.parsed_body\ndecision := 1", whole_body),
-    ] {
-        assert_eq!(policy(rego).reads(), expected, "{rego}");
-    }
-}
-
-#[test]
 fn data_and_annotations_are_there_at_configure_time() {
     let policy = load(&[
         (
@@ -435,52 +345,6 @@ fn data_and_annotations_are_there_at_configure_time() {
     assert_eq!(policy.data_at(&[]), Some(json!({"remit": {"n": 3, "catalog": {"mcp": []}}})));
     let codes: Vec<_> = policy.reason_codes().iter().map(ReasonCode::as_str).collect();
     assert_eq!(codes, ["out_of_remit", "quoted"]);
-}
-
-#[test]
-fn no_served_builtin_panics_on_odd_arguments() {
-    let odd = [
-        json!(null),
-        json!(-1),
-        json!(1.5),
-        json!(1e308),
-        json!(u64::MAX),
-        json!(""),
-        json!("ä(*[%\u{0}"),
-        json!("-1e99999"),
-        json!([]),
-        json!([["a", {}], "b", 1]),
-        json!({"a": {"b": [1]}}),
-    ];
-    for name in builtins::SERVED {
-        let arity = builtins::arity(name).unwrap_or(1);
-        let guarded = [
-            "units.parse",
-            "units.parse_bytes",
-            "sprintf",
-            "object.subset",
-            "strings.count",
-            "bits.lsh",
-            "numbers.range",
-            "numbers.range_step",
-        ];
-        if guarded.contains(name) || name.starts_with("__") {
-            continue;
-        }
-        let arguments: Vec<_> = (0..arity).map(|at| format!("input[{at}]")).collect();
-        let policy = policy(&format!("decision := {name}({})", arguments.join(", ")));
-        let bound: usize = if arity > 3 { 3 } else { odd.len() };
-        for mut case in 0..bound.pow(u32::try_from(arity).unwrap()) {
-            let input: Vec<_> = (0..arity)
-                .map(|_| {
-                    let value = odd[case % bound].clone();
-                    case /= bound;
-                    value
-                })
-                .collect();
-            let _ = policy.evaluate(Document::from_json_owned(json!(input)), &EvaluationBudget::default());
-        }
-    }
 }
 
 #[test]
