@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 
 use regorus::unstable::{Expr, Literal, LiteralStmt, Query, Rule};
 
-use super::faithful::{Edit, stands};
+use super::edit::Edit;
+use super::faithful::stands;
 use super::names;
 use super::walk::{self, Node};
 
@@ -23,10 +24,7 @@ pub(super) fn awaits(rule: &Rule) -> Vec<Awaits<'_>> {
         bodies.iter().for_each(|body| found.extend(of_query(&body.query)));
     }
     walk::rule(rule, &mut |node| match node {
-        Node::Comprehension {
-            whole:
-                Expr::ArrayCompr { query, .. } | Expr::SetCompr { query, .. } | Expr::ObjectCompr { query, .. },
-        } => found.extend(of_query(query)),
+        Node::Comprehension { whole } => found.extend(walk::query_of(whole).into_iter().flat_map(of_query)),
         Node::Statement(LiteralStmt { literal: Literal::Every { query, .. }, .. }) => {
             found.extend(of_query(query));
         }

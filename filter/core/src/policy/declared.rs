@@ -128,31 +128,16 @@ fn refers(name: &str, expr: &Expr) -> bool {
     let mut found = false;
     walk::expr(expr, &mut |node| {
         let Node::Comprehension { whole } = node else { return };
-        let (mut is_mentioned, mut is_own) = (false, false);
+        let (mut is_mentioned, mut own) = (false, BTreeSet::new());
         walk::inside(whole, &mut |node| match node {
             Node::Reference(reference) => is_mentioned |= reference.root == name,
-            Node::Assign { left, declares: true, .. } => is_own |= declares(left, name),
-            Node::Statement(statement) => match &statement.literal {
-                Literal::SomeVars { vars, .. } => is_own |= vars.iter().any(|var| var.text() == name),
-                Literal::SomeIn { key, value, .. } => {
-                    is_own |= key.iter().chain([value]).any(|pattern| declares(pattern, name));
-                }
-                Literal::Every { key, value, .. } => {
-                    is_own |= key.iter().chain([value]).any(|var| var.text() == name);
-                }
-                _ => {}
-            },
+            Node::Assign { left, declares: true, .. } => names::pattern(left, &mut own),
+            Node::Statement(statement) => names::said(&statement.literal, &mut own),
             _ => {}
         });
-        found |= is_mentioned && !is_own;
+        found |= is_mentioned && !own.contains(name);
     });
     found
-}
-
-fn declares(pattern: &Expr, name: &str) -> bool {
-    let mut names = BTreeSet::new();
-    names::pattern(pattern, &mut names);
-    names.contains(name)
 }
 
 /// Whether a query, or what is made of it, mentions a variable.

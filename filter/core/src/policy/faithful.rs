@@ -36,6 +36,7 @@ use regorus::unstable::{
     BoolOp, Expr, ExprRef, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleHead, Span,
 };
 
+use super::edit::{Edit, Edits};
 use super::functions;
 use super::loose::{assigned, operator};
 use super::patterns;
@@ -73,121 +74,14 @@ pub(super) struct Walk<'a> {
     pub(super) is_negated: bool,
 }
 
-/// One change of a text.
-pub(super) struct Edit {
-    pub(super) start: usize,
-    pub(super) end: usize,
-    pub(super) text: String,
-}
-
 /// The text of each module, by its path in the bundle, after one round. `None` when there is nothing to change.
 pub(super) fn rewrite(
     survey: &Survey<'_>,
     modules: &[Ref<Module>],
     round: usize,
 ) -> Option<BTreeMap<String, String>> {
-    let mut edits: BTreeMap<&str, Vec<Edit>> = BTreeMap::new();
-    for statement in &survey.statements {
-        let source = &statement.whole.span.source;
-        let list = edits.entry(source.get_path()).or_default();
-        list.extend(named(statement, round, source.get_contents()));
-    }
-    for (statement, is_bare) in &survey.assignments {
-        let source = &statement.span.source;
-        let list = edits.entry(source.get_path()).or_default();
-        list.extend(guarded(statement, *is_bare, source.get_contents()));
-    }
-    for query in &survey.loopless {
-        let source = &query.span.source;
-        let first = query.stmts.first().and_then(|first| extent(&first.span));
-        let edit = first.map(|(start, _)| Edit { start, end: start, text: format!("{ONE_TURN}; ") });
-        edits.entry(source.get_path()).or_default().extend(edit);
-    }
-    for collection in &survey.collections {
-        let source = &collection.span().source;
-        let wrapped = stands(collection).and_then(|(start, end)| {
-            let text = format!("{}({})", functions::ITEMS, source.get_contents().get(start..end)?);
-            Some(Edit { start, end, text })
-        });
-        edits.entry(source.get_path()).or_default().extend(wrapped);
-    }
-    for values in &survey.printed {
-        let source = &values.span().source;
-        let wrapped = stands(values).and_then(|(start, end)| {
-            let text = format!("{}({})", functions::PRINTABLE, source.get_contents().get(start..end)?);
-            Some(Edit { start, end, text })
-        });
-        edits.entry(source.get_path()).or_default().extend(wrapped);
-    }
-    for expr in &survey.expressions {
-        let span = expr.span();
-        let list = edits.entry(span.source.get_path()).or_default();
-        list.extend(called(expr, span.source.get_contents(), &survey.walks));
-    }
-    let is_replaced = |path: &Path| survey.replaced.iter().any(|(_, replaced)| replaced == path);
-    let calls = survey.function_calls.iter().map(|call| (call.name, &call.function));
-    let calls = calls.filter(|(_, path)| is_replaced(path));
-    for (name, path) in survey.replaced.iter().map(|(name, path)| (*name, path)).chain(calls) {
-        let list = edits.entry(name.span().source.get_path()).or_default();
-        list.extend(in_full(name, path));
-    }
-    edits.retain(|_, list| !list.is_empty());
-    if edits.is_empty() {
-        for taken in &survey.taken {
-            edits.entry(taken.span().source.get_path()).or_default().extend(taken.named(round));
-        }
-    }
-    edits.retain(|_, list| !list.is_empty());
-    if edits.is_empty() {
-        for awaits in &survey.awaits {
-            edits.entry(awaits.domain.span().source.get_path()).or_default().extend(awaits.named());
-        }
-    }
-    edits.retain(|_, list| !list.is_empty());
-    if edits.is_empty() {
-        for (rule, arguments, is_v1) in &survey.heads {
-            let named = patterns::with_names(rule, arguments, round, *is_v1);
-            edits.entry(rule.span().source.get_path()).or_default().extend(named.into_iter().flatten());
-        }
-        for (rule, is_v1) in &survey.keyed {
-            let named = patterns::with_keys(rule, round, *is_v1);
-            edits.entry(rule.span().source.get_path()).or_default().extend(named.into_iter().flatten());
-        }
-    }
-    edits.retain(|_, list| !list.is_empty());
-    if edits.is_empty() {
-        for statement in &survey.indexing {
-            let list = edits.entry(statement.span.source.get_path()).or_default();
-            list.extend(declared_inside(statement, round).unwrap_or_default());
-        }
-    }
-    edits.retain(|_, list| !list.is_empty());
-    if edits.is_empty() {
-        // One that OPA evaluates outside of a negation stands there by now.
-        for walk in survey.walks.iter().filter(|walk| walk.arguments.len() == 1) {
-            let source = &walk.span.source;
-            let edit = extent(walk.span).zip(walked(walk, source.get_contents()));
-            let edit = edit.map(|((start, end), text)| Edit { start, end, text });
-            edits.entry(source.get_path()).or_default().extend(edit);
-        }
-    }
-    edits.retain(|_, list| !list.is_empty());
-    if edits.is_empty() {
-        // These would meet the others at the same places, and each other where one holds another.
-        let holds = |outer: &Chosen<'_>, inner: &Chosen<'_>| {
-            let (outer, inner) = (outer.value.span(), inner.value.span());
-            std::ptr::eq(outer.source.get_contents(), inner.source.get_contents())
-                && (outer.start < inner.start && inner.start < outer.end)
-        };
-        let innermost =
-            survey.chosen.iter().filter(|chosen| !survey.chosen.iter().any(|other| holds(chosen, other)));
-        for chosen in innermost {
-            let source = &chosen.value.span().source;
-            let list = edits.entry(source.get_path()).or_default();
-            list.extend(named_value(chosen, round, source.get_contents()).into_iter().flatten());
-        }
-    }
-    edits.retain(|_, list| !list.is_empty());
+    let mut edits =
+        PASSES.iter().map(|pass| pass(survey, round)).find(|edits| !edits.is_empty()).unwrap_or_default();
     let mut ends: BTreeMap<&str, String> = BTreeMap::new();
     for (path, facts) in &survey.rules {
         if let Some(name) = shows_empty(path, facts) {
@@ -199,21 +93,118 @@ pub(super) fn rewrite(
     }
     let mut texts = BTreeMap::new();
     for module in modules {
-        let source = &module.package.span.source;
-        let mut text = source.get_contents().clone();
-        for edit in innermost(edits.remove(source.get_path().as_str()).unwrap_or_default()) {
-            if text.get(edit.start..edit.end).is_some() {
-                let ends = if would_be_called(&edit.text, text.get(edit.end..)) { ";" } else { "" };
-                text.replace_range(edit.start..edit.end, &format!("{}{ends}", edit.text));
-            }
-        }
-        for name in ends.get(source.get_path().as_str()).iter().flat_map(|names| names.lines()) {
+        let path = module.package.span.source.get_path();
+        let mut text = edits.applied(module);
+        for name in ends.get(path.as_str()).iter().flat_map(|names| names.lines()) {
             let before = if module.rego_v1 { "if " } else { "" };
             text.push_str(&format!("\n{name}[remit_none] = 1 {before}{{ remit_none := [][_] }}"));
         }
-        texts.insert(source.get_path().clone(), text);
+        texts.insert(path.clone(), text);
     }
     Some(texts)
+}
+
+/// What is changed together, in this order: the changes of each would meet those of the ones before at the same places.
+const PASSES: [for<'a> fn(&'a Survey<'_>, usize) -> Edits<'a>; 7] =
+    [operands, taken_apart, awaited, heads, declarations, walks, values];
+
+/// Operands of negations, assignments, comprehensions, what is run over, operators and calls, names that `with` replaces.
+fn operands<'a>(survey: &'a Survey<'_>, round: usize) -> Edits<'a> {
+    let mut edits = Edits::default();
+    for statement in &survey.statements {
+        let span = &statement.whole.span;
+        edits.add(span, named(statement, round, span.source.get_contents()));
+    }
+    for (statement, is_bare) in &survey.assignments {
+        edits.add(&statement.span, guarded(statement, *is_bare, statement.span.source.get_contents()));
+    }
+    for query in &survey.loopless {
+        let first = query.stmts.first().and_then(|first| extent(&first.span));
+        let edit = first.map(|(start, _)| Edit { start, end: start, text: format!("{ONE_TURN}; ") });
+        edits.add(&query.span, edit);
+    }
+    let collections = survey.collections.iter().map(|expr| (functions::ITEMS, expr));
+    let printed = survey.printed.iter().map(|expr| (functions::PRINTABLE, expr));
+    for (function, expr) in collections.chain(printed) {
+        edits.add(expr.span(), given_to(function, expr));
+    }
+    for expr in &survey.expressions {
+        edits.add(expr.span(), called(expr, expr.span().source.get_contents(), &survey.walks));
+    }
+    let is_replaced = |path: &Path| survey.replaced.iter().any(|(_, replaced)| replaced == path);
+    let calls = survey.function_calls.iter().map(|call| (call.name, &call.function));
+    let calls = calls.filter(|(_, path)| is_replaced(path));
+    for (name, path) in survey.replaced.iter().map(|(name, path)| (*name, path)).chain(calls) {
+        edits.add(name.span(), in_full(name, path));
+    }
+    edits
+}
+
+fn taken_apart<'a>(survey: &'a Survey<'_>, round: usize) -> Edits<'a> {
+    let mut edits = Edits::default();
+    survey.taken.iter().for_each(|taken| edits.add(taken.span(), taken.named(round)));
+    edits
+}
+
+fn awaited<'a>(survey: &'a Survey<'_>, _round: usize) -> Edits<'a> {
+    let mut edits = Edits::default();
+    survey.awaits.iter().for_each(|awaits| edits.add(awaits.domain.span(), awaits.named()));
+    edits
+}
+
+/// Patterns among arguments, and computed parts of names.
+fn heads<'a>(survey: &'a Survey<'_>, round: usize) -> Edits<'a> {
+    let mut edits = Edits::default();
+    for (rule, arguments, is_v1) in &survey.heads {
+        edits.add(rule.span(), patterns::with_names(rule, arguments, round, *is_v1).into_iter().flatten());
+    }
+    for (rule, is_v1) in &survey.keyed {
+        edits.add(rule.span(), patterns::with_keys(rule, round, *is_v1).into_iter().flatten());
+    }
+    edits
+}
+
+fn declarations<'a>(survey: &'a Survey<'_>, round: usize) -> Edits<'a> {
+    let mut edits = Edits::default();
+    for statement in &survey.indexing {
+        edits.add(&statement.span, declared_inside(statement, round).into_iter().flatten());
+    }
+    edits
+}
+
+/// Calls of `walk` with one argument: one that OPA evaluates outside of a negation stands there by now.
+fn walks<'a>(survey: &'a Survey<'_>, _round: usize) -> Edits<'a> {
+    let mut edits = Edits::default();
+    for walk in survey.walks.iter().filter(|walk| walk.arguments.len() == 1) {
+        let edit = extent(walk.span).zip(walked(walk, walk.span.source.get_contents()));
+        edits.add(walk.span, edit.map(|((start, end), text)| Edit { start, end, text }));
+    }
+    edits
+}
+
+/// Values of bodies, those first that hold no other.
+fn values<'a>(survey: &'a Survey<'_>, round: usize) -> Edits<'a> {
+    let holds = |outer: &Chosen<'_>, inner: &Chosen<'_>| {
+        let (outer, inner) = (outer.value.span(), inner.value.span());
+        std::ptr::eq(outer.source.get_contents(), inner.source.get_contents())
+            && (outer.start < inner.start && inner.start < outer.end)
+    };
+    let mut edits = Edits::default();
+    for chosen in &survey.chosen {
+        if !survey.chosen.iter().any(|other| holds(chosen, other)) {
+            let span = chosen.value.span();
+            let named = named_value(chosen, round, span.source.get_contents());
+            edits.add(span, named.into_iter().flatten());
+        }
+    }
+    edits
+}
+
+/// `x` as `f(x)`
+fn given_to(function: &str, expr: &Expr) -> Option<Edit> {
+    let (start, end) = stands(expr)?;
+    let text = format!("{function}({})", expr.span().source.get_contents().get(start..end)?);
+    Some(Edit { start, end, text })
 }
 
 /// The name of a rule that OPA shows as an empty object where it gives nothing, and regorus does not.
@@ -241,28 +232,6 @@ fn in_full(name: &Expr, path: &Path) -> Option<Edit> {
     let full = format!("data.{}", path.join("."));
     let written = name.span().source.get_contents().get(start..end)?;
     (written != full && path.iter().all(is_plain)).then_some(Edit { start, end, text: full })
-}
-
-/// Whether what follows a name would be read as its arguments: a statement that begins with `(` on a line below.
-fn would_be_called(edit: &str, rest: Option<&str>) -> bool {
-    let is_name = edit.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-    let mut lines = rest.unwrap_or_default().lines().map(str::trim_start);
-    let is_open = |line: &str| !line.is_empty() && !line.starts_with('#');
-    is_name
-        && lines.next().is_some_and(|line| !is_open(line))
-        && lines.find(|line| is_open(line)).is_some_and(|line| line.starts_with('('))
-}
-
-/// Those that hold no other, last first; the others have their turn in the next round.
-pub(super) fn innermost(mut edits: Vec<Edit>) -> Vec<Edit> {
-    edits.sort_by_key(|edit| (std::cmp::Reverse(edit.start), edit.end));
-    let mut kept: Vec<Edit> = Vec::new();
-    for edit in edits {
-        if kept.last().is_none_or(|last| edit.end <= last.start) {
-            kept.push(edit);
-        }
-    }
-    kept
 }
 
 /// `y := input.x` as `y := input.x; y == y`.

@@ -7,6 +7,7 @@ mod builtins;
 mod calls;
 mod declared;
 mod document;
+mod edit;
 mod engine;
 mod error;
 mod explain;

@@ -22,20 +22,20 @@ pub(super) fn declared(rule: &Rule) -> BTreeSet<&str> {
     let mut locals = arguments(rule);
     walk::rule(rule, &mut |node| match node {
         Node::Assign { left, declares: true, .. } => pattern(left, &mut locals),
-        Node::Statement(statement) => match &statement.literal {
-            Literal::SomeVars { vars, .. } => locals.extend(vars.iter().map(|name| name.text())),
-            Literal::SomeIn { key, value, .. } => {
-                key.iter().for_each(|key| pattern(key, &mut locals));
-                pattern(value, &mut locals);
-            }
-            Literal::Every { key, value, .. } => {
-                locals.extend(key.iter().chain([value]).map(|name| name.text()));
-            }
-            Literal::Expr { .. } | Literal::NotExpr { .. } => {}
-        },
+        Node::Statement(statement) => said(&statement.literal, &mut locals),
         _ => {}
     });
     locals
+}
+
+/// The names that `some` and `every` declare.
+pub(super) fn said<'a>(literal: &'a Literal, names: &mut BTreeSet<&'a str>) {
+    match literal {
+        Literal::SomeVars { vars, .. } => names.extend(vars.iter().map(|name| name.text())),
+        Literal::SomeIn { key, value, .. } => key.iter().chain([value]).for_each(|at| pattern(at, names)),
+        Literal::Every { key, value, .. } => names.extend(key.iter().chain([value]).map(|name| name.text())),
+        Literal::Expr { .. } | Literal::NotExpr { .. } => {}
+    }
 }
 
 /// The variables of a pattern such as `[x, {"k": y}]`.

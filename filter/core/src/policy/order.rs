@@ -110,9 +110,7 @@ fn terms(comprehension: &Expr) -> BTreeSet<(u32, u32)> {
 /// Where the query of a comprehension mentions anything.
 fn queried(comprehension: &Expr) -> Vec<(u32, u32)> {
     let mut places = Vec::new();
-    if let Expr::ArrayCompr { query, .. } | Expr::SetCompr { query, .. } | Expr::ObjectCompr { query, .. } =
-        comprehension
-    {
+    if let Some(query) = walk::query_of(comprehension) {
         walk::query(query, &mut |node| {
             if let Node::Reference(reference) = node {
                 places.push(at(reference.at));

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use regorus::unstable::{AssignOp, Expr, ExprRef, Literal, LiteralStmt, Rule, RuleHead, Span};
 
-use super::faithful::{Edit, extent, stands, whole};
+use super::edit::Edit;
+use super::faithful::{extent, stands, whole};
 use super::loose::{self, fits_more, holds_object};
 use super::names;
 use super::walk::{self, Node};
@@ -147,15 +148,8 @@ fn known(rule: &Rule) -> BTreeSet<&str> {
             }
         }
         Node::Index(index) => names::pattern(index, &mut known),
-        Node::Statement(statement) => match &statement.literal {
-            Literal::SomeIn { key, value, .. } => {
-                key.iter().chain([value]).for_each(|at| names::pattern(at, &mut known));
-            }
-            Literal::Every { key, value, .. } => {
-                known.extend(key.iter().chain([value]).map(|name| name.text()));
-            }
-            _ => {}
-        },
+        Node::Statement(LiteralStmt { literal: Literal::SomeVars { .. }, .. }) => {}
+        Node::Statement(statement) => names::said(&statement.literal, &mut known),
         _ => {}
     });
     for _ in 0..same.len() {

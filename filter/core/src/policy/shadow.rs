@@ -6,37 +6,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use regorus::unstable::{AssignOp, Expr, Literal, Module, Query, Ref, Rule, Span};
 
 use super::declared::of_head;
-use super::faithful::{Edit, extent, innermost};
+use super::edit::{Edit, Edits};
+use super::faithful::extent;
 use super::names;
 use super::walk::{self, Node};
 
 /// The texts after one round; `None` where nothing has to be renamed.
 pub(super) fn rewrite(modules: &[Ref<Module>], round: usize) -> Option<BTreeMap<String, String>> {
-    let mut texts = BTreeMap::new();
-    let mut is_changed = false;
+    let mut edits = Edits::default();
     for module in modules {
-        let source = &module.package.span.source;
-        let mut edits = Vec::new();
+        let mut renamed = Vec::new();
         for rule in &module.policy {
             let Rule::Spec { head, bodies, .. } = rule.as_ref() else { continue };
             let mut known = names::arguments(rule);
             bodies.iter().for_each(|body| known.extend(declared(&body.query)));
             let mut terms = of_head(head);
             terms.extend(bodies.iter().filter_map(|body| Some(body.assign.as_ref()?.value.as_ref())));
-            terms.iter().for_each(|term| look(&|see| walk::expr(term, see), &known, round, &mut edits));
+            terms.iter().for_each(|term| look(&|see| walk::expr(term, see), &known, round, &mut renamed));
             bodies
                 .iter()
-                .for_each(|body| look(&|see| walk::query(&body.query, see), &known, round, &mut edits));
+                .for_each(|body| look(&|see| walk::query(&body.query, see), &known, round, &mut renamed));
         }
-        let mut text = source.get_contents().clone();
-        for edit in innermost(edits) {
-            text.get(edit.start..edit.end)?;
-            text.replace_range(edit.start..edit.end, &edit.text);
-            is_changed = true;
-        }
-        texts.insert(source.get_path().clone(), text);
+        edits.add(&module.package.span, renamed);
     }
-    is_changed.then_some(texts)
+    edits.texts(modules)
 }
 
 /// What a walk shows its nodes to.
@@ -49,11 +42,11 @@ fn look<'a>(walked: &dyn Fn(See<'_, 'a>), around: &BTreeSet<&'a str>, round: usi
     let mut done: BTreeSet<u32> = BTreeSet::new();
     walked(&mut |node| match node {
         Node::Comprehension { whole } => {
-            let Some(query) = query_of(whole).filter(|query| done.insert(query.qidx)) else { return };
+            let Some(query) = walk::query_of(whole).filter(|query| done.insert(query.qidx)) else { return };
             // What is nested in it is looked at with it.
             walk::inside(whole, &mut |node| {
                 if let Node::Comprehension { whole } = node {
-                    done.extend(query_of(whole).map(|query| query.qidx));
+                    done.extend(walk::query_of(whole).map(|query| query.qidx));
                 }
             });
             let twice: BTreeSet<&str> = declared(query).intersection(&known).copied().collect();
@@ -78,24 +71,12 @@ fn look<'a>(walked: &dyn Fn(See<'_, 'a>), around: &BTreeSet<&'a str>, round: usi
     }
 }
 
-fn query_of(comprehension: &Expr) -> Option<&Query> {
-    match comprehension {
-        Expr::ArrayCompr { query, .. } | Expr::SetCompr { query, .. } | Expr::ObjectCompr { query, .. } => {
-            Some(query)
-        }
-        _ => None,
-    }
-}
-
 /// The names that the statements of a query declare.
 fn declared(query: &Query) -> BTreeSet<&str> {
     let mut names = BTreeSet::new();
     for statement in &query.stmts {
         match &statement.literal {
-            Literal::SomeVars { vars, .. } => names.extend(vars.iter().map(|name| name.text())),
-            Literal::SomeIn { key, value, .. } => {
-                key.iter().chain([value]).for_each(|at| names::pattern(at, &mut names));
-            }
+            some @ (Literal::SomeVars { .. } | Literal::SomeIn { .. }) => names::said(some, &mut names),
             Literal::Expr { expr, .. } => {
                 if let Expr::AssignExpr { op: AssignOp::ColEq, lhs, .. } = expr.as_ref() {
                     names::pattern(lhs, &mut names);

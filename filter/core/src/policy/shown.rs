@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::unstable::{Expr, Module, Ref, Rule, RuleHead};
 
-use super::faithful::{Edit, extent, innermost, stands};
+use super::edit::{Edit, Edits};
+use super::faithful::{extent, stands};
 use super::patterns;
 use super::refused;
 use super::survey::{Path, Survey};
@@ -66,7 +67,7 @@ pub(super) fn rewrite(
     modules: &[Ref<Module>],
     names: &BTreeSet<Path>,
 ) -> Option<BTreeMap<String, String>> {
-    let mut edits: BTreeMap<&str, Vec<Edit>> = BTreeMap::new();
+    let mut edits = Edits::default();
     for (path, facts) in &survey.rules {
         let Some((last, name)) = path.split_last() else { continue };
         if !names.contains(name) {
@@ -81,23 +82,9 @@ pub(super) fn rewrite(
                 .iter()
                 .any(|module| module.rego_v1 && module.package.span.source.get_path() == source.get_path());
             let parts = format!("{key} := {}", serde_json::Value::from(last.as_str()));
-            let list = edits.entry(source.get_path()).or_default();
-            list.extend(patterns::in_bodies(definition.rule, &parts, is_v1, false)?);
-            list.push(Edit { start, end, text: format!("{root}[{key}]") });
+            edits.add(head.span(), patterns::in_bodies(definition.rule, &parts, is_v1, false)?);
+            edits.add(head.span(), [Edit { start, end, text: format!("{root}[{key}]") }]);
         }
     }
-    if edits.is_empty() {
-        return None;
-    }
-    let mut texts = BTreeMap::new();
-    for module in modules {
-        let source = &module.package.span.source;
-        let mut text = source.get_contents().clone();
-        for edit in innermost(edits.remove(source.get_path().as_str()).unwrap_or_default()) {
-            text.get(edit.start..edit.end)?;
-            text.replace_range(edit.start..edit.end, &edit.text);
-        }
-        texts.insert(source.get_path().clone(), text);
-    }
-    Some(texts)
+    edits.texts(modules)
 }

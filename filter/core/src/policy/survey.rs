@@ -307,12 +307,7 @@ impl<'a> Survey<'a> {
             Node::Comprehension { whole } => {
                 let mut terms = loose::gathered(whole, &|name| self.names_a_value(scope, &fixed, name));
                 self.chosen.append(&mut terms);
-                let (Expr::ArrayCompr { query, .. }
-                | Expr::SetCompr { query, .. }
-                | Expr::ObjectCompr { query, .. }) = whole
-                else {
-                    return;
-                };
+                let Some(query) = walk::query_of(whole) else { return };
                 if loose::is_loopless(query)
                     && !query.stmts.first().is_some_and(|first| loose::is_one_turn(&first.literal))
                 {

@@ -253,3 +253,12 @@ pub(super) fn head_of(rule: &Rule) -> &Expr {
         },
     }
 }
+/// The query of a comprehension.
+pub(super) fn query_of(comprehension: &Expr) -> Option<&Query> {
+    match comprehension {
+        Expr::ArrayCompr { query, .. } | Expr::SetCompr { query, .. } | Expr::ObjectCompr { query, .. } => {
+            Some(query)
+        }
+        _ => None,
+    }
+}
