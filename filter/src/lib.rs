@@ -2,6 +2,8 @@
 #![expect(missing_docs, reason = "the only public item is the start function that the macro makes")]
 
 #[cfg(any(test, target_family = "wasm"))]
+mod compare;
+#[cfg(any(test, target_family = "wasm"))]
 mod heap;
 mod host;
 mod metrics;
