@@ -52,6 +52,9 @@ pub fn demo() -> Result<()> {
     // Beside the module, whose last minute of linking leaves a core idle. Its own progress would be in the way.
     let mut harness = workspace::cargo().args(["build", "--quiet", "--package", "remit-harness"]).spawn()?;
     let module = build_wasm::build()?;
+    if harness.try_wait()?.is_none() {
+        println!("The `remit` command is still being built, which can take some minutes the first time.");
+    }
     if !harness.wait()?.success() {
         bail!("the harness does not build");
     }
