@@ -1,7 +1,7 @@
 //! Differential fuzzing against OPA; `cargo xtask rego-fuzz` runs more of it.
 
 use remit_tests::opa_cases::opa;
-use remit_tests::rego_fuzz::{Server, case, compare, data};
+use remit_tests::rego_fuzz::{Server, builtins, case, compare, data};
 
 /// A slice of the 10,000 that `cargo xtask rego-fuzz` plays.
 const CASES: u64 = 500;
@@ -48,6 +48,46 @@ fn generated_policies_decide_as_in_opa() {
          values at once, on {not_met} a function, or a rule beneath a `with`, has two that OPA may not have met; besides, \
          refused by OPA {}, by Remit {}",
         refused[0], refused[1]
+    );
+    assert_eq!(differences, 0);
+}
+
+/// Calls of each builtin for each policy of the other test.
+const CALLS: u64 = 10;
+
+#[test]
+fn calls_of_builtins_give_what_opa_gives() {
+    let Some(opa) = opa() else { return };
+    let mut server = Server::start(opa.path(), &data()).unwrap();
+    let cases = setting("REMIT_FUZZ_CASES").unwrap_or(CASES) / CALLS;
+    let seed = setting("REMIT_FUZZ_SEED").unwrap_or(1);
+    let (mut calls, mut valued, mut ended, mut differences, mut refused) = (0, 0, 0, 0, Vec::new());
+    for builtin in builtins(&opa).unwrap() {
+        let Some(called) = builtin.compare(usize::try_from(cases).unwrap(), seed, &mut server).unwrap()
+        else {
+            refused.push(builtin.name);
+            continue;
+        };
+        calls += called.calls;
+        valued += called.valued;
+        ended += called.ended.len();
+        differences += called.differences.len();
+        for found in called.differences.iter().take(5) {
+            println!(
+                "{}\ninput {}\nopa {:?}\nbytecode {:?}\ninterpreter {:?}\n",
+                found.policy, found.input, found.opa, found.bytecode, found.interpreter
+            );
+        }
+        if std::env::var_os("REMIT_FUZZ_ENDED").is_some() {
+            for (arguments, why) in called.ended.iter().take(3) {
+                println!("{} {arguments} ends with: {why}\n", builtin.name);
+            }
+        }
+    }
+    println!(
+        "{calls} calls compared, {valued} of them with a value, {ended} end the evaluation here; {differences} differ; refused at \
+         load: {}",
+        refused.join(", ")
     );
     assert_eq!(differences, 0);
 }

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
+use super::dice::Dice;
+
 /// One generated case.
 #[derive(Debug, Clone)]
 pub struct Case {
@@ -11,29 +13,6 @@ pub struct Case {
     pub policy: String,
     /// The inputs that it is evaluated on.
     pub inputs: Vec<Value>,
-}
-
-/// Splitmix64: the same numbers on every machine.
-#[derive(Debug)]
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let sides = u64::try_from(sides).unwrap_or(0);
-        (z ^ (z >> 31)).checked_rem(sides).and_then(|side| usize::try_from(side).ok()).unwrap_or(0)
-    }
-
-    fn pick<'a>(&mut self, words: &[&'a str]) -> &'a str {
-        words.get(self.roll(words.len())).copied().unwrap_or_default()
-    }
-
-    fn chance(&mut self, in_ten: usize) -> bool {
-        self.roll(10) < in_ten
-    }
 }
 
 /// The case of a seed.

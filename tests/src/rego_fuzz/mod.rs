@@ -1,5 +1,7 @@
 //! Generated policies on Remit's two evaluators and on OPA: a difference is a fault of ours.
 
+mod calls;
+mod dice;
 mod generate;
 mod oracle;
 
@@ -11,6 +13,7 @@ use serde_json::Value;
 
 use crate::opa_cases::Outcome;
 
+pub use calls::{Builtin, Called, builtins};
 pub use generate::{Case, case, data, mutated};
 pub use oracle::Server;
 

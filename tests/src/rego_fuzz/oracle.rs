@@ -169,6 +169,8 @@ impl Server {
         }
         match serde_json::from_slice(&answer) {
             Ok(value) => Ok((status, value)),
+            // A number that no double holds, or none at all, as `NaN`.
+            Err(_) if status == 200 => Ok((500, Value::Null)),
             Err(error) => bail!("opa answers {}: {error}", String::from_utf8_lossy(&answer)),
         }
     }

@@ -52,8 +52,11 @@ impl Exchange {
             }
         }
         self.counted.evaluated = true;
-        let around =
-            if bundle.policy.looks_around() { engine.surroundings(now) } else { Surroundings::default() };
+        let around = if bundle.policy.looks_around() {
+            engine.surroundings(now).drawing(self.nonce.lots())
+        } else {
+            Surroundings::default()
+        };
         self.run(engine, around, input, remembers)
     }
 

@@ -39,6 +39,12 @@ impl Nonce {
         self.sample
     }
 
+    /// What a policy draws from: it is not told unless a challenge is opened, and then after the decision.
+    #[must_use]
+    pub(super) fn lots(&self) -> [u8; 16] {
+        self.challenge
+    }
+
     /// The id of a challenge, if one is opened: 32 hexadecimal digits.
     #[must_use]
     pub fn challenge_id(&self) -> String {

@@ -117,8 +117,11 @@ impl Exchange {
             None => engine.config.limits.evaluation().begun(),
         };
         let budget = EvaluationBudget { time: left.time.min(own.time), since: left.since, ..own };
-        let mut around =
-            if bundle.policy.looks_around() { engine.surroundings(now) } else { Surroundings::default() };
+        let mut around = if bundle.policy.looks_around() {
+            engine.surroundings(now).drawing(self.nonce.lots())
+        } else {
+            Surroundings::default()
+        };
         let evaluated = match bundle.policy.evaluate_in(&mut around, input, &budget) {
             Ok(evaluated) => evaluated,
             // The call would be made for the candidate alone, and the request would wait for it.

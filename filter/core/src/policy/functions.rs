@@ -10,11 +10,13 @@ mod fractions;
 mod glob;
 mod graph;
 mod jwt;
+mod lots;
 mod metered;
 mod net;
 mod operators;
 mod outside;
 mod pairs;
+mod patch;
 mod paths;
 mod regex;
 mod sprintf;
@@ -139,6 +141,7 @@ const FUNCTIONS: &[Function] = &[
     pure("base64.decode", 1, base64::decode),
     pure("base64.is_valid", 1, base64::is_valid),
     pure("base64url.decode", 1, base64::decode_url),
+    bounded("bits.rsh", 2, operators::shifted),
     pure("crypto.hmac.equal", 2, crypto::hmac_equal),
     pure("crypto.hmac.md5", 2, crypto::hmac_md5),
     pure("crypto.hmac.sha1", 2, crypto::hmac_sha1),
@@ -147,6 +150,7 @@ const FUNCTIONS: &[Function] = &[
     pure("crypto.md5", 1, crypto::md5),
     pure("crypto.sha1", 1, crypto::sha1),
     pure("crypto.sha256", 1, crypto::sha256),
+    bounded("format_int", 2, operators::in_base),
     pure("glob.match", 3, glob::matches),
     pure("glob.quote_meta", 1, glob::quote_meta),
     pure("graph.reachable", 2, graph::reachable),
@@ -172,7 +176,8 @@ const FUNCTIONS: &[Function] = &[
     signature("io.jwt.verify_rs384", |called, around| jwt::verify(called, around, Algorithm::Rs384)),
     signature("io.jwt.verify_rs512", |called, around| jwt::verify(called, around, Algorithm::Rs512)),
     growing("json.filter", 2, paths::filter),
-    growing("json.is_valid", 1, values::is_valid),
+    pure("json.is_valid", 1, values::is_valid),
+    growing("json.patch", 2, patch::patch),
     growing("json.remove", 2, paths::remove),
     growing("json.unmarshal", 1, values::unmarshal),
     pure("net.cidr_contains", 2, net::cidr_contains),
@@ -180,8 +185,10 @@ const FUNCTIONS: &[Function] = &[
     pure("net.cidr_is_valid", 1, net::cidr_is_valid),
     growing("numbers.range", 2, values::range),
     growing("numbers.range_step", 3, values::range_step),
-    pure("object.subset", 2, values::subset),
+    bounded("object.subset", 2, values::subset),
     Function { name: "opa.runtime", arity: 0, body: Body::Around(outside::runtime), repeats: true },
+    bounded("product", 1, operators::product),
+    Function { name: "rand.intn", arity: 2, body: Body::Around(lots::number), repeats: false },
     growing("regex.find_all_string_submatch_n", 3, regex::find_groups),
     growing("regex.find_n", 3, regex::find),
     growing("regex.is_valid", 1, regex::is_valid),
@@ -219,13 +226,14 @@ const FUNCTIONS: &[Function] = &[
     bounded("time.parse_ns", 2, time::parse_ns),
     bounded("time.parse_rfc3339_ns", 1, time::parse_rfc3339_ns),
     bounded("time.weekday", 1, time::weekday),
-    pure("to_number", 1, strings::to_number),
+    bounded("to_number", 1, strings::to_number),
     Function { name: "trace", arity: 1, body: Body::Around(outside::trace), repeats: true },
     bounded("urlquery.decode", 1, urlquery::decode),
     bounded("urlquery.decode_object", 1, urlquery::decode_object),
     pure("urlquery.encode", 1, urlquery::encode),
     pure("urlquery.encode_object", 1, urlquery::encode_object),
     pure("uuid.parse", 1, uuid::parse),
+    Function { name: "uuid.rfc4122", arity: 1, body: Body::Around(lots::uuid), repeats: false },
     bounded("walk", 1, pairs::walk),
 ];
 

@@ -142,10 +142,10 @@ mod tests {
             (
                 &[
                     ("b.rego", "package b\nx := nope(1)\ny := split(\"a\")\n"),
-                    ("a.rego", "package p\ndecision if uuid.rfc4122(\"x\")\ncontains := 1\n"),
+                    ("a.rego", "package p\ndecision if net.lookup_ip_addr(\"x\")\ncontains := 1\n"),
                 ],
                 &[
-                    "a.rego:2:25: uuid.rfc4122 is not served",
+                    "a.rego:2:31: net.lookup_ip_addr is not served",
                     "a.rego:3:1: contains is a keyword",
                     "b.rego:2:10: nope is neither",
                     "b.rego:3:11: split takes 2 arguments and is given 1",

@@ -31,6 +31,8 @@ fn is_plain(value: &Value) -> bool {
 pub struct Surroundings {
     /// The one instant of the evaluation.
     now: Option<Now>,
+    /// What random choices are made from.
+    lots: [u8; 16],
     runtime: Option<Document>,
     outside: Option<Outside>,
     answers: Answers,
@@ -57,6 +59,13 @@ impl Surroundings {
     #[must_use]
     pub fn at(now: Now) -> Self {
         Self { now: Some(now), ..Self::default() }
+    }
+
+    /// With random bytes, from which `rand.intn` and `uuid.rfc4122` draw.
+    #[must_use]
+    pub fn drawing(mut self, lots: [u8; 16]) -> Self {
+        self.lots = lots;
+        self
     }
 
     /// With what `opa.runtime` gives.
@@ -103,6 +112,10 @@ impl Surroundings {
     #[must_use]
     pub fn take_lines(&mut self) -> Vec<String> {
         self.lines.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    pub(super) fn lots(&self) -> [u8; 16] {
+        self.lots
     }
 
     /// Ends the evaluation. The first reason stays.

@@ -40,6 +40,7 @@ const COLLECTIONS: &[&str] = &[
     "io.jwt.decode",
     "io.jwt.decode_verify",
     "json.filter",
+    "json.patch",
     "json.remove",
     "json.unmarshal",
     "max",
@@ -429,7 +430,7 @@ mod tests {
         crypto.md5 crypto.sha1 crypto.sha256 glob.match glob.quote_meta json.is_valid net.cidr_contains net.cidr_intersects \
         net.cidr_is_valid object.subset strings.count strings.replace_n time.add_date time.format time.now_ns \
         time.parse_duration_ns time.parse_ns time.parse_rfc3339_ns time.weekday trace urlquery.decode urlquery.encode \
-        urlquery.encode_object";
+        urlquery.encode_object rand.intn uuid.rfc4122";
 
     #[test]
     fn every_builtin_is_known_to_give_a_collection_or_a_scalar() {

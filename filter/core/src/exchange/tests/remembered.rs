@@ -1,5 +1,7 @@
 //! Decisions that are remembered: the same for equal inputs, and never for unequal ones.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 /// What was read of the memory: nothing, a miss or a hit.
@@ -195,6 +197,20 @@ fn a_call_hits_whose_other_parts_differ_and_none_whose_read_parts_do() {
             assert_eq!((None, told), send(&mut without, tool, arguments, header), "{reads:?} {arguments}");
         }
     }
+}
+
+#[test]
+fn each_request_draws_its_own_lots() {
+    let policy = "package remit.authz\ndecision := {\"allowed\": true, \"reasons\": [sprintf(\"n%d\", [rand.intn(\"k\", 1000000)])]}\n";
+    let mut world = World::with(policy, &json!({}));
+    let bearer = format!("Bearer {}", world.token());
+    let mut drawn = BTreeSet::new();
+    for _ in 0..5 {
+        let came = world.send(("GET", "/threads/1"), &[("authorization", &bearer)], None);
+        assert_eq!((came.remembered, came.outcome.as_str()), (None, "allow"));
+        drawn.insert(came.record["reasons"].to_string());
+    }
+    assert_eq!(drawn.len(), 5, "{drawn:?}");
 }
 
 #[test]

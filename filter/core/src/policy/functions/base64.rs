@@ -38,7 +38,12 @@ fn decoded(text: &str, alphabet: &Alphabet) -> Option<Vec<u8>> {
     GeneralPurpose::new(alphabet, config).decode(text).ok()
 }
 
-/// What is no text has U+FFFD in it, as where OPA writes it out.
+/// What is no text has U+FFFD for each byte of it, as where OPA writes it out.
 fn shown(bytes: &[u8]) -> Option<Value> {
-    Some(Value::from(String::from_utf8_lossy(bytes).as_ref()))
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    Some(Value::from(text))
 }

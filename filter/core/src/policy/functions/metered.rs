@@ -75,6 +75,10 @@ pub(super) fn call<E: From<LimitError>>(
                 }
             }
             _ => {
+                if let Some(message) = strings::unserved(name, arguments) {
+                    let message = message.to_owned();
+                    return stopped(&mut around, EvaluationError::Failed { at: None, message });
+                }
                 let Some((builtin, _)) = BUILTINS.get(name) else { return Ok(Value::Undefined) };
                 let given = strings::given(name, arguments);
                 let given = given.as_deref().unwrap_or(arguments);

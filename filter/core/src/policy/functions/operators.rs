@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use regorus::Value;
 
-use super::{Stop, fractions, metered};
+use super::{Stop, failed, fractions, metered};
 use crate::ordered;
 use crate::policy::error::EvaluationError;
 use crate::policy::surroundings::Surroundings;
@@ -62,19 +62,64 @@ pub(super) fn over(arguments: &[Value]) -> Result<Option<Value>, Stop> {
     }
 }
 
+/// A whole number without so many of its last bits.
+pub(super) fn shifted(arguments: &[Value]) -> Result<Option<Value>, Stop> {
+    let [Value::Number(number), Value::Number(by)] = arguments else { return Ok(None) };
+    if !number.is_integer() || !by.is_integer() || by.as_i64().map_or(!by.is_positive(), i64::is_negative) {
+        return Ok(None);
+    }
+    let by = by.as_i64().and_then(|by| u32::try_from(by).ok()).unwrap_or(u32::MAX);
+    Ok(Some(match (number.as_i64(), number.as_u64()) {
+        (Some(number), _) => Value::from(number >> by.min(63)),
+        (None, Some(number)) => Value::from(number.checked_shr(by).unwrap_or(0)),
+        (None, None) => return Err(failed("bits.rsh: a number of more than 64 bits")),
+    }))
+}
+
 /// The sum of the numbers of an array or a set.
 pub(super) fn sum(arguments: &[Value]) -> Result<Option<Value>, Stop> {
+    folded(arguments, 0, plus)
+}
+
+/// Their product.
+pub(super) fn product(arguments: &[Value]) -> Result<Option<Value>, Stop> {
+    folded(arguments, 1, times)
+}
+
+type Operator = fn(&[Value]) -> Result<Option<Value>, Stop>;
+
+fn folded(arguments: &[Value], first: u64, with: Operator) -> Result<Option<Value>, Stop> {
     let items: Vec<&Value> = match arguments {
         [Value::Array(items)] => items.iter().collect(),
         [Value::Set(items)] => items.iter().collect(),
         _ => return Ok(None),
     };
-    let mut sum = Value::from(0_u64);
+    let mut folded = Value::from(first);
     for item in items {
-        let Some(more) = plus(&[sum, item.clone()])? else { return Ok(None) };
-        sum = more;
+        let Some(more) = with(&[folded, item.clone()])? else { return Ok(None) };
+        folded = more;
     }
-    Ok(Some(sum))
+    Ok(Some(folded))
+}
+
+/// A number to a base, without what is behind its point.
+pub(super) fn in_base(arguments: &[Value]) -> Result<Option<Value>, Stop> {
+    let [Value::Number(number), Value::Number(base)] = arguments else { return Ok(None) };
+    let whole = if number.is_positive() { number.floor() } else { number.ceil() };
+    let size = match (whole.as_u64(), whole.as_i64()) {
+        (Some(size), _) => size,
+        (None, Some(whole)) => whole.unsigned_abs(),
+        (None, None) => return Err(failed("format_int: a number of more than 64 bits")),
+    };
+    let digits = match base.as_i64() {
+        Some(2) => format!("{size:b}"),
+        Some(8) => format!("{size:o}"),
+        Some(10) => size.to_string(),
+        Some(16) => format!("{size:x}"),
+        _ => return Ok(None),
+    };
+    let sign = if whole.is_positive() || size == 0 { "" } else { "-" };
+    Ok(Some(Value::from([sign, &digits].concat())))
 }
 
 /// A collection as it is, and an empty one for anything else.

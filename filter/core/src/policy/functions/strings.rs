@@ -2,7 +2,8 @@
 
 use regorus::Value;
 
-use super::Stop;
+use super::{Stop, failed};
+use crate::policy::error::EvaluationError;
 use crate::policy::surroundings::Surroundings;
 
 /// What a builtin of regorus' is given, where OPA takes more: a version may begin with `v`.
@@ -16,6 +17,20 @@ pub(super) fn given(name: &str, arguments: &[Value]) -> Option<Vec<Value>> {
         return None;
     }
     Some(arguments.iter().map(|value| plain(value).unwrap_or_else(|| value.clone())).collect())
+}
+
+/// What is not served of a builtin of regorus': what comes of it in OPA is no text, or is not made by its rules.
+pub(super) fn unserved(name: &str, arguments: &[Value]) -> Option<&'static str> {
+    let has_escaped = |value: &Value| matches!(value, Value::String(text) if text.contains(is_escaped));
+    match (name, arguments) {
+        ("replace", [Value::String(text), Value::String(old), _]) if old.is_empty() && !text.is_ascii() => {
+            Some("replace: nothing to replace in a text that is not ASCII")
+        }
+        ("json.marshal_with_options", [_, Value::Object(options)]) if options.values().any(has_escaped) => {
+            Some("json.marshal_with_options: one of `<>&` in `prefix` or `indent`")
+        }
+        _ => None,
+    }
 }
 
 /// What a builtin of regorus' gave, as OPA gives it.
@@ -34,7 +49,9 @@ pub(super) fn as_in_opa(name: &str, arguments: &[Value], given: Value) -> Value 
             Value::Undefined
         }
         // As texts for web pages, whatever they are for.
-        ("json.marshal", _, Value::String(text)) if text.contains(is_escaped) => {
+        ("json.marshal" | "json.marshal_with_options", _, Value::String(text))
+            if text.contains(is_escaped) =>
+        {
             let mut escaped = String::with_capacity(text.len().saturating_add(64));
             for c in text.chars() {
                 match c {
@@ -93,18 +110,30 @@ pub(super) fn index_of(arguments: &[Value]) -> Option<Value> {
 }
 
 /// A number, or what a text, a boolean or null is as one.
-pub(super) fn to_number(arguments: &[Value]) -> Option<Value> {
-    match arguments {
+pub(super) fn to_number(arguments: &[Value]) -> Result<Option<Value>, Stop> {
+    Ok(match arguments {
         [Value::Number(number)] => Some(Value::Number(number.clone())),
         [Value::Null | Value::Bool(false)] => Some(Value::from(0_u64)),
         [Value::Bool(true)] => Some(Value::from(1_u64)),
         // JSON allows white space around it.
         [Value::String(text)] if !text.contains(char::is_whitespace) => match Value::from_json_str(text) {
             Ok(number @ Value::Number(_)) => Some(number),
+            Err(error) if error.to_string().contains("out of range") => {
+                return Err(Stop(EvaluationError::Overflow));
+            }
+            // OPA takes them for numbers, which no JSON can hold.
+            Err(_) if text.parse::<f64>().is_ok() || is_hexadecimal(text) => {
+                return Err(failed("to_number: of a number that is not written as in JSON"));
+            }
             _ => None,
         },
         _ => None,
-    }
+    })
+}
+
+/// Whether Go may read a text as a number of hexadecimal digits, as `0x1p-2`.
+fn is_hexadecimal(text: &str) -> bool {
+    (text.contains("0x") || text.contains("0X")) && text.contains(['p', 'P'])
 }
 
 /// How often a text has another one in it, none overlapping.
@@ -153,6 +182,10 @@ pub(super) fn replace_n(arguments: &[Value], around: &mut Surroundings) -> Resul
     for (old, new) in patterns.iter() {
         let (Value::String(old), Value::String(new)) = (old, new) else { return Ok(None) };
         pairs.push((old.as_ref(), new.as_ref()));
+    }
+    // OPA finds nothing between the bytes of a character, too.
+    if patterns.get(&Value::from("")).is_some() && !text.is_ascii() {
+        return Err(failed("strings.replace_n: nothing to replace in a text that is not ASCII"));
     }
     let mut replaced = String::new();
     let mut add = |text: &str| {

@@ -147,7 +147,6 @@ fn what_builtins_make_is_bounded() {
             .to_owned(),
         "decision := json.unmarshal(input.list)".to_owned(),
         "decision := value if json.unmarshal(input.list, value)".to_owned(),
-        "decision := json.is_valid(input.list)".to_owned(),
         "decision := json.unmarshal(input.maps)".to_owned(),
         "decision := strings.replace_n({\"\": input.long}, input.long)".to_owned(),
         format!("{}decision := object.union(a40, a40)", shared_objects(40)),
@@ -191,7 +190,6 @@ fn what_there_is_no_room_for_is_not_made() {
     let list = |item: &str| Value::from(format!("[{}1]", item.repeat(10_000)));
     let empty = Value::from(std::collections::BTreeSet::<Value>::new());
     for (name, arguments) in [
-        ("json.is_valid", vec![list("1,")]),
         ("json.unmarshal", vec![list("1,")]),
         ("json.unmarshal", vec![list("[],")]),
         ("json.unmarshal", vec![list(r#"{"":1},"#)]),
