@@ -132,7 +132,12 @@ impl Server {
         );
         self.connection.get_mut().write_all(request.as_bytes())?;
         let mut line = String::new();
-        self.connection.read_line(&mut line)?;
+        if self.connection.read_line(&mut line)? == 0 {
+            // A builtin of its own has panicked; it serves on.
+            let stream = TcpStream::connect(self.connection.get_ref().peer_addr()?)?;
+            self.connection = BufReader::new(stream);
+            return Ok((500, Value::Null));
+        }
         let status = line.split(' ').nth(1).context("no status")?.parse()?;
         let (mut length, mut chunked) = (0_usize, false);
         loop {

@@ -21,13 +21,9 @@ pub(super) fn given(name: &str, arguments: &[Value]) -> Option<Vec<Value>> {
 
 /// What is not served of a builtin of regorus': what comes of it in OPA is no text, or is not made by its rules.
 pub(super) fn unserved(name: &str, arguments: &[Value]) -> Option<&'static str> {
-    let has_escaped = |value: &Value| matches!(value, Value::String(text) if text.contains(is_escaped));
     match (name, arguments) {
         ("replace", [Value::String(text), Value::String(old), _]) if old.is_empty() && !text.is_ascii() => {
             Some("replace: nothing to replace in a text that is not ASCII")
-        }
-        ("json.marshal_with_options", [_, Value::Object(options)]) if options.values().any(has_escaped) => {
-            Some("json.marshal_with_options: one of `<>&` in `prefix` or `indent`")
         }
         _ => None,
     }
@@ -52,20 +48,41 @@ pub(super) fn as_in_opa(name: &str, arguments: &[Value], given: Value) -> Value 
         ("json.marshal" | "json.marshal_with_options", _, Value::String(text))
             if text.contains(is_escaped) =>
         {
-            let mut escaped = String::with_capacity(text.len().saturating_add(64));
-            for c in text.chars() {
-                match c {
-                    '<' => escaped.push_str("\\u003c"),
-                    '>' => escaped.push_str("\\u003e"),
-                    '&' => escaped.push_str("\\u0026"),
-                    '\u{2028}' => escaped.push_str("\\u2028"),
-                    '\u{2029}' => escaped.push_str("\\u2029"),
-                    c => escaped.push(c),
-                }
+            let mut written = String::with_capacity(text.len().saturating_add(64));
+            for line in text.split_inclusive('\n') {
+                let json = arguments.get(1).map_or(line, |options| within(line, options));
+                written.push_str(line.strip_suffix(json).unwrap_or_default());
+                escape(json, &mut written);
             }
-            Value::from(escaped)
+            Value::from(written)
         }
         _ => given,
+    }
+}
+
+/// A line of JSON without the `prefix` and the `indent` in front of it.
+fn within<'a>(line: &'a str, options: &Value) -> &'a str {
+    let option = |name: &str| match options.as_object().ok().and_then(|all| all.get(&Value::from(name))) {
+        Some(Value::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let line = option("prefix").and_then(|prefix| line.strip_prefix(prefix.as_ref())).unwrap_or(line);
+    match option("indent") {
+        Some(indent) if !indent.is_empty() => line.trim_start_matches(indent.as_ref()),
+        _ => line,
+    }
+}
+
+fn escape(json: &str, into: &mut String) {
+    for c in json.chars() {
+        match c {
+            '<' => into.push_str("\\u003c"),
+            '>' => into.push_str("\\u003e"),
+            '&' => into.push_str("\\u0026"),
+            '\u{2028}' => into.push_str("\\u2028"),
+            '\u{2029}' => into.push_str("\\u2029"),
+            c => into.push(c),
+        }
     }
 }
 
@@ -122,7 +139,7 @@ pub(super) fn to_number(arguments: &[Value]) -> Result<Option<Value>, Stop> {
                 return Err(Stop(EvaluationError::Overflow));
             }
             // OPA takes them for numbers, which no JSON can hold.
-            Err(_) if text.parse::<f64>().is_ok() || is_hexadecimal(text) => {
+            Err(_) if text.parse::<f64>().is_ok_and(f64::is_finite) || is_hexadecimal(text) => {
                 return Err(failed("to_number: of a number that is not written as in JSON"));
             }
             _ => None,
@@ -183,10 +200,6 @@ pub(super) fn replace_n(arguments: &[Value], around: &mut Surroundings) -> Resul
         let (Value::String(old), Value::String(new)) = (old, new) else { return Ok(None) };
         pairs.push((old.as_ref(), new.as_ref()));
     }
-    // OPA finds nothing between the bytes of a character, too.
-    if patterns.get(&Value::from("")).is_some() && !text.is_ascii() {
-        return Err(failed("strings.replace_n: nothing to replace in a text that is not ASCII"));
-    }
     let mut replaced = String::new();
     let mut add = |text: &str| {
         let size = replaced.len().saturating_add(text.len());
@@ -212,6 +225,10 @@ pub(super) fn replace_n(arguments: &[Value], around: &mut Surroundings) -> Resul
         after_empty = false;
         let mut chars = rest.chars();
         let Some(next) = chars.next() else { break };
+        // OPA finds nothing between the bytes of a character, too.
+        if !next.is_ascii() && pairs.iter().any(|(old, _)| old.is_empty()) {
+            return Err(failed("strings.replace_n: nothing to replace in a text that is not ASCII"));
+        }
         add(next.encode_utf8(&mut [0; 4]))?;
         rest = chars.as_str();
     }
