@@ -150,7 +150,6 @@ const FUNCTIONS: &[Function] = &[
     pure("crypto.md5", 1, crypto::md5),
     pure("crypto.sha1", 1, crypto::sha1),
     pure("crypto.sha256", 1, crypto::sha256),
-    bounded("format_int", 2, operators::in_base),
     pure("glob.match", 3, glob::matches),
     pure("glob.quote_meta", 1, glob::quote_meta),
     pure("graph.reachable", 2, graph::reachable),

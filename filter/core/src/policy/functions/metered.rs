@@ -16,6 +16,7 @@ const METERED: [&str; COUNT] = [
     "base64url.encode",
     "base64url.encode_no_pad",
     "concat",
+    "format_int",
     "hex.decode",
     "hex.encode",
     "indexof_n",
@@ -39,7 +40,7 @@ const METERED: [&str; COUNT] = [
     "union",
     "upper",
 ];
-const COUNT: usize = 29;
+const COUNT: usize = 30;
 
 /// A builtin as regorus' bytecode calls it. `E` is regorus' own error type.
 pub(super) type Builtin<E> = fn(&Span, &[Ref<Expr>], &[Value], bool) -> Result<Value, E>;
@@ -116,7 +117,7 @@ fn thunks<E: From<LimitError>>() -> [Builtin<E>; COUNT] {
     macro_rules! all {
         ($($at:literal)*) => { [$(thunk::<$at, E>),*] };
     }
-    all!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28)
+    all!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29)
 }
 
 /// What a value holds itself, in bytes, without what it shares.

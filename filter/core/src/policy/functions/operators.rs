@@ -102,26 +102,6 @@ fn folded(arguments: &[Value], first: u64, with: Operator) -> Result<Option<Valu
     Ok(Some(folded))
 }
 
-/// A number to a base, without what is behind its point.
-pub(super) fn in_base(arguments: &[Value]) -> Result<Option<Value>, Stop> {
-    let [Value::Number(number), Value::Number(base)] = arguments else { return Ok(None) };
-    let whole = if number.is_positive() { number.floor() } else { number.ceil() };
-    let size = match (whole.as_u64(), whole.as_i64()) {
-        (Some(size), _) => size,
-        (None, Some(whole)) => whole.unsigned_abs(),
-        (None, None) => return Err(failed("format_int: a number of more than 64 bits")),
-    };
-    let digits = match base.as_i64() {
-        Some(2) => format!("{size:b}"),
-        Some(8) => format!("{size:o}"),
-        Some(10) => size.to_string(),
-        Some(16) => format!("{size:x}"),
-        _ => return Ok(None),
-    };
-    let sign = if whole.is_positive() || size == 0 { "" } else { "-" };
-    Ok(Some(Value::from([sign, &digits].concat())))
-}
-
 /// A collection as it is, and an empty one for anything else.
 pub(super) fn items(arguments: &[Value], _: &mut Surroundings) -> Result<Option<Value>, Stop> {
     Ok(Some(match arguments {

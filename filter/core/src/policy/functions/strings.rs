@@ -44,6 +44,11 @@ pub(super) fn as_in_opa(name: &str, arguments: &[Value], given: Value) -> Value 
         {
             Value::Undefined
         }
+        ("format_int", [Value::Number(number), _], Value::String(text))
+            if number.ceil().as_i64() == Some(0) =>
+        {
+            Value::from(text.trim_start_matches('-'))
+        }
         // As texts for web pages, whatever they are for.
         ("json.marshal" | "json.marshal_with_options", _, Value::String(text))
             if text.contains(is_escaped) =>
