@@ -71,6 +71,20 @@ pub fn build() -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Clippy for what is compiled for the module alone.
+///
+/// # Errors
+/// As [`build`], and when clippy warns.
+pub fn clippy() -> Result<()> {
+    if matches!(Toolchain::find()?, Toolchain::Debian) {
+        println!("skipped for {WASM_TARGET}: Debian's compiler for it has no clippy");
+        return Ok(());
+    }
+    let mut clippy = workspace::cargo();
+    clippy.args(["clippy", "--package", "remit-filter", "--package", "remit-core", "--target", WASM_TARGET]);
+    workspace::run(clippy.args(["--", "-D", "warnings"]))
+}
+
 /// Builds the filter, and fails where it is larger than it may be.
 ///
 /// # Errors

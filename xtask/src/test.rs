@@ -69,7 +69,8 @@ fn format() -> Result<()> {
 }
 
 fn clippy() -> Result<()> {
-    cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+    cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    build_wasm::clippy()
 }
 
 fn unit_tests() -> Result<()> {
