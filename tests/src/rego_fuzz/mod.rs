@@ -4,6 +4,7 @@ mod calls;
 mod dice;
 mod generate;
 mod oracle;
+mod words;
 
 use std::time::Duration;
 
