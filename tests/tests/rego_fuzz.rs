@@ -61,16 +61,20 @@ fn calls_of_builtins_give_what_opa_gives() {
     let mut server = Server::start(opa.path(), &data()).unwrap();
     let cases = setting("REMIT_FUZZ_CASES").unwrap_or(CASES) / CALLS;
     let seed = setting("REMIT_FUZZ_SEED").unwrap_or(1);
-    let (mut calls, mut valued, mut ended, mut differences, mut refused) = (0, 0, 0, 0, Vec::new());
+    let (mut calls, mut valued, mut ended, mut differences) = (0, 0, 0, 0);
+    let (mut refused, mut without_value) = (Vec::new(), Vec::new());
     for builtin in builtins(&opa).unwrap() {
         let Some(called) = builtin.compare(usize::try_from(cases).unwrap(), seed, &mut server).unwrap()
         else {
             refused.push(builtin.name);
             continue;
         };
+        if called.valued == 0 {
+            without_value.push(builtin.name.clone());
+        }
         calls += called.calls;
         valued += called.valued;
-        ended += called.ended.len();
+        ended += u64::try_from(called.ended.len()).unwrap();
         differences += called.differences.len();
         for found in called.differences.iter().take(5) {
             println!(
@@ -85,9 +89,11 @@ fn calls_of_builtins_give_what_opa_gives() {
         }
     }
     println!(
-        "{calls} calls compared, {valued} of them with a value, {ended} end the evaluation here; {differences} differ; refused at \
-         load: {}",
+        "{calls} calls compared, {valued} of them with a value, {ended} end the evaluation here; {differences} differ; without \
+         any value: {}; refused at load: {}",
+        without_value.join(", "),
         refused.join(", ")
     );
     assert_eq!(differences, 0);
+    assert!(valued * 2 > calls && ended * 20 < calls, "too few calls say something");
 }
