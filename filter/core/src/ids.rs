@@ -55,6 +55,12 @@ impl Now {
     }
 }
 
+/// Bytes as hexadecimal digits, the letters small.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
 /// Why a decision came out as it did: 1 to 64 characters of `a-z`, `0-9` and `_`, starting with a letter.
 ///
 /// The filter's own codes are the constants of [`crate::reason`]; a policy brings its own.

@@ -11,7 +11,9 @@ use crate::decision::{DecidedBy, Decision, Unexplained};
 use crate::engine::{ActiveBundle, Engine};
 use crate::ids::{Now, ReasonCode};
 use crate::input::{self, Parts};
-use crate::policy::{Document, EvaluationBudget, EvaluationError, Footprint, Held, HttpReply, Surroundings};
+use crate::policy::{
+    Document, EvaluationBudget, EvaluationError, Footprint, Held, HttpReply, Policy, Surroundings,
+};
 use crate::reason;
 use crate::registry::Registration;
 
@@ -52,12 +54,17 @@ impl Exchange {
             }
         }
         self.counted.evaluated = true;
-        let around = if bundle.policy.looks_around() {
+        let around = self.around(engine, &bundle.policy, now);
+        self.run(engine, around, input, remembers)
+    }
+
+    /// What is around an evaluation, as far as the policy looks there.
+    pub(super) fn around(&self, engine: &Engine, policy: &Policy, now: Now) -> Surroundings {
+        if policy.looks_around() {
             engine.surroundings(now).drawing(self.nonce.lots())
         } else {
             Surroundings::default()
-        };
-        self.run(engine, around, input, remembers)
+        }
     }
 
     /// What the policy was asked, put together once more when the exchange is over, with what it does not read: for the tools

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::Conclusion;
 use crate::engine::SourceId;
+use crate::ids::hex;
 use crate::policy::{HttpCall, HttpReply};
 use crate::request::Circumstances;
 use crate::token::{SignatureCheck, Unverified};
@@ -50,11 +51,6 @@ impl Nonce {
     pub fn challenge_id(&self) -> String {
         hex(&self.challenge)
     }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// A body, as far as it was read.

@@ -89,7 +89,7 @@ impl Exchange {
     ) -> Result<Step, Refusal> {
         let bound = self.confirmation()?.certificate.ok_or_else(Refusal::internal)?;
         let digest = digest.filter(|hex| !hex.is_empty()).ok_or(PossessionError::CertificateMissing)?;
-        if !digest.eq_ignore_ascii_case(&super::event::hex(&bound)) {
+        if !digest.eq_ignore_ascii_case(&crate::ids::hex(&bound)) {
             return Err(PossessionError::CertificateMismatch.into());
         }
         self.prove(engine, now)

@@ -8,7 +8,7 @@ use crate::action::{BodyUse, Route};
 use crate::decision::{Decision, Outcome};
 use crate::engine::{ActiveBundle, Engine};
 use crate::ids::{Now, ReasonCode};
-use crate::policy::{EvaluationBudget, EvaluationError, Surroundings};
+use crate::policy::{EvaluationBudget, EvaluationError};
 use crate::registry::Registration;
 
 /// Why a candidate was not asked, or not to the end: what the request's evaluations may cost was spent.
@@ -117,11 +117,7 @@ impl Exchange {
             None => engine.config.limits.evaluation().begun(),
         };
         let budget = EvaluationBudget { time: left.time.min(own.time), since: left.since, ..own };
-        let mut around = if bundle.policy.looks_around() {
-            engine.surroundings(now).drawing(self.nonce.lots())
-        } else {
-            Surroundings::default()
-        };
+        let mut around = self.around(engine, &bundle.policy, now);
         let evaluated = match bundle.policy.evaluate_in(&mut around, input, &budget) {
             Ok(evaluated) => evaluated,
             // The call would be made for the candidate alone, and the request would wait for it.

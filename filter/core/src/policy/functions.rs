@@ -184,7 +184,7 @@ const FUNCTIONS: &[Function] = &[
     pure("net.cidr_is_valid", 1, net::cidr_is_valid),
     growing("numbers.range", 2, values::range),
     growing("numbers.range_step", 3, values::range_step),
-    bounded("object.subset", 2, values::subset),
+    growing("object.subset", 2, values::subset),
     Function { name: "opa.runtime", arity: 0, body: Body::Around(outside::runtime), repeats: true },
     bounded("product", 1, operators::product),
     Function { name: "rand.intn", arity: 2, body: Body::Around(lots::number), repeats: false },

@@ -5,6 +5,8 @@ mod legacy;
 use regorus::Value;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
+pub(super) use crate::ids::hex;
+
 pub(super) fn md5(arguments: &[Value]) -> Option<Value> {
     let [Value::String(text)] = arguments else { return None };
     Some(Value::from(hex(&legacy::md5(text.as_bytes()))))
@@ -88,10 +90,5 @@ fn hmac(key: &[u8], message: &[u8], block: usize, hash: fn(&[u8]) -> Vec<u8>) ->
 }
 
 /// In lower case, as Go writes it.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
-}
-
 #[cfg(test)]
 mod tests;

@@ -205,10 +205,12 @@ pub(super) fn replace_n(arguments: &[Value], around: &mut Surroundings) -> Resul
         let (Value::String(old), Value::String(new)) = (old, new) else { return Ok(None) };
         pairs.push((old.as_ref(), new.as_ref()));
     }
+    let replaces_nothing = pairs.iter().any(|(old, _)| old.is_empty());
     let mut replaced = String::new();
     let mut add = |text: &str| {
         let size = replaced.len().saturating_add(text.len());
         around.has_room(size)?;
+        around.works(pairs.len())?;
         if size > replaced.capacity() {
             let room = size.saturating_mul(2).min(around.bytes_left());
             replaced.reserve_exact(room.saturating_sub(replaced.len()));
@@ -231,7 +233,7 @@ pub(super) fn replace_n(arguments: &[Value], around: &mut Surroundings) -> Resul
         let mut chars = rest.chars();
         let Some(next) = chars.next() else { break };
         // OPA finds nothing between the bytes of a character, too.
-        if !next.is_ascii() && pairs.iter().any(|(old, _)| old.is_empty()) {
+        if replaces_nothing && !next.is_ascii() {
             return Err(failed("strings.replace_n: nothing to replace in a text that is not ASCII"));
         }
         add(next.encode_utf8(&mut [0; 4]))?;

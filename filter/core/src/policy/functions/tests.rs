@@ -209,6 +209,28 @@ fn what_there_is_no_room_for_is_not_made() {
     }
 }
 
+/// Each looks for something long at each place of something long: without a look at the clock it would go on for minutes.
+#[test]
+fn long_searches_end_with_their_time() {
+    let ones = json!(vec![1; 100_000]);
+    let part: Json = (0..50_000).map(|at| if at == 49_999 { 2 } else { 1 }).collect();
+    let patterns: Json =
+        (0..20_000).map(|at| (format!("{at:05}-"), json!("x"))).collect::<serde_json::Map<_, _>>().into();
+    let input = Document::from_json(
+        &json!({"ones": ones, "part": part, "patterns": patterns, "text": "a".repeat(300_000)}),
+    );
+    for rego in ["object.subset(input.ones, input.part)", "strings.replace_n(input.patterns, input.text)"] {
+        for policy in
+            [policy(&format!("decision := {rego}")), policy(&format!("decision := {rego}")).interpreted()]
+        {
+            let budget = EvaluationBudget { bytes: usize::MAX, ..EvaluationBudget::default() };
+            let outcome = policy.evaluate(input.clone(), &budget).map(|_| "a value");
+            let expected = EvaluationError::TimeExhausted { milliseconds: budget.time.as_millis() };
+            assert_eq!(outcome, Err(expected), "{rego}");
+        }
+    }
+}
+
 #[test]
 fn a_call_that_names_its_result_is_metered_as_any_other() {
     let budget = EvaluationBudget { bytes: 1 << 20, ..EvaluationBudget::default() };

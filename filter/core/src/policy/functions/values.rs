@@ -4,6 +4,7 @@ use regorus::Value;
 use serde::de::IgnoredAny;
 
 use super::{Stop, failed};
+use crate::ordered;
 use crate::policy::error::EvaluationError;
 use crate::policy::surroundings::Surroundings;
 
@@ -129,15 +130,16 @@ pub(super) fn flatten(arguments: &[Value], around: &mut Surroundings) -> Result<
 }
 
 /// Whether a collection holds another one.
-pub(super) fn subset(arguments: &[Value]) -> Result<Option<Value>, Stop> {
+pub(super) fn subset(arguments: &[Value], around: &mut Surroundings) -> Result<Option<Value>, Stop> {
     let [whole, part] = arguments else { return Ok(None) };
     let holds = match (whole, part) {
         (Value::Object(_), Value::Object(_))
         | (Value::Set(_), Value::Set(_))
-        | (Value::Array(_), Value::Array(_)) => holds(whole, part),
+        | (Value::Array(_), Value::Array(_)) => holds(whole, part, around)?,
         (Value::Array(whole), Value::Set(part)) => {
-            let holds = part.iter().all(|item| whole.iter().any(|other| other == item));
-            let counted = whole.iter().filter(|item| part.contains(item)).count();
+            let found: Vec<&Value> = whole.iter().filter(|item| part.contains(item)).collect();
+            let counted = found.len();
+            let holds = ordered::set(found).len() == part.len();
             // OPA counts what it finds, the same element twice, and looks for nothing in an empty array.
             if holds != (counted >= part.len() && !whole.is_empty()) {
                 return Err(failed("object.subset: of an array beside a set that OPA counts otherwise"));
@@ -150,16 +152,28 @@ pub(super) fn subset(arguments: &[Value]) -> Result<Option<Value>, Stop> {
 }
 
 /// The depth is bounded by that of the values, which is JSON's.
-fn holds(whole: &Value, part: &Value) -> bool {
-    match (whole, part) {
+fn holds(whole: &Value, part: &Value, around: &Surroundings) -> Result<bool, Stop> {
+    Ok(match (whole, part) {
         (Value::Object(whole), Value::Object(part)) => {
-            part.iter().all(|(key, part)| whole.get(key).is_some_and(|whole| holds(whole, part)))
+            for (key, part) in part.iter() {
+                match whole.get(key) {
+                    Some(whole) if holds(whole, part, around)? => {}
+                    _ => return Ok(false),
+                }
+            }
+            true
         }
         (Value::Set(whole), Value::Set(part)) => part.iter().all(|item| whole.contains(item)),
-        (Value::Array(whole), Value::Array(part)) => {
-            let (whole, part): (Vec<_>, Vec<_>) = (whole.iter().collect(), part.iter().collect());
-            part.is_empty() || whole.windows(part.len()).any(|window| window == part)
+        (Value::Array(whole), Value::Array(part)) if !part.is_empty() => {
+            for window in whole.as_slice().windows(part.len()) {
+                around.works(size_of_val(window))?;
+                if window == part.as_slice() {
+                    return Ok(true);
+                }
+            }
+            false
         }
+        (Value::Array(_), Value::Array(_)) => true,
         (whole, part) => whole == part,
-    }
+    })
 }
