@@ -44,20 +44,19 @@ pub enum Scheme {
     Dpop,
 }
 
-/// Which bytes a `token68` has before its padding, one bit each: each request has hundreds to look up.
-const TOKEN68: [u64; 2] = [token68_bits(0), token68_bits(64)];
-
-const fn token68_bits(first: u8) -> u64 {
-    let (mut bits, mut bit) = (0, 0);
-    while bit < 64 {
-        let b = first.wrapping_add(bit);
-        if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/') {
-            bits |= 1_u64.wrapping_shl(bit as u32);
+/// Which bytes a `token68` has before its padding: each request has hundreds to look up.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+const TOKEN68: [bool; 256] = {
+    let (mut is_one, mut byte) = ([false; 256], 0_u8);
+    loop {
+        is_one[byte as usize] =
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+        match byte.checked_add(1) {
+            Some(next) => byte = next,
+            None => break is_one,
         }
-        bit = bit.wrapping_add(1);
     }
-    bits
-}
+};
 
 /// Scheme and token of an `Authorization` value (RFC 9110 section 11.4).
 ///
@@ -78,9 +77,7 @@ pub fn credentials(authorization: &str) -> Result<(Scheme, &str), TokenError> {
         _ => return Err(TokenError::SchemeNotAccepted),
     };
     let body = token.trim_end_matches('=');
-    let [low, high] = TOKEN68;
-    let is_token68 =
-        |b: u8| b.is_ascii() && if b < 64 { low } else { high }.wrapping_shr(u32::from(b)) & 1 == 1;
+    let is_token68 = |byte: u8| TOKEN68.get(usize::from(byte)) == Some(&true);
     if body.is_empty() || !body.bytes().all(is_token68) {
         return Err(TokenFault::Credentials.into());
     }

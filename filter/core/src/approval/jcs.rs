@@ -74,7 +74,7 @@ fn write_members<'a>(
 
 /// Section 3.2.2.2; serde_json escapes exactly what it asks for.
 fn quote(text: &str, out: &mut String) {
-    if !text.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+    if is_plain(text.as_bytes()) {
         out.push('"');
         out.push_str(text);
         out.push('"');
@@ -82,6 +82,21 @@ fn quote(text: &str, out: &mut String) {
     }
     // A string always serialises.
     out.push_str(&serde_json::to_string(text).unwrap_or_default());
+}
+
+/// Whether none of these bytes is escaped. Eight at a time: there are as many as the body has.
+fn is_plain(text: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGHS: u64 = ONES << 7;
+    // The high bit of at least one byte is set where one of the eight is less than `bound`, which is at most 128.
+    let any_less = |eight: u64, bound: u64| eight.wrapping_sub(ONES.wrapping_mul(bound)) & !eight & HIGHS;
+    let any_equal = |eight: u64, byte: u8| any_less(eight ^ ONES.wrapping_mul(u64::from(byte)), 1);
+    let (chunks, rest) = text.as_chunks::<8>();
+    let is_plain = |chunk: &[u8; 8]| {
+        let eight = u64::from_le_bytes(*chunk);
+        any_less(eight, 0x20) | any_equal(eight, b'"') | any_equal(eight, b'\\') == 0
+    };
+    chunks.iter().all(is_plain) && rest.iter().all(|byte| !matches!(byte, 0..0x20 | b'"' | b'\\'))
 }
 
 /// Section 3.2.2.3: ECMA-262 `Number::toString`.
@@ -157,6 +172,32 @@ mod tests {
         let text = canonical(&value).unwrap();
         let order: Vec<_> = text.split(',').filter_map(|member| member.rsplit(':').next()).collect();
         assert_eq!(order, ["2", "4", "6", "7", "1", "5", "3}"]);
+    }
+
+    #[test]
+    fn texts_as_serde_json_writes_them_wherever_the_escaped_byte_is() {
+        let texts = [
+            '\0',
+            '\u{1f}',
+            ' ',
+            '!',
+            '"',
+            '#',
+            '[',
+            '\\',
+            ']',
+            '\u{7f}',
+            '\u{80}',
+            '\u{20ac}',
+            '\u{10ffff}',
+        ];
+        for text in texts {
+            for (before, after) in (0..20).flat_map(|before| [0, 1, 9].map(|after| (before, after))) {
+                let text = format!("{}{text}{}", "a".repeat(before), "\u{e4}".repeat(after));
+                assert_eq!(canonical(&json!(text)).unwrap(), serde_json::to_string(&text).unwrap());
+            }
+        }
+        assert!(is_plain(&[b'!'; 16]) && !is_plain(&[0x1f; 1]) && !is_plain(b"12345678\""));
     }
 
     #[test]
