@@ -340,7 +340,7 @@ mod tests {
         let sends = "package remit.authz\ndecision if http.send({\"url\": \"x\"})\n";
         let old = "package remit.authz\ndecision { true }\n";
         let shadows = "package remit.authz\ninput := 1\ndecision := input\n";
-        let unserved = "package remit.authz\ndecision if {\n\tio.jwt.encode_sign({}, {}, {}) == \"x\"\n}\n";
+        let unserved = "package remit.authz\ndecision if {\n\tio.jwt.verify_es512(\"\", \"\")\n}\n";
         let deprecated = "package remit.authz\ndecision if any([true])\n";
         let misspelt = "package remit.authz\ndecision if startwith(\"a\", \"b\")\n";
         for (files, config, bundle, expected) in [
@@ -353,7 +353,7 @@ mod tests {
             (&[("b/p.rego", sends)], false, true, "p.rego:2"),
             (&[("b/p.rego", old)], false, true, "\"rego_version\": 0"),
             (&[("b/p.rego", shadows)], false, true, "p.rego:2:1: input cannot be shadowed"),
-            (&[("b/p.rego", unserved)], false, true, "p.rego:3:23: io.jwt.encode_sign is neither"),
+            (&[("b/p.rego", unserved)], false, true, "p.rego:3:24: io.jwt.verify_es512 is neither"),
             (&[("b/p.rego", unserved)], false, true, "; policy-bundles/BUILTINS.md lists what is"),
             (&[("b/p.rego", deprecated)], false, true, "p.rego:2:16: any is neither"),
             (&[("b/p.rego", misspelt)], false, true, "serves; look for a misspelt name"),

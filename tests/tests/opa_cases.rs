@@ -16,6 +16,11 @@ const KNOWN: &[(&str, &str)] = &[
     ("jsonbuiltins/unmarshal number beyond the supported exponent is undefined", "such a number is an error"),
     ("jsonbuiltins/unmarshal number with too big an exponent is undefined", "such a number is an error"),
     ("jsonbuiltins/unmarshal number with large exponent within limits", "such a number is an error"),
+    ("jwtencodesign/https://tools.ietf.org/html/rfc7515#appendix-A.2", "signing with RSA is an error"),
+    ("jwtencodesignraw/https://tools.ietf.org/html/rfc7515#appendix-A.2", "signing with RSA is an error"),
+    ("jwtencodesign/EdDSA", "signing with Ed25519 is an error"),
+    ("jwtencodesignraw/EdDSA", "signing with Ed25519 is an error"),
+    ("jwtencodesignheadererrors/Unknown signature algorithm", "a header that is malformed is an error"),
 ];
 
 #[derive(Debug, Default)]

@@ -94,8 +94,8 @@ const fn bounded(
 }
 
 /// A token or its signature against keys: the same whenever it is asked, and counted.
-const fn signature(name: &'static str, call: Looking) -> Function {
-    Function { name, arity: 2, body: Body::Around(call), repeats: true }
+const fn signature(name: &'static str, arity: usize, call: Looking) -> Function {
+    Function { name, arity, body: Body::Around(call), repeats: true }
 }
 
 const fn growing(name: &'static str, arity: usize, call: Looking) -> Function {
@@ -162,18 +162,20 @@ const FUNCTIONS: &[Function] = &[
         body: Body::Around(jwt::decode_verify),
         repeats: false,
     },
-    signature("io.jwt.verify_eddsa", |called, around| jwt::verify(called, around, Algorithm::EdDsa)),
-    signature("io.jwt.verify_es256", |called, around| jwt::verify(called, around, Algorithm::Es256)),
-    signature("io.jwt.verify_es384", |called, around| jwt::verify(called, around, Algorithm::Es384)),
-    signature("io.jwt.verify_hs256", |called, around| jwt::verify_mac(called, around, Mac::Hs256)),
-    signature("io.jwt.verify_hs384", |called, around| jwt::verify_mac(called, around, Mac::Hs384)),
-    signature("io.jwt.verify_hs512", |called, around| jwt::verify_mac(called, around, Mac::Hs512)),
-    signature("io.jwt.verify_ps256", |called, around| jwt::verify(called, around, Algorithm::Ps256)),
-    signature("io.jwt.verify_ps384", |called, around| jwt::verify(called, around, Algorithm::Ps384)),
-    signature("io.jwt.verify_ps512", |called, around| jwt::verify(called, around, Algorithm::Ps512)),
-    signature("io.jwt.verify_rs256", |called, around| jwt::verify(called, around, Algorithm::Rs256)),
-    signature("io.jwt.verify_rs384", |called, around| jwt::verify(called, around, Algorithm::Rs384)),
-    signature("io.jwt.verify_rs512", |called, around| jwt::verify(called, around, Algorithm::Rs512)),
+    signature("io.jwt.encode_sign", 3, jwt::encode_sign),
+    signature("io.jwt.encode_sign_raw", 3, jwt::encode_sign_raw),
+    signature("io.jwt.verify_eddsa", 2, |called, around| jwt::verify(called, around, Algorithm::EdDsa)),
+    signature("io.jwt.verify_es256", 2, |called, around| jwt::verify(called, around, Algorithm::Es256)),
+    signature("io.jwt.verify_es384", 2, |called, around| jwt::verify(called, around, Algorithm::Es384)),
+    signature("io.jwt.verify_hs256", 2, |called, around| jwt::verify_mac(called, around, Mac::Hs256)),
+    signature("io.jwt.verify_hs384", 2, |called, around| jwt::verify_mac(called, around, Mac::Hs384)),
+    signature("io.jwt.verify_hs512", 2, |called, around| jwt::verify_mac(called, around, Mac::Hs512)),
+    signature("io.jwt.verify_ps256", 2, |called, around| jwt::verify(called, around, Algorithm::Ps256)),
+    signature("io.jwt.verify_ps384", 2, |called, around| jwt::verify(called, around, Algorithm::Ps384)),
+    signature("io.jwt.verify_ps512", 2, |called, around| jwt::verify(called, around, Algorithm::Ps512)),
+    signature("io.jwt.verify_rs256", 2, |called, around| jwt::verify(called, around, Algorithm::Rs256)),
+    signature("io.jwt.verify_rs384", 2, |called, around| jwt::verify(called, around, Algorithm::Rs384)),
+    signature("io.jwt.verify_rs512", 2, |called, around| jwt::verify(called, around, Algorithm::Rs512)),
     growing("json.filter", 2, paths::filter),
     pure("json.is_valid", 1, values::is_valid),
     growing("json.patch", 2, patch::patch),

@@ -205,10 +205,7 @@ fn every_refusal_names_file_line_and_column() {
         ("decision if http.send({})", "p.rego:2:22: http.send: is not configured"),
         ("decision if not http.send({}).body", "p.rego:2:26: http.send: is not configured"),
         ("decision := net.lookup_ip_addr(\"x\")", "p.rego:2:31: net.lookup_ip_addr is not served"),
-        (
-            "decision := io.jwt.encode_sign(input.x, input.x, input.x)",
-            "p.rego:2:31: io.jwt.encode_sign is neither",
-        ),
+        ("decision := io.jwt.verify_es512(input.x, input.x)", "p.rego:2:32: io.jwt.verify_es512 is neither"),
         ("decision := rego.parse_module(\"m\", input.x)", "p.rego:2:30: rego.parse_module is neither"),
         ("decision := __builtin_host_await(1, 2)", "p.rego:2:33: __builtin_host_await is neither"),
         ("decision := sprintf(input.x, [])", "p.rego:2:20: sprintf is served with a constant format"),

@@ -430,7 +430,7 @@ mod tests {
         crypto.md5 crypto.sha1 crypto.sha256 glob.match glob.quote_meta json.is_valid net.cidr_contains net.cidr_intersects \
         net.cidr_is_valid object.subset strings.count strings.replace_n time.add_date time.format time.now_ns \
         time.parse_duration_ns time.parse_ns time.parse_rfc3339_ns time.weekday trace urlquery.decode urlquery.encode \
-        urlquery.encode_object rand.intn uuid.rfc4122";
+        urlquery.encode_object rand.intn uuid.rfc4122 io.jwt.encode_sign io.jwt.encode_sign_raw";
 
     #[test]
     fn every_builtin_is_known_to_give_a_collection_or_a_scalar() {

@@ -1,10 +1,11 @@
-//! `io.jwt.*`, without what signs: reading tokens, and checking them against keys that the policy names.
+//! `io.jwt.*`: reading tokens, checking them against keys that the policy names, and signing them.
 //!
 //! As in OPA, but for keys that Remit does not take (short RSA keys, private ones): where such a key could have
 //! been the right one the evaluation ends, so that no `not` holds because of it.
 
 mod constraints;
 mod keys;
+mod sign;
 mod verify;
 
 use base64::Engine as _;
@@ -18,6 +19,7 @@ use super::values::unmarshal;
 use crate::policy::error::EvaluationError;
 use crate::policy::surroundings::Surroundings;
 pub(super) use constraints::decode_verify;
+pub(super) use sign::{encode_sign, encode_sign_raw};
 pub(super) use verify::{verify, verify_mac};
 
 /// Go's `base64.URLEncoding`: padded, and the bits that are left over may be anything.

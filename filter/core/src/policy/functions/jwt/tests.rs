@@ -23,6 +23,62 @@ fn tokens_are_judged_as_opa_judges_them() {
     }
 }
 
+fn signed() -> Json {
+    serde_json::from_str(include_str!("signed.json")).unwrap()
+}
+
+#[test]
+fn tokens_are_signed_as_opa_signs_them() {
+    let signed = signed();
+    let listed = signed["cases"].as_array().unwrap();
+    assert!(listed.len() > 40);
+    for case in listed {
+        let expression = case[0].as_str().unwrap();
+        assert_eq!(both(expression, &signed["input"]), case[1], "{expression}");
+    }
+}
+
+#[test]
+fn a_key_that_does_not_sign_ends_the_evaluation() {
+    let input = &signed()["input"];
+    let secret = input["oct"]["k"].as_str().unwrap();
+    let with = |key: &str, member: &str, value: Json| {
+        let mut key = input[key].clone();
+        key[member] = value;
+        key
+    };
+    for (alg, key) in [
+        ("RS256", json!({"kty": "RSA", "n": "AQAB", "e": "AQAB", "d": "AQAB"})),
+        ("PS512", json!({"kty": "RSA"})),
+        ("ES512", json!({"kty": "EC", "crv": "P-521"})),
+        ("HS256", input["ed"].clone()),
+        ("HS256", json!({})),
+        ("HS256", json!("x")),
+        ("HS256", json!([])),
+        ("HS256", json!({"keys": [input["oct"]]})),
+        ("HS256", with("oct", "k", json!(""))),
+        ("HS256", with("oct", "k", json!("eA=="))),
+        ("HS256", with("oct", "kid", json!(7))),
+        ("ES256", input["oct"].clone()),
+        ("ES384", input["p256"].clone()),
+        ("ES256", input["p384"].clone()),
+        ("ES256", with("p256", "d", json!("AA"))),
+        ("ES256", with("p256", "d", json!("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"))),
+        ("ES256", with("p256", "x", input["p256"]["y"].clone())),
+        ("ES384", input["p384"].clone()),
+        ("ES256", with("p256", "y", json!(""))),
+        ("EdDSA", input["ed"].clone()),
+    ] {
+        let policy = policy("decision := [1 | not io.jwt.encode_sign({\"alg\": input.alg}, {}, input.key)]");
+        let input = json!({"alg": alg, "key": key});
+        for outcome in [decide(&policy, &input), decide(&interpreted(policy), &input)] {
+            let error = outcome.unwrap_err().to_string();
+            assert!(error.contains(&format!("signing with {alg} and this key is not served")), "{error}");
+            assert!(!error.contains(secret), "{error}");
+        }
+    }
+}
+
 #[test]
 fn what_is_not_served_ends_the_evaluation() {
     let mut input = cases()["input"].clone();
@@ -42,6 +98,9 @@ fn what_is_not_served_ends_the_evaluation() {
         ("io.jwt.decode(\"e30._w.\")", "a token that is not UTF-8"),
         ("io.jwt.decode_verify(input.token.HS256, {\"secret\": input.secret})", "there is no clock"),
         (&many, "more signatures than one evaluation may check"),
+        ("io.jwt.encode_sign_raw(input.long, \"\", \"\")", "header, payload or key of more than 65536 bytes"),
+        ("io.jwt.encode_sign_raw(\"{\", \"{}\", \"\")", "a header to sign: malformed JSON"),
+        ("io.jwt.encode_sign_raw(`{\"alg\": \"HS256\", \"alg\": \"HS512\"}`, \"{}\", \"\")", "duplicate key"),
     ] {
         let policy = policy(&format!("decision := [1 | not {expression}]"));
         for policy in [decide(&policy, &input), decide(&interpreted(policy), &input)] {
