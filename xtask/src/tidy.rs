@@ -5,6 +5,7 @@ mod manifests;
 mod sources;
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -31,8 +32,8 @@ struct Finding {
 /// # Errors
 /// When a rule is broken, or git cannot list the files.
 pub fn tidy() -> Result<()> {
-    let files = tracked_files()?;
-    let findings = check(&files);
+    let (files, mut findings) = tracked_files()?;
+    findings.extend(check(&files));
     for finding in &findings {
         println!("{finding}");
     }
@@ -54,19 +55,21 @@ fn check(files: &[File]) -> Vec<Finding> {
     findings
 }
 
-/// What git tracks and is text, as it is in the work tree now.
-fn tracked_files() -> Result<Vec<File>> {
+/// What git tracks, as it is in the work tree now, with a finding for each file that is not text: none has to be.
+fn tracked_files() -> Result<(Vec<File>, Vec<Finding>)> {
     let mut command = Command::new("git");
     command.args(["ls-files", "-z"]).current_dir(workspace::root());
     let listed = workspace::output(&mut command).context("tidy reads the list of files from git")?;
-    let mut files = Vec::new();
-    for path in listed.split('\0').filter(|path| !path.is_empty()) {
-        // Deleted but not yet committed, or not text: nothing to check.
-        if let Ok(text) = std::fs::read_to_string(workspace::root().join(path)) {
-            files.push(File { path: path.to_owned(), text });
+    let (mut files, mut findings) = (Vec::new(), Vec::new());
+    for path in listed.split('\0').filter(|path| !path.is_empty()).map(str::to_owned) {
+        match std::fs::read_to_string(workspace::root().join(&path)) {
+            Ok(text) => files.push(File { path, text }),
+            // Deleted but not yet committed.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => findings.push(Finding { path, line: 1, message: format!("is not text: {error}") }),
         }
     }
-    Ok(files)
+    Ok((files, findings))
 }
 
 impl File {
