@@ -24,6 +24,15 @@ pub enum Refusal {
         "is served with the zones UTC and Etc/GMT-14 to Etc/GMT+12 only, for want of a time-zone database: add the zone's offset to the time"
     )]
     Zone,
+    /// A builtin that OPA has in Rego v0 alone.
+    #[error("is of Rego v0: write {instead}, or say \"rego_version\": 0 in .manifest")]
+    Old {
+        /// What Rego v1 has for it.
+        instead: &'static str,
+    },
+    /// Of annotations, which are not kept.
+    #[error("is not served: write what the annotation says into the rule")]
+    Annotation,
     /// `with` would put something else in its place.
     #[error("cannot be replaced by `with` in a bundle that decides")]
     Replaced,
@@ -110,16 +119,45 @@ pub(super) const SERVED: &[&str] = &[
     "upper",
 ];
 
-/// Builtins of OPA that look outside and are not in [`super::functions`]; named to say so, whatever
-/// regorus does with them.
-const IMPURE: &[&str] = &["net.lookup_ip_addr", "rego.metadata.chain", "rego.metadata.rule"];
+/// Builtins of OPA that are not in [`super::functions`] for a reason of their own, whatever regorus does with them.
+const REFUSED: &[(&str, Refusal)] = &[
+    ("net.lookup_ip_addr", Refusal::Impure),
+    ("rego.metadata.chain", Refusal::Annotation),
+    ("rego.metadata.rule", Refusal::Annotation),
+];
+
+/// What OPA has in Rego v0 alone, and what to write for it in v1.
+const OLD: &[(&str, &str)] = &[
+    ("all", "`every`"),
+    ("any", "`true in` of the collection"),
+    ("cast_array", "a comprehension"),
+    ("cast_boolean", "is_boolean"),
+    ("cast_null", "is_null"),
+    ("cast_object", "is_object"),
+    ("cast_set", "a comprehension"),
+    ("cast_string", "is_string"),
+    ("net.cidr_overlap", "net.cidr_contains"),
+    ("re_match", "regex.match"),
+    ("set_diff", "`a - b`"),
+];
+
+/// [`Refusal::Old`], for what Rego v1 has no longer.
+pub(super) fn is_old(name: &str) -> Option<Refusal> {
+    let (_, instead) = OLD.iter().find(|(old, _)| *old == name)?;
+    Some(Refusal::Old { instead })
+}
+
+/// The reason of its own for which a builtin of OPA is refused.
+pub(super) fn refused(name: &str) -> Option<Refusal> {
+    REFUSED.iter().find(|(refused, _)| *refused == name).map(|(_, refusal)| *refusal)
+}
 
 const LARGEST_CONSTANT: i64 = 1_024;
 
 /// Whether a call of this builtin is served.
 pub(super) fn check(name: &str, arguments: &[regorus::unstable::ExprRef]) -> Result<(), Refusal> {
     if SERVED.binary_search(&name).is_err() {
-        return Err(if IMPURE.contains(&name) { Refusal::Impure } else { Refusal::Unknown });
+        return Err(refused(name).unwrap_or(Refusal::Unknown));
     }
     match name {
         "sprintf" if !arguments.first().is_some_and(|format| is_bounded_format(format)) => {
@@ -207,7 +245,7 @@ mod tests {
         // The evaluators have it in themselves.
         assert!(listed.remove("print"));
         assert_eq!(built, listed);
-        assert!(SERVED.is_sorted() && IMPURE.is_sorted());
+        assert!(SERVED.is_sorted());
     }
 
     #[test]

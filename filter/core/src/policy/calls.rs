@@ -26,6 +26,9 @@ fn check_builtin(call: &survey::BuiltinCall<'_>, limits: &PolicyLimits) -> Resul
     if call.name.starts_with("remit__") {
         return Err(PolicyError::Construct { at: call.at.clone(), construct: Construct::Taken });
     }
+    if let Some(refusal) = builtins::is_old(&call.name).filter(|_| call.is_v1) {
+        return Err(PolicyError::Builtin { at: call.at.clone(), name: call.name.clone(), refusal });
+    }
     if let Some(function) = functions::find(&call.name) {
         check_function(call, function)?;
         if function.name == "http.send" {

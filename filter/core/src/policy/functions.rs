@@ -13,6 +13,7 @@ mod jwt;
 mod lots;
 mod metered;
 mod net;
+mod old;
 mod operators;
 mod outside;
 mod pairs;
@@ -137,11 +138,19 @@ pub(super) const WALKED: &str = "remit__walked";
 
 /// Sorted by name.
 const FUNCTIONS: &[Function] = &[
+    pure("all", 1, old::all),
+    pure("any", 1, old::any),
     growing("array.flatten", 1, values::flatten),
     pure("base64.decode", 1, base64::decode),
     pure("base64.is_valid", 1, base64::is_valid),
     pure("base64url.decode", 1, base64::decode_url),
     bounded("bits.rsh", 2, operators::shifted),
+    pure("cast_array", 1, old::cast_array),
+    pure("cast_boolean", 1, |given| old::cast(given, |value| matches!(value, Value::Bool(_)))),
+    pure("cast_null", 1, |given| old::cast(given, |value| matches!(value, Value::Null))),
+    pure("cast_object", 1, |given| old::cast(given, |value| matches!(value, Value::Object(_)))),
+    pure("cast_set", 1, old::cast_set),
+    pure("cast_string", 1, |given| old::cast(given, |value| matches!(value, Value::String(_)))),
     pure("crypto.hmac.equal", 2, crypto::hmac_equal),
     pure("crypto.hmac.md5", 2, crypto::hmac_md5),
     pure("crypto.hmac.sha1", 2, crypto::hmac_sha1),
@@ -182,14 +191,18 @@ const FUNCTIONS: &[Function] = &[
     growing("json.remove", 2, paths::remove),
     growing("json.unmarshal", 1, values::unmarshal),
     pure("net.cidr_contains", 2, net::cidr_contains),
+    growing("net.cidr_contains_matches", 2, net::cidr_contains_matches),
+    growing("net.cidr_expand", 1, net::cidr_expand),
     pure("net.cidr_intersects", 2, net::cidr_intersects),
     pure("net.cidr_is_valid", 1, net::cidr_is_valid),
+    pure("net.cidr_overlap", 2, net::cidr_contains),
     growing("numbers.range", 2, values::range),
     growing("numbers.range_step", 3, values::range_step),
     growing("object.subset", 2, values::subset),
     Function { name: "opa.runtime", arity: 0, body: Body::Around(outside::runtime), repeats: true },
     bounded("product", 1, operators::product),
     Function { name: "rand.intn", arity: 2, body: Body::Around(lots::number), repeats: false },
+    growing("re_match", 2, regex::matches),
     growing("regex.find_all_string_submatch_n", 3, regex::find_groups),
     growing("regex.find_n", 3, regex::find),
     growing("regex.is_valid", 1, regex::is_valid),
@@ -213,6 +226,7 @@ const FUNCTIONS: &[Function] = &[
     bounded(TIMES, 2, operators::times),
     Function { name: WALKED, arity: 1, body: Body::Same(walked::walked), repeats: true },
     pure(WITHIN, 2, operators::within),
+    pure("set_diff", 2, old::set_diff),
     pure("strings.count", 2, strings::count),
     growing("strings.replace_n", 2, strings::replace_n),
     growing("strings.split_n", 3, strings::split_n),

@@ -98,6 +98,8 @@ pub(super) struct BuiltinCall<'a> {
     pub(super) arguments: &'a [regorus::unstable::ExprRef],
     /// `false` where `with` only names the function.
     pub(super) is_call: bool,
+    /// Whether it stands in Rego v1.
+    pub(super) is_v1: bool,
 }
 
 pub(super) struct FunctionCall<'a> {
@@ -225,7 +227,8 @@ impl<'a> Survey<'a> {
                             self.inputs.insert(path);
                             is_looked_into = true;
                         }
-                        self.builtin_calls.push(BuiltinCall { at, name, arguments, is_call: true });
+                        let is_v1 = scope.is_v1;
+                        self.builtin_calls.push(BuiltinCall { at, name, arguments, is_call: true, is_v1 });
                     }
                 }
             }
@@ -295,6 +298,7 @@ impl<'a> Survey<'a> {
                                 name,
                                 arguments: &[],
                                 is_call: false,
+                                is_v1: scope.is_v1,
                             });
                         }
                     }
@@ -462,7 +466,7 @@ impl<'a> Survey<'a> {
 pub(super) fn is_builtin_name(name: &str) -> bool {
     super::functions::find(name).is_some()
         || regorus::unstable::BUILTINS.contains_key(name)
-        || super::builtins::check(name, &[]) == Err(super::builtins::Refusal::Impure)
+        || super::builtins::refused(name).is_some()
 }
 
 fn joined(package: &[String], name: &str, rest: impl Iterator<Item = String>) -> Path {

@@ -33,6 +33,9 @@ const COLLECTIONS: &[&str] = &[
     "array.flatten",
     "array.reverse",
     "array.slice",
+    "cast_array",
+    "cast_object",
+    "cast_set",
     "graph.reachable",
     "http.send",
     "indexof_n",
@@ -45,6 +48,8 @@ const COLLECTIONS: &[&str] = &[
     "json.unmarshal",
     "max",
     "min",
+    "net.cidr_contains_matches",
+    "net.cidr_expand",
     "numbers.range",
     "numbers.range_step",
     "object.filter",
@@ -65,6 +70,7 @@ const COLLECTIONS: &[&str] = &[
     "remit__pairs",
     "remit__printable",
     "remit__walked",
+    "set_diff",
     "sort",
     "split",
     "strings.split_n",
@@ -430,7 +436,8 @@ mod tests {
         crypto.md5 crypto.sha1 crypto.sha256 glob.match glob.quote_meta json.is_valid net.cidr_contains net.cidr_intersects \
         net.cidr_is_valid object.subset strings.count strings.replace_n time.add_date time.format time.now_ns \
         time.parse_duration_ns time.parse_ns time.parse_rfc3339_ns time.weekday trace urlquery.decode urlquery.encode \
-        urlquery.encode_object rand.intn uuid.rfc4122 io.jwt.encode_sign io.jwt.encode_sign_raw";
+        urlquery.encode_object rand.intn uuid.rfc4122 all any cast_boolean cast_null cast_string \
+        net.cidr_overlap re_match io.jwt.encode_sign io.jwt.encode_sign_raw";
 
     #[test]
     fn every_builtin_is_known_to_give_a_collection_or_a_scalar() {

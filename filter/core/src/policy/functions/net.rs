@@ -1,8 +1,12 @@
 //! `net.*`, without those that look names up.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use regorus::Value;
+
+use super::Stop;
+use crate::policy::surroundings::Surroundings;
 
 /// Whether a network contains an address or another network.
 pub(super) fn cidr_contains(arguments: &[Value]) -> Option<Value> {
@@ -16,6 +20,83 @@ pub(super) fn cidr_contains(arguments: &[Value]) -> Option<Value> {
         }
     };
     Some(Value::Bool(network.contains(first) && network.contains(last)))
+}
+
+/// The pairs of keys of which the first one's network contains the second one's. The key of an element of an array is its
+/// index, that of an element of a set and of a text itself. What cannot be read makes all of it undefined.
+pub(super) fn cidr_contains_matches(
+    arguments: &[Value],
+    around: &mut Surroundings,
+) -> Result<Option<Value>, Stop> {
+    let [networks, inner] = arguments else { return Ok(None) };
+    let Some(networks) = keyed(networks) else { return Ok(None) };
+    let mut found = BTreeSet::new();
+    // Of none OPA looks at nothing else.
+    if networks.is_empty() {
+        return Ok(Some(Value::from(found)));
+    }
+    let Some(inner) = keyed(inner) else { return Ok(None) };
+    for (key, network) in &networks {
+        for (inner_key, inner) in &inner {
+            let pair = [(*network).clone(), (*inner).clone()];
+            around.works(PAIR)?;
+            match cidr_contains(&pair) {
+                Some(Value::Bool(true)) => {
+                    around.has_room(PAIR)?;
+                    around.makes(PAIR);
+                    found.insert(Value::from(vec![key.clone(), inner_key.clone()]));
+                }
+                Some(_) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+    Ok(Some(Value::from(found)))
+}
+
+/// What a pair takes at least.
+const PAIR: usize = 4 * size_of::<Value>();
+
+/// The networks of a collection, each with its key.
+fn keyed(collection: &Value) -> Option<Vec<(Value, &Value)>> {
+    match collection {
+        Value::String(_) => Some(vec![(collection.clone(), collection)]),
+        Value::Array(items) => {
+            (0_usize..).zip(items.iter()).map(|(at, item)| Some((Value::from(at), network(item)?))).collect()
+        }
+        Value::Set(items) => items.iter().map(|item| Some((item.clone(), network(item)?))).collect(),
+        Value::Object(fields) => {
+            fields.iter().map(|(key, item)| Some((key.clone(), network(item)?))).collect()
+        }
+        // OPA goes through nothing of it.
+        _ => Some(Vec::new()),
+    }
+}
+
+/// The network of an element: of an array, its first.
+fn network(element: &Value) -> Option<&Value> {
+    match element {
+        Value::String(_) => Some(element),
+        Value::Array(items) => items.first(),
+        _ => None,
+    }
+}
+
+/// The addresses of a network.
+pub(super) fn cidr_expand(arguments: &[Value], around: &mut Surroundings) -> Result<Option<Value>, Stop> {
+    let [Value::String(network)] = arguments else { return Ok(None) };
+    let Some(network) = Network::parse(network) else { return Ok(None) };
+    let (first, last) = network.ends();
+    let (first, last) = (number(first), number(last));
+    let count = usize::try_from(last.saturating_sub(first)).unwrap_or(usize::MAX).saturating_add(1);
+    around.has_room(count.saturating_mul(PAIR))?;
+    around.makes(count.saturating_mul(PAIR));
+    let mut addresses = BTreeSet::new();
+    for number in first..=last {
+        around.works(PAIR)?;
+        addresses.insert(Value::from(network.at(number).to_string()));
+    }
+    Ok(Some(Value::from(addresses)))
 }
 
 /// Whether two networks have an address in common.
@@ -58,11 +139,15 @@ impl Network {
 
     fn ends(&self) -> (IpAddr, IpAddr) {
         let number = number(self.address);
-        let at = |number: u128| match self.address {
+        (self.at(number & !self.rest()), self.at(number | self.rest()))
+    }
+
+    /// The address of a number, of the same family.
+    fn at(&self, number: u128) -> IpAddr {
+        match self.address {
             IpAddr::V4(_) => IpAddr::V4(u32::try_from(number).unwrap_or(u32::MAX).into()),
             IpAddr::V6(_) => IpAddr::V6(number.into()),
-        };
-        (at(number & !self.rest()), at(number | self.rest()))
+        }
     }
 
     fn contains(&self, address: IpAddr) -> bool {

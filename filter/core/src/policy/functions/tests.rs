@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::super::tests::{decide, interpreted, is_bytecode, policy, try_policy};
+use super::super::tests::{bundle, decide, interpreted, is_bytecode, policy, try_policy};
 use super::*;
 use crate::ids::Now;
-use crate::policy::{Document, EvaluationBudget, Policy};
+use crate::policy::{Document, EvaluationBudget, Policy, PolicyLimits};
 
 #[test]
 fn the_table_is_sorted() {
@@ -49,6 +49,88 @@ fn functions_give_what_opa_gives() {
         ("net.cidr_contains(\"10.0.0.0/8\", input.a)", json!({"a": "ten"}), json!(null)),
     ] {
         assert_eq!(both(expression, &input), expected, "{expression} {input}");
+    }
+}
+
+/// Networks, each with its key, against others; the values are OPA's.
+#[test]
+fn networks_are_matched_and_expanded() {
+    let input = json!({
+        "nets": ["10.0.0.0/8", "::/0", "11.0.0.0/8"], "inner": {"a": "10.2.3.4", "b": "2001::1", "c": "11.0.0.0/9"},
+        "mixed": [["1.1.0.0/16", "foo"], "1.1.2.0/24"], "hosts": {"x": "1.1.1.128", "y": ["1.1.254.254/32", "bar"]},
+        "bad": ["x", 1], "none": [], "text": "1.1.1.1/8", "number": 1, "empty": [[]],
+    });
+    for (expression, expected) in [
+        (
+            "net.cidr_contains_matches(\"1.1.1.0/24\", \"1.1.1.128/25\")",
+            json!([["1.1.1.0/24", "1.1.1.128/25"]]),
+        ),
+        ("net.cidr_contains_matches(input.nets, input.inner)", json!([[0, "a"], [1, "b"], [2, "c"]])),
+        ("net.cidr_contains_matches(input.mixed, input.hosts)", json!([[0, "x"], [0, "y"]])),
+        (
+            "net.cidr_contains_matches({x | some x in input.mixed}, [\"1.1.2.3\"])",
+            json!([["1.1.2.0/24", 0], [["1.1.0.0/16", "foo"], 0]]),
+        ),
+        ("net.cidr_contains_matches(input.none, input.bad)", json!([])),
+        ("net.cidr_contains_matches(input.bad, input.none)", json!(null)),
+        ("net.cidr_contains_matches(input.text, input.bad)", json!(null)),
+        ("net.cidr_contains_matches(input.text, input.empty)", json!(null)),
+        ("net.cidr_contains_matches(input.number, input.bad)", json!([])),
+        (
+            "net.cidr_expand(\"192.168.0.2/30\")",
+            json!(["192.168.0.0", "192.168.0.1", "192.168.0.2", "192.168.0.3"]),
+        ),
+        ("net.cidr_expand(\"255.255.255.255/31\")", json!(["255.255.255.254", "255.255.255.255"])),
+        ("net.cidr_expand(\"2001:db8::/127\")", json!(["2001:db8::", "2001:db8::1"])),
+        ("net.cidr_expand(\"::ffff:10.0.0.0/127\")", json!(["10.0.0.0", "10.0.0.1"])),
+        ("net.cidr_expand(\"192.168.0.5/33\")", json!(null)),
+    ] {
+        assert_eq!(both(expression, &input), expected, "{expression}");
+    }
+    for vast in ["0.0.0.0/0", "::/0", "10.0.0.0/8"] {
+        let policy = policy(&format!("decision := count(net.cidr_expand(\"{vast}\"))"));
+        let outcome = decide(&policy, &input);
+        assert!(matches!(outcome, Err(EvaluationError::MemoryExhausted { .. })), "{vast}: {outcome:?}");
+    }
+}
+
+/// What OPA has in Rego v0 alone; the values are OPA's.
+#[test]
+fn old_builtins_are_served_in_old_modules() {
+    let input = json!({"a": [true, true], "s": [3, 1, 3], "t": false});
+    for (expression, expected) in [
+        ("all(input.a)", json!(true)),
+        ("all([])", json!(true)),
+        ("all([true, 1])", json!(false)),
+        ("all({true})", json!(true)),
+        ("all(input.t)", json!(null)),
+        ("any(input.a)", json!(true)),
+        ("any([])", json!(false)),
+        ("any({true, false})", json!(true)),
+        ("any(input.t)", json!(null)),
+        ("cast_array(input.s)", json!([3, 1, 3])),
+        ("cast_array({3, 1, 2})", json!([1, 2, 3])),
+        ("cast_set(input.s)", json!([1, 3])),
+        ("cast_boolean(input.t)", json!(false)),
+        ("cast_boolean(input.s)", json!(null)),
+        ("cast_object({\"a\": 1})", json!({"a": 1})),
+        ("cast_object(input.s)", json!(null)),
+        ("cast_string(\"a\")", json!("a")),
+        ("is_null(cast_null(null))", json!(true)),
+        ("net.cidr_overlap(\"10.0.0.0/8\", \"10.1.1.1\")", json!(true)),
+        ("re_match(\"^a+$\", \"aaa\")", json!(true)),
+        ("re_match(\"^a+$\", \"aab\")", json!(false)),
+        ("set_diff({1, 2, 3}, {2})", json!([1, 3])),
+    ] {
+        let text = format!("package p\ndefault decision = null\ndecision = v {{ v := {expression} }}\n");
+        let files = bundle(&[(".manifest", "{\"rego_version\": 0}"), ("p.rego", &text)]);
+        let policy = Policy::compile(&files, "p/decision", &PolicyLimits::default()).unwrap();
+        assert!(is_bytecode(&policy), "{expression}: {:?}", policy.engine());
+        let by_machine = decide(&policy, &input).unwrap();
+        assert_eq!(by_machine, expected, "{expression}");
+        assert_eq!(decide(&interpreted(policy), &input).unwrap(), expected, "{expression}");
+        let refusal = try_policy(&format!("decision := {expression}")).unwrap_err().to_string();
+        assert!(refusal.contains(" is of Rego v0: write "), "{expression}: {refusal}");
     }
 }
 

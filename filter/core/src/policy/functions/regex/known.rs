@@ -36,6 +36,7 @@ impl Patterns {
                 "regex.replace" => 1,
                 // Made of more than one argument.
                 "regex.template_match" => continue,
+                "re_match" => 0,
                 name if name.starts_with("regex.") => 0,
                 _ => continue,
             };
