@@ -17,6 +17,7 @@ use remit_core::engine::{ActiveBundle, Engine};
 use remit_core::exchange::{Body, Event, Exchange, Need, Nonce, Step};
 use remit_core::ids::Now;
 use remit_core::input::{Contract, Identity, Parts, compose};
+use remit_core::json::JsonLimits;
 use remit_core::keys::{Algorithm, KeyLimits, KeySet};
 use remit_core::policy::HttpReply;
 use remit_core::request::{Circumstances, RequestView};
@@ -28,6 +29,7 @@ type Failure = Box<dyn std::error::Error>;
 const ISSUER: &str = "https://idp.internal.example";
 const RESOURCE: &str = "https://tools.internal.example";
 const SECONDS: u64 = 1_773_842_531;
+const LIMITS: JsonLimits = JsonLimits { depth: 32, values: 10_000 };
 const NOW: Now = Now(SECONDS * 1_000_000_000);
 
 fn root() -> PathBuf {
@@ -165,7 +167,7 @@ fn stages(criterion: &mut Criterion) -> Result<(), Failure> {
     let (view, token) = (fixture.view()?, fixture.verified()?);
     let delegation = Delegation::resolve(&token, &fixture.rules)?;
     let identity = Identity::new(&token, delegation.clone());
-    let action = Route::find(&view, &fixture.bundle.catalog).classify(&view, Some(&fixture.body), 32)?;
+    let action = Route::find(&view, &fixture.bundle.catalog).classify(&view, Some(&fixture.body), LIMITS)?;
     let (reads, footprint) = (fixture.bundle.policy.reads(), fixture.bundle.policy.footprint());
     let (contract, circumstances) = (Contract::default(), Circumstances::default());
     let parts = || Parts {
@@ -204,7 +206,7 @@ fn stages(criterion: &mut Criterion) -> Result<(), Failure> {
     });
     group.bench_function("classify", |b| {
         b.iter(|| {
-            Route::find(&view, &fixture.bundle.catalog).classify(&view, Some(&fixture.body), 32).is_ok()
+            Route::find(&view, &fixture.bundle.catalog).classify(&view, Some(&fixture.body), LIMITS).is_ok()
         });
     });
     group.bench_function("compose", |b| b.iter(|| compose(parts(), &reads, footprint)));

@@ -1,5 +1,6 @@
 //! Strict JSON (RFC 8259, I-JSON RFC 7493): what two readers could read differently is refused.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -28,6 +29,12 @@ pub enum JsonError {
         /// The limit in force.
         limit: usize,
     },
+    /// More values than allowed.
+    #[error("more than {limit} values")]
+    TooMany {
+        /// The limit in force.
+        limit: usize,
+    },
     /// Any other fault of syntax, trailing bytes included.
     #[error("malformed JSON at line {line} column {column}")]
     Malformed {
@@ -40,6 +47,16 @@ pub enum JsonError {
 
 const DUPLICATE: &str = "remit: duplicate key";
 const DEEP: &str = "remit: too deep";
+const MANY: &str = "remit: too many";
+
+/// How much a text that anybody may send makes at most: a byte of it can become a value of thirty.
+#[derive(Debug, Clone, Copy)]
+pub struct JsonLimits {
+    /// Nesting.
+    pub depth: usize,
+    /// Values, each element and member counted.
+    pub values: usize,
+}
 
 /// Parses exactly one JSON text.
 ///
@@ -48,13 +65,35 @@ const DEEP: &str = "remit: too deep";
 /// See [`JsonError`]: duplicate keys at any depth, nesting over `max_depth`, bytes that are not UTF-8, trailing
 /// bytes, numbers beyond an IEEE 754 double.
 pub fn parse(bytes: &[u8], max_depth: usize) -> Result<Value, JsonError> {
+    parse_within(bytes, JsonLimits { depth: max_depth, values: usize::MAX })
+}
+
+/// The same with a bound on the number of values.
+///
+/// # Errors
+///
+/// As [`parse`], and [`JsonError::TooMany`].
+pub fn parse_within(bytes: &[u8], limits: JsonLimits) -> Result<Value, JsonError> {
+    parse_some(bytes, limits, &Cell::new(limits.values))
+}
+
+/// The same of a text among others that share a bound: counts down what is left of it.
+///
+/// # Errors
+///
+/// As [`parse_within`].
+pub(crate) fn parse_some(
+    bytes: &[u8],
+    limits: JsonLimits,
+    values_left: &Cell<usize>,
+) -> Result<Value, JsonError> {
     let text = std::str::from_utf8(bytes).map_err(|e| JsonError::NotUtf8 { offset: e.valid_up_to() })?;
     // Cheaper than to have the parser look at each.
     let text = text.trim_end_matches([' ', '\t', '\n', '\r']);
     let mut deserializer = serde_json::Deserializer::from_str(text);
     // Depth is counted by `Strict`, whose limit is configurable; serde_json's own is fixed at 128.
-    let max_depth = max_depth.min(120);
-    let value = Strict { levels_left: max_depth }
+    let max_depth = limits.depth.min(120);
+    let value = Strict { levels_left: max_depth, values_left }
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value))
         .map_err(|error| {
@@ -64,6 +103,8 @@ pub fn parse(bytes: &[u8], max_depth: usize) -> Result<Value, JsonError> {
                 JsonError::DuplicateKey { line, column }
             } else if message.starts_with(DEEP) {
                 JsonError::TooDeep { limit: max_depth }
+            } else if message.starts_with(MANY) {
+                JsonError::TooMany { limit: limits.values }
             } else {
                 JsonError::Malformed { line, column }
             }
@@ -72,28 +113,33 @@ pub fn parse(bytes: &[u8], max_depth: usize) -> Result<Value, JsonError> {
 }
 
 #[derive(Clone, Copy)]
-struct Strict {
+struct Strict<'a> {
     levels_left: usize,
+    values_left: &'a Cell<usize>,
 }
 
-impl Strict {
+impl Strict<'_> {
     fn inside<E: serde::de::Error>(self) -> Result<Self, E> {
         match self.levels_left.checked_sub(1) {
-            Some(levels_left) => Ok(Self { levels_left }),
+            Some(levels_left) => Ok(Self { levels_left, ..self }),
             None => Err(E::custom(DEEP)),
         }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        match self.values_left.get().checked_sub(1) {
+            Some(left) => self.values_left.set(left),
+            None => return Err(D::Error::custom(MANY)),
+        }
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -181,6 +227,16 @@ mod tests {
         ] {
             let message = parse(bytes, 8).unwrap_err().to_string();
             assert!(message.starts_with(expected), "{bytes:?}: {message}");
+        }
+    }
+
+    #[test]
+    fn values_are_counted() {
+        for (text, values) in [("0", 1), ("[]", 1), ("[0,[1],\"2,3\"]", 5), (r#"{"a":{"b":1},"c":[]}"#, 4)] {
+            let parse = |values| parse_within(text.as_bytes(), JsonLimits { depth: 8, values });
+            assert!(parse(values).is_ok(), "{text}");
+            let error = parse(values - 1).unwrap_err();
+            assert!(matches!(error, JsonError::TooMany { limit } if limit == values - 1), "{text}: {error}");
         }
     }
 

@@ -1,11 +1,14 @@
 //! Model Context Protocol over streamable HTTP (revisions 2025-03-26 and later): JSON-RPC 2.0 in a POST.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::catalog::McpServer;
+use super::pointer::Arguments;
 use super::{Action, ActionError, Effects, Protocol, Resource, Verb, fold};
-use crate::json;
+use crate::json::{self, JsonLimits};
 use crate::request::RequestView;
 
 /// The id of a JSON-RPC request: a string or an integer, never null (MCP, section "Requests").
@@ -45,6 +48,9 @@ const METHODS: [(&str, Verb); 20] = [
 /// The members of `params` that say what a message means.
 const PARAMS: [&str; 5] = ["_meta", "arguments", "name", "task", "uri"];
 
+/// The members of `params` of `tools/call` (MCP 2025-11-25, section "Calling Tools").
+const CALL_PARAMS: [&str; 4] = ["_meta", "arguments", "name", "task"];
+
 const ENVELOPE: [&str; 6] = ["error", "id", "jsonrpc", "method", "params", "result"];
 
 /// Works out what a request to an MCP server means.
@@ -52,11 +58,13 @@ pub(super) fn classify(
     server: &McpServer,
     request: &RequestView,
     body: Option<&[u8]>,
-    max_depth: usize,
+    limits: JsonLimits,
 ) -> Result<Action, ActionError> {
     match (request.method(), body) {
         _ if request.target.raw_query.is_some() => Ok(by_transport(request, None)),
-        ("POST", Some(body)) if request.is_json() => message(server, request, json::parse(body, max_depth)?),
+        ("POST", Some(body)) if request.is_json() => {
+            message(server, request, json::parse_within(body, limits)?)
+        }
         ("POST", Some(_)) => Err(ActionError::Envelope("content-type is not application/json")),
         // With a body they could be read as a message that nobody has looked at.
         ("GET", _) if request.ends_with_headers => Ok(by_transport(request, Some("mcp.listen"))),
@@ -150,14 +158,27 @@ fn call(
     request: &RequestView,
     mut params: Map<String, Value>,
 ) -> Result<Action, ActionError> {
+    // They could change what is done, and neither the policy nor an approval would have seen it.
+    if params.keys().any(|key| !CALL_PARAMS.contains(&key.as_str())) {
+        return Err(ActionError::Envelope("a member of params that tools/call does not know"));
+    }
     let tool = named(request, &params, "name")?;
     let arguments = match params.remove("arguments") {
         None => Value::Object(Map::new()),
-        Some(arguments @ Value::Object(_)) => arguments,
+        Some(Value::Object(arguments)) => {
+            let names = arguments.keys().map(|name| fold(name));
+            if names.collect::<BTreeSet<_>>().len() < arguments.len() {
+                return Err(ActionError::Envelope("two arguments whose names differ only in case"));
+            }
+            Value::Object(arguments)
+        }
         Some(_) => return Err(ActionError::Envelope("params.arguments is not an object")),
     };
     let mut action = match server.tools.get(&tool) {
-        Some(entry) => Action::of_entry(Protocol::Mcp, entry, "tools/call", arguments),
+        Some(entry) => {
+            let arguments = Arguments { value: arguments, hides_body: false, is_http: false };
+            Action::of_entry(Protocol::Mcp, entry, "tools/call", arguments)
+        }
         None => Action::unclassified(Protocol::Mcp, format!("tools/call {tool}"), "tools/call", arguments),
     };
     action.tool = Some(tool);

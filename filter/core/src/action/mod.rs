@@ -3,17 +3,20 @@
 pub mod catalog;
 mod http;
 mod mcp;
+mod pointer;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use catalog::{Catalog, CatalogError};
 pub use mcp::McpId;
+pub(crate) use pointer::fold;
 
 use crate::ids::ReasonCode;
-use crate::json::{self, JsonError};
+use crate::json::{self, JsonError, JsonLimits};
 use crate::request::RequestView;
 use catalog::Entry;
+use pointer::{Arguments, Found, plain_text};
 
 /// What kind of thing an action does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -242,6 +245,7 @@ impl ActionError {
             Self::Body(JsonError::NotUtf8 { .. }) => "body_not_utf8",
             Self::Body(JsonError::DuplicateKey { .. }) => "body_duplicate_key",
             Self::Body(JsonError::TooDeep { .. }) => "body_too_deep",
+            Self::Body(JsonError::TooMany { .. }) => "body_too_many_values",
             Self::Body(JsonError::Malformed { .. }) => "body_malformed",
             Self::BodyEncoded => "body_encoded",
             Self::Batch => "mcp_batch",
@@ -323,17 +327,21 @@ impl<'c> Route<'c> {
         self,
         request: &RequestView,
         body: Option<&[u8]>,
-        max_depth: usize,
+        limits: JsonLimits,
     ) -> Result<Action, ActionError> {
         if body.is_some_and(|body| !body.is_empty()) && request.is_encoded() {
             return Err(ActionError::BodyEncoded);
         }
         match self.destination {
-            Destination::Mcp(server) => mcp::classify(server, request, body, max_depth),
+            Destination::Mcp(server) => mcp::classify(server, request, body, limits),
             Destination::Http(entry, parameters) => {
                 let json = match body {
-                    Some(bytes) if request.is_json() && !bytes.is_empty() => json::parse(bytes, max_depth)?,
-                    _ => Value::Null,
+                    Some(bytes) if request.is_json() && !bytes.is_empty() => {
+                        Some(json::parse_within(bytes, limits)?)
+                    }
+                    Some([]) => Some(Value::Null),
+                    None if request.ends_with_headers => Some(Value::Null),
+                    _ => None,
                 };
                 Ok(http::action(entry, request, parameters, json))
             }
@@ -365,26 +373,26 @@ impl Action {
     }
 
     /// An action as its catalog entry describes it, with resource and counterparties taken from the arguments.
-    fn of_entry(protocol: Protocol, entry: &Entry, method: &str, arguments: Value) -> Self {
+    fn of_entry(protocol: Protocol, entry: &Entry, method: &str, arguments: Arguments) -> Self {
         let mut missing = Vec::new();
-        let mut select = |pointer: &str| {
-            let value = unambiguous(&arguments, pointer).and_then(plain_text);
-            if value.is_none() {
-                missing.push(pointer.to_owned());
-            }
-            value
-        };
         let resource = entry.resource.as_ref().and_then(|resource| {
-            let id = select(&resource.id)?;
+            let id = match arguments.find(&resource.id) {
+                Found::Value(value) => plain_text(value),
+                Found::Absent | Found::Unclear => None,
+            };
+            if id.is_none() {
+                missing.push(resource.id.clone());
+            }
+            let id = id?;
             Some(Resource { name: format!("{}/{id}", resource.kind), kind: resource.kind.clone(), id })
         });
         let mut counterparties = Vec::new();
         for wanted in &entry.counterparties {
-            let found = unambiguous(&arguments, &wanted.value);
-            let several = match found {
-                Some(Value::Array(items)) => items.iter().map(plain_text).collect::<Option<Vec<_>>>(),
-                Some(one) => plain_text(one).map(|value| vec![value]),
-                None => None,
+            let several = match arguments.find(&wanted.value) {
+                Found::Value(Value::Array(items)) => items.iter().map(plain_text).collect::<Option<Vec<_>>>(),
+                Found::Value(one) => plain_text(one).map(|value| vec![value]),
+                Found::Absent if wanted.optional => Some(Vec::new()),
+                Found::Absent | Found::Unclear => None,
             };
             match several {
                 Some(values) => counterparties.extend(values.into_iter().map(|value| Counterparty {
@@ -392,7 +400,6 @@ impl Action {
                     value,
                     from: wanted.value.clone(),
                 })),
-                None if arguments.pointer(&wanted.value).is_none() && wanted.optional => {}
                 None => missing.push(wanted.value.clone()),
             }
         }
@@ -405,46 +412,11 @@ impl Action {
             tool: None,
             resource,
             effects: entry.effects,
-            arguments,
+            arguments: arguments.value,
             counterparties,
             missing,
             mcp_id: None,
         }
-    }
-}
-
-/// What a JSON pointer (RFC 6901) points to; nothing where a name on the way has a twin that differs in case only,
-/// because a server that ignores case would take either.
-fn unambiguous<'v>(value: &'v Value, pointer: &str) -> Option<&'v Value> {
-    let mut at = value;
-    for token in pointer.split('/').skip(1) {
-        let name = token.replace("~1", "/").replace("~0", "~");
-        at = match at {
-            Value::Object(members) => {
-                let folded = fold(&name);
-                if members.keys().filter(|other| fold(other) == folded).count() > 1 {
-                    return None;
-                }
-                members.get(&name)?
-            }
-            Value::Array(items) => items.get(name.parse::<usize>().ok()?)?,
-            _ => return None,
-        };
-    }
-    Some(at)
-}
-
-/// A name as readers that ignore case compare it.
-pub(crate) fn fold(name: &str) -> String {
-    name.to_uppercase().to_lowercase()
-}
-
-/// The text of a scalar; an id that is an object or empty names nothing.
-fn plain_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
     }
 }
 

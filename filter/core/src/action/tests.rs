@@ -32,6 +32,7 @@ fn catalog() -> Catalog {
     .unwrap()
 }
 
+const LIMITS: JsonLimits = JsonLimits { depth: 16, values: 1000 };
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 fn classify(line: (&str, &str, &str), headers: &[(&str, &str)], body: &str) -> Result<Action, ActionError> {
@@ -39,7 +40,7 @@ fn classify(line: (&str, &str, &str), headers: &[(&str, &str)], body: &str) -> R
     let view = request(line, headers).unwrap();
     let route = Route::find(&view, &catalog);
     let body = (route.body_use(&view, false) == BodyUse::Meaning).then_some(body.as_bytes());
-    route.classify(&view, body, 16)
+    route.classify(&view, body, LIMITS)
 }
 
 fn mcp(body: &str) -> Result<Action, ActionError> {
@@ -70,11 +71,116 @@ fn what_the_catalog_needs_and_the_request_lacks_is_missing() {
     let body = r#"{"jsonrpc":"2.0","id":"x","method":"tools/call","params":{"name":"publish_reply",
         "arguments":{"thread_id":{"$ne":1},"to":["a",{}]}}}"#;
     assert_eq!(mcp(body).unwrap().missing, ["/thread_id", "/to"]);
-    let body = r#"{"jsonrpc":"2.0","id":"x","method":"tools/call","params":{"name":"publish_reply",
-        "arguments":{"thread_id":"t-1","Thread_ID":"t-2","to":"a","\u017fo":1,"TO":"b"}}}"#;
-    assert_eq!(mcp(body).unwrap().missing, ["/thread_id", "/to"], "a twin that differs only in case");
     let line = ("POST", "forum.example", "/threads/t-1/replies");
     assert_eq!(classify(line, &[("content-type", "text/plain")], "to=a").unwrap().missing, ["/body/to"]);
+    let twins = r#"{"to":"a","TO":"b"}"#;
+    assert_eq!(
+        classify(line, &[JSON], twins).unwrap().missing,
+        ["/body/to"],
+        "a twin that differs only in case"
+    );
+}
+
+#[test]
+fn arguments_that_differ_only_in_case_are_refused() {
+    let call = |arguments: &str| {
+        mcp(&format!(
+            r#"{{"jsonrpc":"2.0","id":"x","method":"tools/call","params":{{"name":"publish_reply","arguments":{arguments}}}}}"#
+        ))
+    };
+    for twins in [r#"{"x":1,"X":2}"#, r#"{"thread_id":"t-1","\u017fo":1,"So":2}"#, r#"{"k":1,"\u212a":2}"#] {
+        let error = call(twins).unwrap_err();
+        assert_eq!(error.reason().as_str(), "mcp_malformed", "{twins}");
+    }
+    assert!(call(r#"{"x":{"a":1,"A":2},"xs":1}"#).is_ok());
+}
+
+/// What may be left out and is there for other readers is not left out.
+#[test]
+fn an_optional_counterparty_is_absent_for_every_reader_or_missing() {
+    let mut data = json!({"http": [{"authority": "forum.example", "routes": [
+        {"method": "POST", "path": "/replies", "operation": "forum.publish", "verb": "publish", "effects": effects(true),
+         "counterparties": [{"kind": "person", "value": "/body/cc", "optional": true}]}]}]});
+    let catalog = Catalog::parse(Some(data.take())).unwrap();
+    let missing = |content_type: &str, body: Option<&[u8]>| {
+        let view = request(("POST", "forum.example", "/replies"), &[("content-type", content_type)]).unwrap();
+        Route::find(&view, &catalog).classify(&view, body, LIMITS).unwrap().missing
+    };
+    for (body, absent) in [
+        (r#"{"text":"x"}"#, true),
+        (r#"{"cc":null}"#, true),
+        ("{}", true),
+        ("null", true),
+        ("", true),
+        (r#"{"CC":"eve@evil.example"}"#, false),
+        (r#"{"cc":"bea","Cc":"eve"}"#, false),
+        (r#"[{"cc":"eve"}]"#, false),
+        (r#"{"cc":{"a":1}}"#, false),
+        (r#""cc""#, false),
+    ] {
+        assert_eq!(missing("application/json", Some(body.as_bytes())).is_empty(), absent, "{body}");
+    }
+    for content_type in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/grpc",
+        "application/json, text/plain",
+    ] {
+        assert_eq!(missing(content_type, Some(b"{\"cc\":\"eve\"}")), ["/body/cc"], "{content_type}");
+    }
+    assert_eq!(missing("application/json", None), ["/body/cc"], "not read");
+    let call = |arguments: &str| {
+        mcp(&format!(
+            r#"{{"jsonrpc":"2.0","id":"x","method":"tools/call","params":{{"name":"publish_reply",
+                "arguments":{{"thread_id":"t-1","to":"a"{arguments}}}}}}}"#
+        ))
+        .unwrap()
+        .missing
+    };
+    assert_eq!((call(""), call(r#","CC":"eve""#)), (vec![], vec!["/cc".to_owned()]));
+}
+
+/// Readers differ in which of several values they take.
+#[test]
+fn one_of_several_values_of_a_query_names_nothing() {
+    let catalog = Catalog::parse(Some(json!({"http": [{"authority": "a", "routes": [
+        {"method": "GET", "path": "/threads", "operation": "forum.read", "verb": "read", "effects": effects(false),
+         "resource": {"type": "thread", "id": "/query/id/0"}},
+        {"method": "GET", "path": "/named", "operation": "forum.read", "verb": "read", "effects": effects(false),
+         "resource": {"type": "thread", "id": "/query/id"}}]}]})))
+    .unwrap();
+    for (query, expected) in [
+        ("id=t-1", Some("thread/t-1")),
+        ("id=t-1&x=2", Some("thread/t-1")),
+        ("id=t-1&id=t-2", None),
+        ("id=t-1&id[]=t-2", None),
+        ("id=t-1&ID[]=t-2", None),
+        ("id=t-1&id%5B0%5D=t-2", None),
+        ("id=t-1&ID=t-2", None),
+        ("x=1", None),
+    ] {
+        for path in ["/threads", "/named"] {
+            let view = request(("GET", "a", &format!("{path}?{query}")), &[]).unwrap();
+            let action = Route::find(&view, &catalog).classify(&view, None, LIMITS).unwrap();
+            let name = action.resource.as_ref().map(|resource| resource.name.as_str());
+            assert_eq!(name, expected, "{path}?{query}");
+            assert_eq!(action.missing.is_empty(), expected.is_some());
+        }
+    }
+}
+
+/// The filter looks at `arguments` alone, and an approval binds them alone.
+#[test]
+fn a_call_has_no_parameters_that_nobody_looks_at() {
+    let call = |more: &str| {
+        mcp(&format!(
+            r#"{{"jsonrpc":"2.0","id":"x","method":"tools/call","params":{{"name":"publish_reply","arguments":{{}}{more}}}}}"#
+        ))
+    };
+    assert!(call(r#","_meta":{"progressToken":1},"task":{"ttl":1}"#).is_ok());
+    for more in [r#","inputResponses":{}"#, r#","requestState":"x""#, r#","uri":"a""#] {
+        assert_eq!(call(more).unwrap_err().reason().as_str(), "mcp_malformed", "{more}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod tests;
 use serde_json::Value;
 
 use crate::ids::ReasonCode;
-use crate::json::{self, JsonError};
+use crate::json::{self, JsonError, JsonLimits};
 use crate::proto::{Descriptors, MessageError, MessageLimits};
 use crate::request::RequestView;
 
@@ -17,10 +17,16 @@ use crate::request::RequestView;
 pub struct BodyRules<'a> {
     /// Nesting of JSON, and of messages.
     pub depth: usize,
-    /// Fields of a form, or values of a message.
+    /// Fields of a form, or values of JSON or of a message.
     pub values: usize,
     /// The messages of gRPC calls.
     pub descriptors: Option<&'a Descriptors>,
+}
+
+impl BodyRules<'_> {
+    fn json(&self) -> JsonLimits {
+        JsonLimits { depth: self.depth, values: self.values }
+    }
 }
 
 /// What the policy sees of a body.
@@ -71,7 +77,9 @@ impl BodyError {
             Self::Json(JsonError::TooDeep { .. }) | Self::Message(MessageError::TooDeep { .. }) => {
                 "body_too_deep"
             }
-            Self::TooMany { .. } | Self::Message(MessageError::TooMany { .. }) => "body_too_many_values",
+            Self::TooMany { .. }
+            | Self::Json(JsonError::TooMany { .. })
+            | Self::Message(MessageError::TooMany { .. }) => "body_too_many_values",
             Self::GrpcPath => "grpc_path",
             _ => "body_malformed",
         })
@@ -101,7 +109,7 @@ pub fn parse(
     }
     let cut = declared(request).is_some_and(|declared| declared > body.len());
     let value = if content_type.contains("application/json") {
-        if cut { None } else { Some(json::parse(body, rules.depth)?) }
+        if cut { None } else { Some(json::parse_within(body, rules.json())?) }
     } else if content_type.contains("application/grpc") {
         return grpc(request, body, rules);
     } else if content_type.contains("application/x-www-form-urlencoded") {

@@ -1,6 +1,8 @@
 //! `multipart/form-data` (RFC 7578) in its plain form. What readers could take differently is refused: bare line feeds,
 //! folded headers, parts with a transfer encoding, names in the form of RFC 2231.
 
+use std::cell::Cell;
+
 use serde_json::{Map, Value};
 
 use super::form::push;
@@ -18,6 +20,7 @@ pub(super) fn parse(body: &[u8], boundary: &str, rules: &BodyRules<'_>) -> Resul
     let mut form = Map::new();
     let mut rest = preamble(body, &delimiter)?;
     let mut parts = 0_usize;
+    let values_left = Cell::new(rules.values);
     while let Some(part) = rest {
         parts = parts.saturating_add(1);
         if parts > rules.values {
@@ -28,7 +31,7 @@ pub(super) fn parse(body: &[u8], boundary: &str, rules: &BodyRules<'_>) -> Resul
         rest = next;
         let Some(name) = headers.name else { continue };
         let value = if headers.is_json {
-            json::parse(content, rules.depth)?
+            json::parse_some(content, rules.json(), &values_left)?
         } else {
             Value::from(String::from_utf8_lossy(content))
         };

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Checks;
 use crate::dpop::ProofLimits;
+use crate::json::JsonLimits;
 use crate::policy::EvaluationBudget;
 use crate::status::StatusLimits;
 
@@ -26,7 +27,7 @@ pub struct Limits {
     pub body_seconds: u64,
     /// Nesting of JSON in bodies, claims and arguments, and of gRPC messages.
     pub json_depth: usize,
-    /// Fields of a form, or values of a gRPC message, that the policy sees.
+    /// Values of the JSON of a body, fields of a form, values of a gRPC message.
     pub body_values: usize,
     /// Instructions of the policy engine for one evaluation.
     pub instructions: usize,
@@ -123,6 +124,12 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// What a body may make.
+    #[must_use]
+    pub fn json(&self) -> JsonLimits {
+        JsonLimits { depth: self.json_depth, values: self.body_values }
+    }
+
     /// What the evaluations of one request may cost.
     #[must_use]
     pub fn evaluation(&self) -> EvaluationBudget {

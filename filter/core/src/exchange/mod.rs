@@ -269,13 +269,12 @@ impl Exchange {
         let reads = bundle.policy.reads();
         let route = Route::find(request, &bundle.catalog);
         let granted = identity.is_some_and(|identity| identity.derived.grant.is_some());
-        let needed = granted || reads.body || route.body_use(request, reads.arguments) == BodyUse::Meaning;
-        if !needed {
+        let means = granted || route.body_use(request, reads.arguments) == BodyUse::Meaning;
+        if !means && !reads.body {
             return self.classify(engine, None, false, now);
         }
-        if request.is_grpc() && !route.is_mcp() && !engine.contract.reads_message(request) {
-            // A stream of messages may never end.
-            return self.classify(engine, None, false, now);
+        if !means && engine.contract.is_stream(request) {
+            return self.classify(engine, None, true, now);
         }
         if request.ends_with_headers {
             return self.classify(engine, Some(Vec::new()), false, now);
@@ -330,8 +329,7 @@ impl Exchange {
         let request = self.request.as_ref().ok_or_else(Refusal::internal)?;
         self.body_sha256 = body.as_deref().map(audit::sha256);
         let route = Route::find(request, &bundle.catalog);
-        let depth = engine.config.limits.json_depth;
-        let action = route.classify(request, body.as_deref(), depth)?;
+        let action = route.classify(request, body.as_deref(), engine.config.limits.json())?;
         self.body_unread = body.is_none() && !request.ends_with_headers;
         self.body = body.unwrap_or_default();
         self.counted.truncated = truncated;

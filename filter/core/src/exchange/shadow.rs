@@ -98,7 +98,7 @@ impl Exchange {
             None
         } else {
             let body = needed.then_some(self.body.as_slice());
-            let action = route.classify(request, body, engine.config.limits.json_depth);
+            let action = route.classify(request, body, engine.config.limits.json());
             Some(action.map_err(Refusal::from)?)
         };
         let action = action.as_ref().or(self.action.as_ref()).ok_or_else(Refusal::internal)?;

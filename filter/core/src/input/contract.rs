@@ -46,12 +46,12 @@ impl Contract {
         }
     }
 
-    /// Whether a gRPC call carries one message, of a known type: not a stream that may never end.
+    /// Whether a gRPC call is known to be a stream of messages, which may never end. The content type alone is the client's word.
     #[must_use]
-    pub fn reads_message(&self, request: &RequestView) -> bool {
+    pub fn is_stream(&self, request: &RequestView) -> bool {
         let [service, method] = request.target.segments.as_slice() else { return false };
         let method = self.descriptors.as_ref().and_then(|known| known.method(service, method));
-        method.is_some_and(|method| !method.client_streaming)
+        request.is_grpc() && method.is_some_and(|method| method.client_streaming)
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::action::tests::effects;
 use crate::action::{Catalog, Route};
+use crate::json::JsonLimits;
 use crate::request::Properties;
 use crate::request::tests::request;
 use crate::token::IssuerRules;
@@ -52,7 +53,9 @@ fn trimmed(reads: Reads, footprint: &Footprint) -> Value {
          "resource": {"type": "thing", "id": "/path/p"}, "effects": effects(true),
          "counterparties": [{"kind": "person", "value": "/query/x"}]}]}]})))
     .unwrap();
-    let action = Route::find(&view, &catalog).classify(&view, Some(b"text"), 8).unwrap();
+    let action = Route::find(&view, &catalog)
+        .classify(&view, Some(b"text"), JsonLimits { depth: 8, values: 100 })
+        .unwrap();
     let approval: Option<&Approval> = None;
     let circumstances = circumstances(reads.properties);
     let contract = contract();
