@@ -198,12 +198,14 @@ pub(crate) fn answer(num_headers: usize, body_size: usize, limit: usize) -> Answ
     if num_headers == 0 {
         return Answer::Nothing;
     }
-    let value = |name| hostcalls::get_map_value(MapType::HttpCallResponseHeaders, name).ok().flatten();
+    // Not `get_map_value`, which panics at a value that is no UTF-8.
+    let bytes = |name| hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, name).ok().flatten();
+    let value = |name| String::from_utf8(bytes(name)?).ok();
     let Some(status) = value(":status").and_then(|status| status.parse().ok()) else {
         return Answer::Nothing;
     };
     // Envoy answers a call that got nowhere by itself, with 503 or 504; only an origin says when it answered.
-    if matches!(status, 503 | 504) && value("date").is_none() && value("server").is_none() {
+    if matches!(status, 503 | 504) && bytes("date").is_none() && bytes("server").is_none() {
         return Answer::Nothing;
     }
     if body_size > limit {

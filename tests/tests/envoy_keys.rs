@@ -104,6 +104,9 @@ fn a_key_that_is_new_is_fetched_while_its_first_request_waits() {
         Manner::Reset,
         Manner::Answer(200, Vec::new(), b"<html>".to_vec()),
         Manner::Answer(302, vec![("location".into(), "/elsewhere".into())], Vec::new()),
+        // Bytes that are no UTF-8.
+        Manner::Answer(200, vec![("etag".into(), "\"caf\u{e9}\"".into())], key_set(&[&old])),
+        Manner::Answer(200, vec![("cache-control".into(), "max-age=\u{e9}".into())], b"\xe9".to_vec()),
     ] {
         thread::sleep(Duration::from_secs(4));
         keys.behave(manner);

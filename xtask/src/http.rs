@@ -28,7 +28,7 @@ pub enum Reply {
     Answer {
         /// The status code.
         status: u16,
-        /// Headers.
+        /// Headers, of ISO 8859-1.
         headers: Vec<(&'static str, String)>,
         /// The body.
         body: Vec<u8>,
@@ -73,12 +73,12 @@ fn serve(stream: TcpStream, handler: &dyn Fn(Request) -> Reply) -> Result<()> {
         let Reply::Answer { status, headers, body } = handler(request) else {
             return Ok(());
         };
-        let mut answer = format!("HTTP/1.1 {status} -\r\ncontent-length: {}\r\n", body.len());
+        let mut head = format!("HTTP/1.1 {status} -\r\ncontent-length: {}\r\n", body.len());
         for (name, value) in headers {
-            answer.push_str(&format!("{name}: {value}\r\n"));
+            head.push_str(&format!("{name}: {value}\r\n"));
         }
-        answer.push_str("\r\n");
-        let mut answer = answer.into_bytes();
+        head.push_str("\r\n");
+        let mut answer: Vec<u8> = head.chars().map(|letter| u8::try_from(letter).unwrap_or(b'?')).collect();
         answer.extend(body);
         writer.write_all(&answer)?;
     }

@@ -218,7 +218,7 @@ fn operation(exchange: &Exchange, catalog: &Catalog) -> Option<Operation> {
     let pairs = pairs.map(|(name, value)| (name, value.into_bytes())).collect();
     let limits = Limits::default();
     let view = RequestView::parse(pairs, body.is_empty(), &limits).ok()?;
-    let action = Route::find(&view, catalog).classify(&view, Some(&body), limits.json_depth).ok()?;
+    let action = Route::find(&view, catalog).classify(&view, Some(&body), limits.json()).ok()?;
     Some(Operation {
         name: shortened(&action.operation),
         verb: action.verb.as_str().to_owned(),

@@ -70,15 +70,13 @@ pub enum PolicyError {
         /// `host:port`.
         host: String,
     },
-    /// Brackets and braces are nested so deep that parsing them would take too long.
-    #[error(
-        "{at}: brackets and braces are nested more than {limit} deep: give the inner ones a name of their own"
-    )]
+    /// An expression is nested so deep that reading it would take too long, or more than the stack.
+    #[error("{at}: {fault}")]
     Nested {
         /// The first that is too deep.
         at: Place,
-        /// How deep they may be.
-        limit: u32,
+        /// What there is too much of.
+        fault: super::nesting::NestingFault,
     },
     /// A part of Rego that the evaluators would read differently from OPA.
     #[error("{at}: {construct}")]

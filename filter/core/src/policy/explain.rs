@@ -3,7 +3,6 @@
 //! The decision is evaluated once more, of texts in which each definition that it can reach says what it gives
 //! ([`noted`]). So an explanation names what the evaluation went through and nothing else, and costs as much.
 
-mod expanded;
 mod noted;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +16,6 @@ use super::limits::EvaluationBudget;
 use super::place::Place;
 use super::survey::Path;
 use crate::ordered;
-pub(super) use expanded::expanded;
 pub(super) use noted::Noted;
 
 /// The most values that one explanation keeps, where they are wanted.

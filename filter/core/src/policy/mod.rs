@@ -17,6 +17,7 @@ mod footprint;
 mod functions;
 mod graph;
 mod http_send;
+mod imports;
 mod limits;
 mod loose;
 mod names;
@@ -67,6 +68,7 @@ pub use footprint::{Fields, Footprint};
 pub use functions::{around, serve, served};
 pub use http_send::{HttpCache, HttpCall, HttpReply};
 pub use limits::{EvaluationBudget, PolicyLimits};
+pub use nesting::NestingFault;
 pub use place::Place;
 pub use reads::Reads;
 pub use refused::Construct;
@@ -145,7 +147,7 @@ impl Policy {
         let (rewritten, mut interpreter) = faithfully(bundle, interpreter, &shown)?;
         let modules = interpreter.get_modules().clone();
         let survey = if rewritten { survey::survey(&modules) } else { survey };
-        if !shown.is_empty() {
+        if rewritten {
             graph::order(&survey, limits.rule_depth)?;
         }
         let walked = walked::rewrite(&survey, &modules, &path);
@@ -346,7 +348,7 @@ fn evaluated(value: Option<Value>) -> Result<Evaluated, EvaluationError> {
     value.map(|value| Evaluated { value: Document(value) }).ok_or(EvaluationError::Undefined)
 }
 
-/// By the bytecode where the decision is evaluated by it, if that goes; else by the interpreter, with imports named in full.
+/// By the bytecode where the decision is evaluated by it, if that goes; else by the interpreter.
 fn explainer(
     bundle: &Bundle,
     survey: &Survey<'_>,
@@ -355,14 +357,7 @@ fn explainer(
     evaluator: &Evaluator,
     data: &Value,
 ) -> Option<Explainer> {
-    let in_full = match evaluator {
-        Evaluator::Interpreter(_) => explain::expanded(modules).and_then(|texts| parsed(bundle, texts).ok()),
-        Evaluator::Bytecode(_) => None,
-    };
-    let (noted, texts) = match in_full.map(|mut engine| engine.get_modules().clone()) {
-        Some(modules) => Noted::of(&survey::survey(&modules), decision, &modules)?,
-        None => Noted::of(survey, decision, modules)?,
-    };
+    let (noted, texts) = Noted::of(survey, decision, modules)?;
     let mut engine = parsed(bundle, texts).ok()?;
     let modules = engine.get_modules().clone();
     let survey = survey::survey(&modules);

@@ -1,34 +1,38 @@
-//! How deep brackets and braces of a policy are nested: the parser tries `[…]` and `{…}` as a comprehension and as a
-//! literal, each level of the inner ones twice, so the time that a text takes doubles with each.
+//! How deep a policy's expressions are nested, before they are parsed. The parser tries `[…]` and `{…}` as a comprehension and
+//! as a literal, each level of the inner ones twice, so the time that a text takes doubles with each. Parentheses, and chains
+//! of operators and of parts of a reference, become trees that functions go down by calling themselves: on a module's stack.
 
 use super::error::PolicyError;
 use super::place::Place;
 
-/// The deepest nesting that is parsed.
-const MAX_DEPTH: u32 = 12;
+/// The deepest nesting of brackets and braces that is parsed.
+const MAX_BRACKETS: u32 = 12;
+/// The highest tree that an expression may make: parentheses, operators and parts of references above each other.
+const MAX_HEIGHT: u32 = 128;
+/// The most arguments of one call.
+const MAX_ARGUMENTS: u32 = 64;
 
-/// Finds what is nested too deep, before it is parsed.
+/// Operators of more than one letter that stand between operands.
+const WORDS: [&str; 2] = ["in", "not"];
+
+/// Finds what is nested too deep.
 pub(super) fn check(path: &str, text: &str) -> Result<(), PolicyError> {
-    let (mut depth, mut line, mut column) = (0_u32, 1_u32, 0_u32);
+    let (mut line, mut column) = (1_u32, 0_u32);
     let mut inside = Inside::Code;
+    let mut nest = Nest::default();
     for c in text.chars() {
         column = column.saturating_add(1);
+        let fault = match inside {
+            Inside::Code => nest.read(c),
+            _ => None,
+        };
+        if let Some(fault) = fault {
+            return Err(PolicyError::Nested { at: Place { file: path.to_owned(), line, column }, fault });
+        }
         inside = match (inside, c) {
             (Inside::Code, '#') => Inside::Comment,
             (Inside::Code, '"') => Inside::Text,
             (Inside::Code, '`') => Inside::RawText,
-            (Inside::Code, '[' | '{') => {
-                depth = depth.saturating_add(1);
-                if depth > MAX_DEPTH {
-                    let at = Place { file: path.to_owned(), line, column };
-                    return Err(PolicyError::Nested { at, limit: MAX_DEPTH });
-                }
-                Inside::Code
-            }
-            (Inside::Code, ']' | '}') => {
-                depth = depth.saturating_sub(1);
-                Inside::Code
-            }
             // A text of this kind ends with its line, so that one that is never closed hides nothing.
             (Inside::Comment | Inside::Text | Inside::Escape, '\n') => Inside::Code,
             (Inside::Text, '\\') => Inside::Escape,
@@ -41,6 +45,126 @@ pub(super) fn check(path: &str, text: &str) -> Result<(), PolicyError> {
         }
     }
     Ok(())
+}
+
+/// What is too much of an expression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NestingFault {
+    /// Brackets and braces.
+    #[error(
+        "brackets and braces are nested more than {MAX_BRACKETS} deep: give the inner ones a name of their own"
+    )]
+    Brackets,
+    /// Parentheses, operators, parts of references.
+    #[error(
+        "more than {MAX_HEIGHT} calls, parentheses, operators and parts of references in one expression: give parts of it names of their own"
+    )]
+    Height,
+    /// Arguments.
+    #[error("more than {MAX_ARGUMENTS} arguments: hand over an object or an array")]
+    Arguments,
+}
+
+/// What is open, and how high the trees get.
+#[derive(Default)]
+struct Nest {
+    brackets: u32,
+    open: Vec<Level>,
+    /// The innermost one.
+    level: Level,
+    /// The word that is being read.
+    word: String,
+    /// Whether the last thing of the code was an operator, so that the next line goes on with the expression.
+    goes_on: bool,
+    /// Whether a line has ended since.
+    is_new_line: bool,
+}
+
+#[derive(Default, Clone, Copy)]
+struct Level {
+    /// How high the expression is so far, those that it stands in included.
+    height: u32,
+    /// The same where it began.
+    base: u32,
+    /// The highest of this level.
+    most: u32,
+    /// What separated its parts.
+    commas: u32,
+    is_call: bool,
+}
+
+impl Level {
+    fn grow(&mut self) {
+        self.height = self.height.saturating_add(1);
+        self.most = self.most.max(self.height);
+    }
+
+    fn next(&mut self) {
+        self.height = self.base;
+    }
+}
+
+impl Nest {
+    fn read(&mut self, c: char) -> Option<NestingFault> {
+        if c.is_alphanumeric() || c == '_' {
+            self.begins(false);
+            self.word.push(c);
+            return None;
+        }
+        let is_operator = WORDS.contains(&std::mem::take(&mut self.word).as_str());
+        if is_operator {
+            self.level.grow();
+            self.goes_on = true;
+        }
+        match c {
+            '\n' => self.is_new_line = true,
+            ' ' | '\t' | '\r' | '#' => {}
+            '(' | '[' | '{' => {
+                self.begins(c != '{');
+                self.level.grow();
+                self.open.push(self.level);
+                let height = self.level.height;
+                self.level = Level { height, base: height, most: height, commas: 0, is_call: c == '(' };
+                self.brackets = self.brackets.saturating_add(u32::from(c != '('));
+                if self.brackets > MAX_BRACKETS {
+                    return Some(NestingFault::Brackets);
+                }
+            }
+            ')' | ']' | '}' => {
+                self.begins(true);
+                let most = self.level.most;
+                self.level = self.open.pop().unwrap_or_default();
+                self.level.height = self.level.height.max(most);
+                self.level.most = self.level.most.max(most);
+                self.brackets = self.brackets.saturating_sub(u32::from(c != ')'));
+                self.goes_on = false;
+            }
+            ',' | ';' => {
+                self.level.next();
+                self.level.commas = self.level.commas.saturating_add(1);
+                self.goes_on = true;
+                if self.level.is_call && self.level.commas >= MAX_ARGUMENTS {
+                    return Some(NestingFault::Arguments);
+                }
+            }
+            '"' | '`' => self.begins(false),
+            _ => {
+                self.begins(true);
+                self.level.grow();
+                self.goes_on = true;
+            }
+        }
+        (self.level.height > MAX_HEIGHT).then_some(NestingFault::Height)
+    }
+
+    /// What comes on a line of its own behind a whole expression begins another one, unless it is an operator.
+    fn begins(&mut self, may_go_on: bool) {
+        if self.is_new_line && !self.goes_on && !may_go_on {
+            self.level.next();
+        }
+        self.is_new_line = false;
+        self.goes_on = false;
+    }
 }
 
 #[derive(Clone, Copy)]

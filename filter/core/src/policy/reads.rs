@@ -233,10 +233,7 @@ mod tests {
                 "decision := object.get(input.remit.action, [], 1)",
                 Reads { arguments: true, named: true, ..none },
             ),
-            (
-                "import input.remit.action as a\ndecision if { every a in [1] { a == 1 }; a.verb == 1 }",
-                Reads { arguments: true, named: true, ..none },
-            ),
+            ("import input.remit.action as a\ndecision if { every a in [1] { a == 1 }; a.verb == 1 }", none),
             ("decision := input.attributes.tlsSession.sni", peer(Property::ServerName)),
             ("decision := input.attributes.request.http.size", body),
             ("import input as i\ndecision := i.parsed_body", whole_body),

@@ -2,18 +2,25 @@
 
 use std::collections::BTreeSet;
 
-use regorus::unstable::{Import, Rule, RuleHead};
+use regorus::unstable::{Expr, Import, Rule, RuleHead, Span};
 
 use super::error::PolicyError;
 use super::place::Place;
 use super::problems::Problems;
 use super::survey::{Definition, Path, RuleFacts, Survey};
+use super::walk::Node;
 use super::{patterns, walk};
 
 const KEYWORDS: [&str; 11] =
     ["as", "default", "else", "false", "import", "not", "null", "package", "some", "true", "with"];
 /// Of Rego v0 only with an import.
 const KEYWORDS_OF_V1: [&str; 4] = ["contains", "every", "if", "in"];
+
+/// The builtins that operators stand for: OPA would call the bundle's own function in their place.
+const OPERATORS: [&str; 13] =
+    ["and", "div", "eq", "equal", "gt", "gte", "lt", "lte", "minus", "mul", "neq", "or", "plus"];
+/// How many arguments an instruction of the bytecode has room for.
+const MOST_ARGUMENTS: usize = 8;
 
 /// Why a construct is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -78,6 +85,35 @@ pub enum Construct {
     /// `default x := 1` twice
     #[error("has a default already")]
     Defaults,
+    /// `import input.user` beside `[user | some user in users]`.
+    #[error("a part of a rule has a variable by the name of this import: give one of them another")]
+    ImportedTwice,
+    /// `some user in users` in one body of several, where `user` is a rule.
+    #[error("a variable of this body has the name of a rule or an import: give it another one")]
+    Shadows,
+    /// `-a + b`
+    #[error("a minus takes all that follows it here: write `(-a) + b`, or `0 - a + b`")]
+    Minus,
+    /// `p := x { … } { … }`
+    #[error("a second body would give true: write the rule twice")]
+    SecondBody,
+    /// A function of nine arguments.
+    #[error("a function of more than 8 arguments is not served: hand over an object")]
+    ManyArguments,
+    /// A function with definitions in several files.
+    #[error("a function with definitions in several files is not served: put them into one file")]
+    Scattered,
+    /// `deny.x { … }` in Rego v0.
+    #[error(
+        "in Rego v0 this is an element of a set: write `deny[\"x\"] {{ … }}`, or `deny.x = true {{ … }}` for a value"
+    )]
+    OldElement,
+    /// `f("x")` in Rego v0.
+    #[error("a function without a value or a body is not served in Rego v0: write `= true` behind it")]
+    OldFact,
+    /// `minus(x, y) := …`
+    #[error("a function by this name would take the place of an operator: give it another one")]
+    Operator,
     /// A name that Remit uses itself.
     #[error("names that begin with remit__ are taken")]
     Taken,
@@ -96,6 +132,18 @@ pub(super) fn check(survey: &Survey<'_>, shown: &BTreeSet<Path>, problems: &mut 
         }
         if path.last().is_some_and(|name| name.starts_with("remit__")) {
             refuse(Construct::Taken);
+        }
+        if let Some(arity) = facts.arity {
+            let files = facts.definitions.iter().map(|at| at.rule.span().source.get_path());
+            if arity > MOST_ARGUMENTS {
+                refuse(Construct::ManyArguments);
+            }
+            if files.collect::<BTreeSet<_>>().len() > 1 {
+                refuse(Construct::Scattered);
+            }
+            if path.last().is_some_and(|name| OPERATORS.contains(&name.as_str())) {
+                refuse(Construct::Operator);
+            }
         }
         let below = |(other, _): &(&Path, _)| other.len() > path.len() && other.starts_with(path);
         if is_computed(facts) && survey.rules.range(path.clone()..).skip(1).take(1).any(|rule| below(&rule)) {
@@ -188,6 +236,46 @@ pub(super) fn import(path: &[String], import: &Import, is_v1: bool) -> Option<(P
     construct.map(|construct| (Place::of(&import.span), construct))
 }
 
+/// What regorus reads otherwise than OPA in one definition.
+pub(super) fn misread(rule: &Rule, is_v1: bool) -> Vec<(Place, Construct)> {
+    let mut found = Vec::new();
+    if let Rule::Spec { head, bodies, .. } = rule {
+        let gives_true = match head {
+            RuleHead::Compr { assign, .. } | RuleHead::Func { assign, .. } => assign.is_none(),
+            RuleHead::Set { .. } => false,
+        };
+        let second = bodies.iter().skip(1).find(|body| !body.is_else && !gives_true);
+        found.extend(second.map(|body| (Place::of(&body.span), Construct::SecondBody)));
+        if let (RuleHead::Func { span, assign: None, .. }, [], false) = (head, bodies.as_slice(), is_v1) {
+            found.push((Place::of(span), Construct::OldFact));
+        }
+        if let (RuleHead::Set { span, key: None, .. }, false) = (head, is_v1) {
+            found.push((Place::of(span), Construct::OldElement));
+        }
+    }
+    walk::rule(rule, &mut |node| {
+        if let Node::Operator(Expr::UnaryExpr { span, expr, .. }) = node
+            && matches!(
+                expr.as_ref(),
+                Expr::ArithExpr { .. }
+                    | Expr::BinExpr { .. }
+                    | Expr::BoolExpr { .. }
+                    | Expr::Membership { .. }
+            )
+            && !between(span, expr.span()).contains('(')
+        {
+            found.push((Place::of(span), Construct::Minus));
+        }
+    });
+    found
+}
+
+/// The text from where one begins to where another one does.
+fn between<'a>(one: &'a Span, other: &Span) -> &'a str {
+    let at = |span: &Span| usize::try_from(span.start).unwrap_or(usize::MAX);
+    one.source.get_contents().get(at(one)..at(other)).unwrap_or_default()
+}
+
 /// A rule of which the whole name is `contains`: regorus knows it for a keyword only behind another name.
 pub(super) fn keyword(rule: &Rule) -> Option<(Place, Construct)> {
     let head = walk::reference(walk::head_of(rule)).ok()?;
@@ -219,6 +307,48 @@ mod tests {
             ("x.a contains 1\nx.b := 2", None),
             ("x contains 1\nx contains k if some k in [2]", None),
         ]);
+    }
+
+    /// Each of them had another value than in OPA, or ended in a trap.
+    #[test]
+    fn what_would_be_misread_is_refused() {
+        refusals(&[
+            ("x := -input.a + 1", Some("p.rego:3:6: a minus takes all that follows it here")),
+            ("x if not -input.a > 1", Some("p.rego:3:10: a minus")),
+            ("x := [-1, -input.a, (-input.a) + 1, 1 - 2, -(1 + 2)]", None),
+            ("f(x) := 1 if { x == 1 } { x == 2 }\nx := f(2)", Some("p.rego:3:25: a second body")),
+            ("x if { input.a } { input.b }", None),
+            ("f(a, b, c, d, e, g, h, i, j) := a\nx := 1", Some("p.rego:3:1: a function of more than 8")),
+            ("minus(a, b) := 7\nx := 1", Some("p.rego:3:1: a function by this name")),
+            ("user := 1\nx if every user in [1] { user == 1 }", None),
+            (
+                "user := 1\nx if { some user in [1]; user } else if user",
+                Some("p.rego:4:8: a variable of this body has"),
+            ),
+            ("u := 1 if { every u in [1] { u == 1 }; u = input.a }", Some("p.rego:3:1: ")),
+        ]);
+        let two = |one: &str, other: &str| {
+            let files = [("a.rego", one), ("b.rego", other)];
+            let files = files.map(|(path, rego)| (path, format!("package p\n{rego}\n")));
+            let files = bundle(&files.each_ref().map(|(path, text)| (*path, text.as_str())));
+            Policy::compile(&files, "p/decision", &PolicyLimits::default())
+                .err()
+                .map(|error| error.to_string())
+        };
+        let error = two("decision := f(1)\nf(1) := 2", "f(2) := 3").unwrap();
+        assert!(error.contains("a function with definitions in several files"), "{error}");
+        assert_eq!(two("decision := f(1)", "f(1) := 2\nf(2) := 3"), None);
+        for (rego, refused) in [
+            ("decision { deny.x }\ndeny.x { input.a }", true),
+            ("decision { deny.x }\ndeny.x = true { input.a }", false),
+            ("decision { f(1) }\nf(1)", true),
+            ("decision { f(1) }\nf(1) = true", false),
+        ] {
+            let text = format!("package p\n{rego}\n");
+            let files = bundle(&[(".manifest", "{\"rego_version\": 0}"), ("p.rego", &text)]);
+            let outcome = Policy::compile(&files, "p/decision", &PolicyLimits::default());
+            assert_eq!(outcome.is_err(), refused, "{rego}: {:?}", outcome.err());
+        }
     }
 
     /// Each as OPA has it.

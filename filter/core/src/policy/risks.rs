@@ -76,8 +76,7 @@ impl Risks {
                 let found = default_function(definition.rule).map(|at| (at, Unseen::DefaultFunction));
                 let found = found
                     .or_else(|| default_computed(definition.rule).map(|at| (at, Unseen::DefaultComputed)));
-                let found =
-                    found.or_else(|| name_computed(definition.rule).map(|at| (at, Unseen::NameComputed)));
+                let found = found.or_else(|| name_computed(definition).map(|at| (at, Unseen::NameComputed)));
                 let found =
                     found.or_else(|| else_undefined(definition).map(|at| (at, Unseen::ElseUndefined)));
                 let found = found.or_else(|| key_twice(definition.rule).map(|at| (at, Unseen::KeyTwice)));
@@ -118,12 +117,13 @@ fn default_computed(rule: &Rule) -> Option<Place> {
 }
 
 /// `p[x] := y`, `p[x] contains y`: a name that is undefined would be one in the bytecode.
-fn name_computed(rule: &Rule) -> Option<Place> {
-    let Rule::Spec { head, span, .. } = rule else { return None };
-    let segments = walk::reference(walk::head_of(rule)).map(|head| head.segments).unwrap_or_default();
+fn name_computed(definition: &Definition<'_>) -> Option<Place> {
+    let Rule::Spec { head, span, .. } = definition.rule else { return None };
+    let segments =
+        walk::reference(walk::head_of(definition.rule)).map(|head| head.segments).unwrap_or_default();
     // A variable is never undefined, as the last part of a partial object's name.
     let is_sure = |at: usize, index: &Expr| {
-        matches!(index, Expr::Var { .. })
+        matches!(index, Expr::Var { span, .. } if definition.locals.contains(span.text()))
             && at.saturating_add(1) == segments.len()
             && !matches!(head, RuleHead::Set { .. })
     };

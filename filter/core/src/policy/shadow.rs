@@ -1,5 +1,5 @@
-//! A comprehension that declares a name of the query around it once more: the evaluators refuse it, or take the one for the
-//! other. In OPA it is a variable of its own, and gets a name of its own here.
+//! A comprehension that declares a name of the query around it once more, and a variable by the name of a rule or an import: the evaluators
+//! refuse it, or take the one for the other. In OPA it is a variable of its own, and gets a name of its own here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,17 +8,49 @@ use regorus::unstable::{AssignOp, Expr, Literal, Module, Query, Ref, Rule, Span}
 use super::declared::of_head;
 use super::edit::{Edit, Edits};
 use super::faithful::extent;
+use super::imports::rules_of;
 use super::names;
+use super::scope::Scope;
 use super::walk::{self, Node};
+use crate::ordered;
 
 /// The texts after one round; `None` where nothing has to be renamed.
 pub(super) fn rewrite(modules: &[Ref<Module>], round: usize) -> Option<BTreeMap<String, String>> {
     let mut edits = Edits::default();
+    let rules = rules_of(modules);
     for module in modules {
         let mut renamed = Vec::new();
+        let scope = Scope::of(module);
+        let mut own = rules.get(&scope.package).cloned().unwrap_or_default();
+        own.extend(
+            scope.imports.keys().filter(|name| scope.import(name).is_some_and(|(base, _)| is_root(base))),
+        );
         for rule in &module.policy {
             let Rule::Spec { head, bodies, .. } = rule.as_ref() else { continue };
+            let mut said = BTreeSet::new();
+            for statement in bodies.iter().flat_map(|body| &body.query.stmts) {
+                if !matches!(statement.literal, Literal::Every { .. }) {
+                    names::said(&statement.literal, &mut said);
+                }
+            }
+            let twice: BTreeSet<&str> = said.intersection(&own).copied().collect();
+            if !twice.is_empty() {
+                rename(&|see| walk::rule(rule, see), &twice, round, &mut renamed);
+                continue;
+            }
+            walk::rule(rule, &mut |node| {
+                if let Node::Statement(statement) = node
+                    && let Literal::Every { key, value, query, .. } = &statement.literal
+                {
+                    let mut twice = ordered::set(key.iter().chain([value]).map(|name| name.text()));
+                    twice.retain(|name| own.contains(name));
+                    rename(&|see| walk::query(query, see), &twice, round, &mut renamed);
+                    let names = key.iter().chain([value]).filter(|name| twice.contains(name.text()));
+                    renamed.extend(names.filter_map(|name| renaming(name.text(), name, round)));
+                }
+            });
             let mut known = names::arguments(rule);
+            known.extend(&own);
             bodies.iter().for_each(|body| known.extend(declared(&body.query)));
             let mut terms = of_head(head);
             terms.extend(bodies.iter().filter_map(|body| Some(body.assign.as_ref()?.value.as_ref())));
@@ -53,7 +85,7 @@ fn look<'a>(walked: &dyn Fn(See<'_, 'a>), around: &BTreeSet<&'a str>, round: usi
             if twice.is_empty() {
                 inside.push((whole, query));
             } else {
-                rename(whole, &twice, round, edits);
+                rename(&|see| walk::inside(whole, see), &twice, round, edits);
             }
         }
         Node::Statement(statement) => {
@@ -89,16 +121,26 @@ fn declared(query: &Query) -> BTreeSet<&str> {
     names
 }
 
-/// Gives names of a comprehension other ones, wherever they stand in it.
-fn rename(comprehension: &Expr, twice: &BTreeSet<&str>, round: usize, edits: &mut Vec<Edit>) {
+/// The names that are local everywhere in a definition: its arguments, and what each of its bodies declares.
+pub(super) fn declared_for_all(rule: &Rule) -> BTreeSet<&str> {
+    let mut names = names::arguments(rule);
+    if let Rule::Spec { bodies, .. } = rule {
+        let each = bodies.iter().map(|body| declared(&body.query));
+        names.extend(
+            each.reduce(|one, other| one.intersection(&other).copied().collect()).unwrap_or_default(),
+        );
+    }
+    names
+}
+
+/// Gives names other ones, wherever they stand in what is walked.
+fn rename<'a>(walked: &dyn Fn(See<'_, 'a>), twice: &BTreeSet<&str>, round: usize, edits: &mut Vec<Edit>) {
     let mut see = |name: &str, at: &Span| {
-        if twice.contains(name)
-            && let Some((start, end)) = extent(at)
-        {
-            edits.push(Edit { start, end, text: format!("remit_s{round}_{name}") });
+        if twice.contains(name) {
+            edits.extend(renaming(name, at, round));
         }
     };
-    walk::inside(comprehension, &mut |node| match node {
+    walked(&mut |node| match node {
         Node::Reference(reference) => see(reference.root, reference.at),
         Node::Statement(statement) => match &statement.literal {
             Literal::SomeVars { vars, .. } => vars.iter().for_each(|name| see(name.text(), name)),
@@ -109,4 +151,13 @@ fn rename(comprehension: &Expr, twice: &BTreeSet<&str>, round: usize, edits: &mu
         },
         _ => {}
     });
+}
+
+fn renaming(name: &str, at: &Span, round: usize) -> Option<Edit> {
+    let (start, end) = extent(at)?;
+    Some(Edit { start, end, text: format!("remit_s{round}_{name}") })
+}
+
+fn is_root(base: &str) -> bool {
+    matches!(base, "data" | "input")
 }

@@ -11,7 +11,7 @@ use super::error::PolicyError;
 use super::limits::PolicyLimits;
 use super::place::{self, Place};
 use super::problems::Problems;
-use super::{analysis, bound, faithful, graph, nesting, shadow, shown, survey};
+use super::{analysis, bound, faithful, graph, imports, nesting, shadow, shown, survey};
 use crate::bundle::{Bundle, RegoVersion};
 use crate::ordered;
 
@@ -69,6 +69,9 @@ fn rewritten(
     // One level of what is nested in each other after the other.
     for round in 0..faithful::ROUNDS {
         let Some(texts) = shadow::rewrite(&engine.get_modules().clone(), round) else { break };
+        (engine, is_changed) = (parsed_as(texts, is_v0)?, true);
+    }
+    if let Some(texts) = imports::rewrite(&engine.get_modules().clone())? {
         (engine, is_changed) = (parsed_as(texts, is_v0)?, true);
     }
     let modules = engine.get_modules().clone();

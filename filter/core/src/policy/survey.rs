@@ -13,6 +13,7 @@ use super::names::{self, pattern};
 use super::patterns::{self, Taken};
 use super::place::Place;
 use super::refused::{self, Construct};
+use super::shadow;
 use super::walk::{self, Node, Reference, text};
 use crate::ordered;
 
@@ -130,6 +131,7 @@ pub(super) fn survey(modules: &[Ref<Module>]) -> Survey<'_> {
         }
         for rule in &module.policy {
             survey.refused.extend(refused::keyword(rule).filter(|_| module.rego_v1));
+            survey.refused.extend(refused::misread(rule, module.rego_v1));
             survey.define(scope, rule);
         }
     }
@@ -166,6 +168,19 @@ impl<'a> Survey<'a> {
         let fixed = names::arguments(rule);
         let mut uses = BTreeSet::new();
         let mut undeclared = BTreeSet::new();
+        if let Rule::Spec { bodies, .. } = rule {
+            let all = shadow::declared_for_all(rule);
+            for statement in bodies.iter().flat_map(|body| &body.query.stmts) {
+                let mut said = BTreeSet::new();
+                if !matches!(statement.literal, Literal::Every { .. }) {
+                    names::said(&statement.literal, &mut said);
+                }
+                let is_named = |name| self.own(scope, name) || scope.import(name).is_some();
+                if said.iter().any(|name| !all.contains(name) && is_named(name)) {
+                    self.refused.push((Place::of(&statement.span), Construct::Shadows));
+                }
+            }
+        }
         let mut loose = Vec::new();
         if matches!(rule, Rule::Spec { .. }) && !patterns::computed(rule).is_empty() {
             self.keyed.push((rule, scope.is_v1));

@@ -227,7 +227,7 @@ fn every_form_of_a_rule_is_named() {
         let (_, seen) = held(&format!("package p\n\n{text}"), &json!({"a": 1}));
         assert_eq!(seen, expected, "{text}");
     }
-    let v0 = "package p\n\ndecision[x] { x := input.a }\n\ndecision[\"b\"] { f(1) }\n\nf(x) = y { y := x } { x == 2; y := 3 }\n";
+    let v0 = "package p\n\ndecision[x] { x := input.a }\n\ndecision[\"b\"] { f(1) }\n\nf(x) = y { y := x }\n";
     let files = [(".manifest", "{\"rego_version\": 0}"), ("p.rego", v0)];
     let policy = Policy::compile(&bundle(&files), "p/decision", &PolicyLimits::default()).unwrap();
     let seen = explained(&policy, &json!({"a": 1}));
