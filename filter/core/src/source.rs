@@ -174,6 +174,8 @@ pub struct Source {
     etag: Option<String>,
     last_good: Option<UnixSeconds>,
     next: UnixSeconds,
+    /// The last time that it was asked or told something.
+    seen: UnixSeconds,
     failures: u32,
     /// What is under way, since when, and how many milliseconds it may take.
     in_flight: Option<(Leg, UnixSeconds, u64)>,
@@ -201,6 +203,7 @@ impl Source {
             etag: None,
             last_good: None,
             next: UnixSeconds(0),
+            seen: UnixSeconds(0),
             failures: 0,
             in_flight: None,
             wanted: false,
@@ -218,6 +221,7 @@ impl Source {
     /// The fetch that is due, if one is. The caller answers it with [`Source::succeeded`], [`Source::confirmed`],
     /// [`Source::located`] or [`Source::failed`].
     pub fn due(&mut self, now: UnixSeconds) -> Option<Fetch> {
+        self.follow(now);
         if self.is_under_way(now) || !(self.wanted || now >= self.next) {
             return None;
         }
@@ -263,6 +267,20 @@ impl Source {
         self.long_polls = asked && media_type.trim().eq_ignore_ascii_case(BUNDLES_MEDIA_TYPE);
     }
 
+    /// Where the clock was set back, all that is known by it goes back too: what is due stays due as soon, and what is old as old.
+    fn follow(&mut self, now: UnixSeconds) {
+        let back = self.seen.since(now);
+        self.seen = now;
+        if back > 0 {
+            let times = [Some(&mut self.next), self.last_good.as_mut(), self.last_wanted.as_mut()];
+            let found = self.found.as_mut().map(|(_, then)| then);
+            let in_flight = self.in_flight.as_mut().map(|(_, since, _)| since);
+            for time in times.into_iter().chain([found, in_flight]).flatten() {
+                *time = UnixSeconds(time.0.saturating_sub(back));
+            }
+        }
+    }
+
     fn is_under_way(&self, now: UnixSeconds) -> bool {
         self.in_flight.is_some_and(|(_, since, timeout_ms)| {
             now.since(since) <= (timeout_ms / 1000).saturating_add(LOST_SECONDS)
@@ -276,6 +294,7 @@ impl Source {
     ///
     /// See [`NoWait`].
     pub fn wait(&mut self, missing: Missing, room: usize, now: UnixSeconds) -> Result<Ticket, NoWait> {
+        self.follow(now);
         let comes = self.is_under_way(now) || self.wanted || now >= self.next;
         if !comes {
             let limited = self.last_wanted.is_some_and(|then| now.since(then) < self.plan.refetch_seconds);
@@ -309,6 +328,7 @@ impl Source {
 
     /// The metadata said where the content is: that is due at once.
     pub fn located(&mut self, now: UnixSeconds, place: Place) {
+        self.follow(now);
         if self.found.as_ref().is_none_or(|(known, _)| *known != place) {
             self.etag = None;
         }
@@ -320,15 +340,24 @@ impl Source {
     /// A good answer was installed. Without an ETag the next fetch asks for the whole again.
     pub fn succeeded(&mut self, now: UnixSeconds, etag: Option<String>, fresh_seconds: Option<u64>) {
         self.etag = etag;
-        self.confirmed(now, fresh_seconds);
+        self.answered(now, fresh_seconds, 1);
     }
 
     /// The last good answer is still the right one.
     pub fn confirmed(&mut self, now: UnixSeconds, fresh_seconds: Option<u64>) {
+        let least = self.plan.polling.map_or(1, |polling| polling.min_refresh_seconds);
+        self.answered(now, fresh_seconds, least);
+    }
+
+    /// `least` is how long to wait for the next fetch where a server that says that it holds fetches back did not.
+    fn answered(&mut self, now: UnixSeconds, fresh_seconds: Option<u64>, least: u64) {
+        self.follow(now);
+        let held = self.plan.polling.and_then(|polling| polling.long_poll_seconds).unwrap_or(0);
+        let is_early = self.in_flight.is_none_or(|(_, since, _)| now.since(since) < held.div_ceil(2));
         self.in_flight = None;
         self.failures = 0;
         self.last_good = Some(now);
-        let wait = self.refresh_after(fresh_seconds);
+        let wait = self.refresh_after(fresh_seconds).max(if is_early { least } else { 0 });
         self.next = now.plus(wait);
     }
 
@@ -352,6 +381,7 @@ impl Source {
     /// No answer, or one that could not be used. The next try comes after 1, 2, 4 … seconds, at most the refresh time
     /// (where fetches are spread, between half of that and that), and asks again where the content is.
     pub fn failed(&mut self, now: UnixSeconds) {
+        self.follow(now);
         self.in_flight = None;
         let mut wait = 1_u64.checked_shl(self.failures).unwrap_or(u64::MAX).min(self.plan.refresh_seconds);
         if self.plan.polling.is_some() {

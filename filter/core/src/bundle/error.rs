@@ -203,11 +203,11 @@ pub enum ManifestFault {
     /// Not an object.
     #[error("not an object")]
     NotAnObject,
-    /// `revision` is not a string.
-    #[error("`revision` is not a string")]
+    /// `revision` is not a string, or a long one.
+    #[error("`revision` is not a string of at most 256 bytes")]
     Revision,
-    /// `roots` is not an array of plain paths.
-    #[error("`roots` is not an array of paths")]
+    /// `roots` is not an array of plain paths, or a long one.
+    #[error("`roots` is not an array of at most 1000 paths")]
     Roots,
     /// One root lies inside another.
     #[error("`roots` overlap")]

@@ -42,6 +42,11 @@ impl Default for Manifest {
     }
 }
 
+/// Of a revision, which is in every log line and metric that names a bundle.
+const MOST_REVISION_BYTES: usize = 256;
+/// Each is compared with each.
+const MOST_ROOTS: usize = 1_000;
+
 impl Manifest {
     pub(super) fn read(value: &Value) -> Result<Self, BundleError> {
         let fault = |fault| BundleError::Manifest { fault };
@@ -50,7 +55,9 @@ impl Manifest {
         let mut manifest = Self::default();
         match object.get("revision") {
             None | Some(Value::Null) => {}
-            Some(Value::String(revision)) => manifest.revision.clone_from(revision),
+            Some(Value::String(revision)) if revision.len() <= MOST_REVISION_BYTES => {
+                manifest.revision.clone_from(revision);
+            }
             Some(_) => return Err(fault(ManifestFault::Revision)),
         }
         match object.get("roots") {
@@ -108,7 +115,8 @@ pub(super) fn contains(root: &str, path: &str) -> bool {
 
 fn read_roots(value: &Value) -> Result<Vec<String>, ManifestFault> {
     let mut roots = Vec::new();
-    for root in value.as_array().ok_or(ManifestFault::Roots)? {
+    let values = value.as_array().filter(|values| values.len() <= MOST_ROOTS).ok_or(ManifestFault::Roots)?;
+    for root in values {
         roots.push(root.as_str().ok_or(ManifestFault::Roots)?.trim_matches('/').to_owned());
     }
     let overlap = roots.iter().enumerate().any(|(at, root)| {

@@ -91,6 +91,16 @@ impl HttpSource {
         checks.that(least, at, "min_refresh_seconds: 1 to refresh_seconds");
         let wait = self.long_polling_timeout_seconds.is_none_or(|wait| (1..=3600).contains(&wait));
         checks.that(wait, at, "long_polling_timeout_seconds: 1 to 3600");
+        // Between two answers of a server that holds fetches back.
+        let held = self
+            .long_polling_timeout_seconds
+            .map_or(0, |wait| wait.saturating_add(timeout.div_ceil(1000)).saturating_add(refresh));
+        let lasts = self.max_age_seconds == 0 || self.max_age_seconds >= held;
+        checks.that(
+            lasts,
+            at,
+            "max_age_seconds: 0, or at least long_polling_timeout_seconds, timeout_ms and refresh_seconds together",
+        );
     }
 }
 
@@ -195,7 +205,8 @@ impl Checks {
             .enumerate()
             .any(|(i, name)| names.iter().skip(i.saturating_add(1)).any(|other| other == name));
         self.that(!twice, at, "headers: no name twice, in whatever case");
-        let good = names.iter().all(|name| is_token(name) && !OWN.contains(&name.as_str()));
+        let is_own = |name: &str| OWN.contains(&name) || name.starts_with("x-envoy-");
+        let good = names.iter().all(|name| is_token(name) && !is_own(name));
         self.that(good, at, "headers: names of headers, and none that a fetch has of its own");
         let is_value =
             |text: &str| text.trim() == text && text.bytes().all(|b| matches!(b, b'\t' | b' '..=b'~'));

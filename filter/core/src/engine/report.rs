@@ -52,9 +52,12 @@ impl Engine {
     /// Whether a report is due: something changed since the last one, or it was long ago.
     #[must_use]
     pub fn report_is_due(&self, now: UnixSeconds) -> bool {
-        let Some(_) = &self.config.status else { return false };
+        let Some(settings) = &self.config.status else { return false };
         let reports = &self.reports;
-        now >= reports.not_before && (now >= reports.next || self.has_news())
+        // Further ahead than any is set: the clock was set back.
+        let most = settings.interval_seconds.saturating_add(settings.timeout_ms / 1000).saturating_add(5);
+        let has_come = |time: UnixSeconds| now >= time || time.since(now) > most;
+        has_come(reports.not_before) && (has_come(reports.next) || self.has_news())
     }
 
     /// Notes how long a bundle took to be fetched and to be taken, in nanoseconds, by the clock of whoever fetched it.

@@ -126,7 +126,7 @@ fn failure(error: &VmError, budget: &EvaluationBudget) -> EvaluationError {
         VmError::NumericOverflow { .. } => EvaluationError::Overflow,
         other => {
             let (at, message) = place::located(&other.to_string());
-            EvaluationError::Failed { at, message }
+            EvaluationError::Failed { at, message: without_values(&message) }
         }
     }
 }
@@ -160,18 +160,37 @@ pub(super) fn interpret(
 }
 
 /// How the interpreter words a conflict: of a rule or function, of two rules, of an object's key.
-const CONFLICTS: [&str; 3] = ["multiple outputs", "rule conflicts with rule", "value for key"];
+const CONFLICTS: [(&str, &str); 3] = [
+    ("multiple outputs", "a rule or a function has several values"),
+    ("rule conflicts with rule", "a rule conflicts with another one"),
+    ("value for key", "a key of an object has several values"),
+];
+
+/// A message up to the first value in it: those that a request brings are nobody's to log.
+fn without_values(message: &str) -> String {
+    // "Cannot add 1 and …", and the like.
+    let end = match message.strip_prefix("Cannot ") {
+        Some(rest) => rest.find(' ').map(|at| at.saturating_add("Cannot ".len())),
+        None => {
+            ["`", "\"", "value=", "template=", "left="].iter().filter_map(|begin| message.find(begin)).min()
+        }
+    };
+    match end.and_then(|end| message.get(..end)) {
+        Some(before) => format!("{}…", before.trim_end()),
+        None => message.to_owned(),
+    }
+}
 
 fn interpreter_failure(error: &dyn ErrorChain, budget: &EvaluationBudget) -> EvaluationError {
     if error.is_time_limit() {
         return EvaluationError::TimeExhausted { milliseconds: budget.time.as_millis() };
     }
     let (at, message) = place::located(&error.text());
-    match at {
-        Some(at) if CONFLICTS.iter().any(|conflict| message.contains(conflict)) => {
-            EvaluationError::Conflict { at, message }
-        }
-        at => EvaluationError::Failed { at, message },
+    let conflict = CONFLICTS.into_iter().find(|(conflict, _)| message.contains(conflict));
+    match (at, conflict) {
+        // What it says besides are keys and values, of the request as well.
+        (Some(at), Some((_, meaning))) => EvaluationError::Conflict { at, message: meaning.to_owned() },
+        (at, _) => EvaluationError::Failed { at, message: without_values(&message) },
     }
 }
 
@@ -191,5 +210,28 @@ where
 
     fn text(&self) -> String {
         self.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_values;
+
+    #[test]
+    fn a_message_ends_before_the_first_value() {
+        for (message, expected) in [
+            ("value for key `\"session\"` generated", "value for key…"),
+            ("Cannot iterate over String(\"SECRET\") (pc=7)", "Cannot iterate…"),
+            (
+                "Register 3 does not contain a set (value=Number(1), pc=2)",
+                "Register 3 does not contain a set (…",
+            ),
+            (
+                "recursion detected when evaluating rule: (data.p.d)",
+                "recursion detected when evaluating rule: (data.p.d)",
+            ),
+        ] {
+            assert_eq!(without_values(message), expected);
+        }
     }
 }

@@ -22,8 +22,13 @@ pub const OWN_PREFIX: &str = "x-remit-";
 #[must_use]
 pub fn is_own(name: &str) -> bool {
     let begins = name.as_bytes().get(..OWN_PREFIX.len());
-    begins.is_some_and(|begins| begins.eq_ignore_ascii_case(OWN_PREFIX.as_bytes()))
-        || name.eq_ignore_ascii_case(APPROVAL_HEADER)
+    begins.is_some_and(|begins| reads_as(begins, OWN_PREFIX)) || reads_as(name.as_bytes(), APPROVAL_HEADER)
+}
+
+/// Whether a server that takes `_` for `-`, as CGI does, takes a name for another one, in whatever case.
+fn reads_as(name: &[u8], other: &str) -> bool {
+    let folded = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    name.len() == other.len() && name.iter().map(folded).eq(other.bytes())
 }
 
 /// Headers that make some servers take another method or path than the one that was decided on.
@@ -193,10 +198,11 @@ impl RequestView {
         }
         let path = value(":path").ok_or(RequestError::PseudoHeaderMissing)?;
         value(":authority").ok_or(RequestError::PseudoHeaderMissing)?;
-        if headers.iter().any(|(name, _)| OVERRIDES.contains(&name.as_str())) {
+        let overrides = |name: &str| OVERRIDES.iter().any(|other| reads_as(name.as_bytes(), other));
+        let target = if reading.any_path { Target::parse_any(path) } else { Target::parse(path) }?;
+        if headers.iter().any(|(name, _)| overrides(name)) || target.query.contains_key("_method") {
             return Err(RequestError::Override);
         }
-        let target = if reading.any_path { Target::parse_any(path) } else { Target::parse(path) }?;
         Ok(Self { headers, target, ends_with_headers })
     }
 
@@ -318,6 +324,18 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn own_headers_are_known_in_every_spelling() {
+        for name in ["x-remit-agent", "X_Remit-Agent", "x_remit_agent", "Agent_Approval", "agent-approval"] {
+            assert!(is_own(name), "{name}");
+        }
+        for name in ["x-remit", "x-remitagent", "agent-approvals", "agent", "xremit-agent"] {
+            assert!(!is_own(name), "{name}");
+        }
+        let error = request(("POST", "a", "/x?a=1&_method=DELETE"), &[]).unwrap_err();
+        assert_eq!(error.reason().as_str(), "override_refused");
+    }
+
+    #[test]
     fn the_list_of_single_headers_is_sorted() {
         assert!(SINGLE.is_sorted());
     }
@@ -375,6 +393,7 @@ pub(crate) mod tests {
             (vec![("upgrade", "websocket")], "upgrade_refused"),
             (vec![("X-HTTP-Method-Override", "DELETE")], "override_refused"),
             (vec![("x-original-url", "/admin")], "override_refused"),
+            (vec![("x_http_method_override", "DELETE")], "override_refused"),
             (vec![(":protocol", "websocket")], "upgrade_refused"),
             (vec![("x", long.as_str())], "headers_too_large"),
             (vec![("x", "y"); 200], "headers_too_large"),

@@ -163,6 +163,28 @@ fn a_discovered_place_is_looked_up_first_and_again_after_a_failure() {
     assert_eq!(path(&mut source, 2064).as_deref(), Some("/metadata"), "older than max_age_seconds");
 }
 
+/// A wrong clock that is put right, or a machine that is brought back to an earlier state.
+#[test]
+fn a_clock_that_is_set_back_changes_nothing() {
+    const DAY: u64 = 86_400;
+    let mut source = fetched(source());
+    assert!(source.due(t(1060 + DAY)).is_some());
+    source.succeeded(t(1060 + DAY), None, None);
+    assert!(source.due(t(1061 + DAY)).is_none());
+    // One second later by the true time.
+    assert!(source.due(t(1062)).is_none());
+    assert_eq!(source.last_good(), Some(t(1061)));
+    assert!(source.due(t(1120)).is_none());
+    assert!(source.due(t(1121)).is_some(), "sixty seconds after the last good answer");
+    // Nor does what is under way get lost, or forgotten.
+    assert!(source.due(t(121)).is_none(), "it is under way");
+    assert!(source.due(t(126)).is_none());
+    assert!(source.due(t(128)).is_some(), "it is lost");
+    source.failed(t(128));
+    assert!(!source.is_stale(t(128)));
+    assert!(source.is_stale(t(1062)), "a thousand seconds after the last good answer");
+}
+
 fn polling(long_poll_seconds: Option<u64>) -> Source {
     let polling = Polling { min_refresh_seconds: 30, long_poll_seconds };
     Source::new(Target::Fixed(place("/b")), Plan { polling: Some(polling), ..plan() })
@@ -176,21 +198,27 @@ fn bundles_are_asked_for_as_opa_asks() {
     assert_eq!((first.prefer.as_deref(), first.timeout_ms), (Some("modes=snapshot;wait=20"), 21_000));
     source.answered_by(BUNDLES);
     source.succeeded(t(1000), Some("\"1\"".into()), None);
-    let held = source.due(t(1000)).unwrap();
+    assert!(source.due(t(1000)).is_none(), "it did not hold that one back");
+    let held = source.due(t(1001)).unwrap();
     assert_eq!(held.prefer.as_deref(), Some("modes=snapshot,delta;wait=20"));
-    assert!(source.due(t(1025)).is_none(), "it is held back");
-    assert!(source.due(t(1027)).is_some(), "it is lost");
+    assert!(source.due(t(1026)).is_none(), "it is held back");
+    assert!(source.due(t(1028)).is_some(), "it is lost");
     source.answered_by(Some("Application/vnd.openpolicyagent.bundles; charset=utf-8"));
-    source.confirmed(t(1027), None);
-    assert!(source.due(t(1027)).is_some());
+    source.confirmed(t(1038), None);
+    assert!(source.due(t(1038)).is_some());
+    // A server that says so and holds nothing back is not asked without end.
+    source.answered_by(BUNDLES);
+    source.confirmed(t(1038), None);
+    assert!(source.due(t(1067)).is_none());
+    assert!(source.due(t(1068)).is_some());
     // A server that does not hold back is polled as any other, and asked in the way that it knows.
     source.answered_by(Some("application/gzip"));
-    source.confirmed(t(1027), None);
-    assert!(source.due(t(1086)).is_none());
-    let plain = source.due(t(1087)).unwrap();
+    source.confirmed(t(1068), None);
+    assert!(source.due(t(1127)).is_none());
+    let plain = source.due(t(1128)).unwrap();
     assert_eq!((plain.prefer.as_deref(), plain.timeout_ms), (Some("modes=snapshot,delta"), 1000));
-    source.failed(t(1087));
-    assert_eq!(source.due(t(1088)).unwrap().prefer.as_deref(), Some("modes=snapshot"), "no version is named");
+    source.failed(t(1128));
+    assert_eq!(source.due(t(1129)).unwrap().prefer.as_deref(), Some("modes=snapshot"), "no version is named");
     let mut source = polling(None);
     assert_eq!(source.due(t(1000)).unwrap().prefer.as_deref(), Some("modes=snapshot"));
     source.answered_by(BUNDLES);

@@ -152,7 +152,9 @@ fn headers(
         let name = text(name).ok_or("invalid type for headers key")?.to_ascii_lowercase();
         let value = text(value).ok_or_else(|| format!("invalid type for headers value of {name:?}"))?;
         let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        if name.is_empty() || !name.bytes().all(token) || REFUSED_HEADERS.contains(&name.as_str()) {
+        // What begins with `x-envoy-` tells the proxy how often to try, and for how long.
+        let is_proxys = name.starts_with("x-envoy-") || REFUSED_HEADERS.contains(&name.as_str());
+        if name.is_empty() || !name.bytes().all(token) || is_proxys {
             return Err(format!("net/http: invalid header field name {name:?}"));
         }
         if value.bytes().any(|b| b < b' ' && b != b'\t' || b == 0x7f) {
