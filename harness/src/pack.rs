@@ -281,7 +281,7 @@ impl Walk<'_> {
                 if !name.starts_with('.') {
                     self.folder(&path, &inside, depth.saturating_add(1), files)?;
                 }
-            } else if wanted(name, self.options) {
+            } else if metadata.is_file() && wanted(name, self.options) {
                 let content = std::fs::read(&path).map_err(failed(&path))?;
                 self.bytes = self.bytes.saturating_add(content.len());
                 if self.bytes > self.options.bytes {

@@ -41,8 +41,9 @@ impl Refused {
     /// As [`Refused::of`]; `named` gives the name by which the author knows a file of the bundle.
     #[must_use]
     pub fn named(error: &PolicyError, bundle: &Bundle, named: &dyn Fn(&str) -> String) -> Self {
-        let is_old =
-            error.each().iter().any(|one| matches!(one, PolicyError::Syntax { .. })) && parses_as_old(bundle);
+        // Reading it as such says on stderr what it thinks of it.
+        let wants_keyword = |one: &PolicyError| matches!(one, PolicyError::Syntax { message, .. } if message.contains("keyword is required"));
+        let is_old = error.each().iter().any(wants_keyword) && parses_as_old(bundle);
         Self::with(error, &|problem| remedy(problem, bundle, is_old), named)
     }
 

@@ -24,7 +24,7 @@ const DEBIAN_CONFLICTS: [&str; 3] = ["rustc", "cargo", "rustup"];
 const SMALL: [&str; 3] = [
     "-Clink-arg=--compress-relocations",
     "-Ctarget-feature=+simd128",
-    "-Cllvm-args=-inlinehint-threshold=225",
+    "-Cllvm-args=-inlinehint-threshold=200",
 ];
 
 /// The largest module that is let pass, in bytes. Envoy compiles it in each start and for each new configuration before it serves, and

@@ -1,8 +1,8 @@
 //! Rego as its author sees it: packages, imports, and the text of each rule.
 
-use regorus::Engine;
 use regorus::unstable::{Expr, Module as Ast, Rule, RuleHead};
 use remit_core::bundle::{Module, RegoVersion};
+use remit_core::policy;
 
 /// A module that parses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,13 +21,10 @@ pub(super) struct Parsed {
 ///
 /// What the parser says, and where, on one line.
 pub(super) fn parse(module: &Module) -> Result<Parsed, String> {
-    let failed = |message: &str| one_line(message);
-    let mut engine = Engine::new();
-    engine.set_rego_v0(module.rego_version == RegoVersion::V0);
-    engine
-        .add_policy(module.path.clone(), module.text.clone())
-        .map_err(|error| failed(&error.to_string()))?;
-    let ast = engine.get_modules().first().ok_or_else(|| failed("no module"))?;
+    let mut engine = policy::parser();
+    policy::add_module(&mut engine, module.rego_version == RegoVersion::V0, &module.path, &module.text)
+        .map_err(|error| error.to_string())?;
+    let ast = engine.get_modules().first().ok_or("no module")?;
     Ok(taken_apart(ast, &module.text))
 }
 
@@ -69,15 +66,4 @@ fn plain(text: &str) -> String {
 /// `a.b` or `a["b"].c`, as written.
 fn path_of(reference: &Expr) -> String {
     reference.span().text().split_whitespace().collect()
-}
-
-/// The parser's message without its picture: `file:line:column: what`.
-fn one_line(message: &str) -> String {
-    let lines = || message.lines().map(str::trim);
-    let place = lines().find_map(|line| line.strip_prefix("--> "));
-    let what = lines().find_map(|line| line.strip_prefix("error: "));
-    match (place, what) {
-        (Some(place), Some(what)) => format!("{place}: {what}"),
-        _ => message.split_whitespace().collect::<Vec<_>>().join(" "),
-    }
 }

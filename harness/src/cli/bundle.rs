@@ -51,16 +51,16 @@ struct Signer {
     #[arg(long, value_name = "FILE")]
     signing_key: Option<PathBuf>,
     /// Algorithm: ES256, ES384, EdDSA, RS256 to RS512, PS256 to PS512 or HS256
-    #[arg(long, value_name = "ALG", default_value = "RS256", value_parser = algorithm)]
+    #[arg(long, value_name = "ALG", default_value = "RS256", value_parser = algorithm, requires = "signing_key")]
     signing_alg: Algorithm,
     /// Name of the key in the signature
-    #[arg(long, value_name = "ID", default_value = "default")]
+    #[arg(long, value_name = "ID", default_value = "default", requires = "signing_key")]
     signing_key_id: String,
     /// Scope of the signature
-    #[arg(long)]
+    #[arg(long, requires = "signing_key")]
     scope: Option<String>,
     /// File with further claims, a JSON object
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "signing_key")]
     claims_file: Option<PathBuf>,
 }
 
@@ -127,7 +127,7 @@ struct Verify {
     #[arg(long, value_name = "ID", default_value = "default")]
     verification_key_id: String,
     /// Algorithm of the key
-    #[arg(long, value_name = "ALG", default_value = "RS256", value_parser = algorithm)]
+    #[arg(long, value_name = "ALG", default_value = "RS256", value_parser = algorithm, requires = "signing_key")]
     signing_alg: Algorithm,
     /// Scope that the signature must have; by default none
     #[arg(long, default_value = "")]

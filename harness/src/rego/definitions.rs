@@ -1,8 +1,8 @@
 //! Which rules a bundle has, and where each of their definitions stands.
 
-use regorus::Engine;
 use regorus::unstable::{Rule, RuleHead};
 use remit_core::bundle::{Bundle, RegoVersion};
+use remit_core::policy;
 
 /// One definition of a rule, or a default.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,9 +23,9 @@ pub struct Definition {
 pub fn definitions(bundle: &Bundle) -> Vec<Definition> {
     let mut found = Vec::new();
     for module in bundle.modules() {
-        let mut engine = Engine::new();
-        engine.set_rego_v0(module.rego_version == RegoVersion::V0);
-        if engine.add_policy(module.path.clone(), module.text.clone()).is_err() {
+        let mut engine = policy::parser();
+        let is_v0 = module.rego_version == RegoVersion::V0;
+        if policy::add_module(&mut engine, is_v0, &module.path, &module.text).is_err() {
             continue;
         }
         for ast in engine.get_modules().iter() {
@@ -57,11 +57,10 @@ pub fn definitions(bundle: &Bundle) -> Vec<Definition> {
 
 /// Whether the modules are Rego from before OPA 1.0, all of them.
 pub(crate) fn parses_as_old(bundle: &Bundle) -> bool {
-    bundle.modules().iter().all(|module| {
-        let mut engine = Engine::new();
-        engine.set_rego_v0(true);
-        engine.add_policy(module.path.clone(), module.text.clone()).is_ok()
-    })
+    bundle
+        .modules()
+        .iter()
+        .all(|module| policy::add_module(&mut policy::parser(), true, &module.path, &module.text).is_ok())
 }
 
 fn plain(text: &str) -> String {

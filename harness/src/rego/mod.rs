@@ -9,6 +9,7 @@ mod served;
 mod tests;
 pub(crate) mod walk;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use regorus::unstable::{Module, Ref};
@@ -16,6 +17,7 @@ use regorus::{Engine, Value};
 use remit_core::bundle::{Bundle, BundleError, BundleLimits, RegoVersion};
 use remit_core::engine::LoadError;
 use remit_core::json::{self, JsonError};
+use remit_core::policy;
 
 use crate::bundles::outside_roots;
 use crate::pack::{Files, PackError, PackOptions};
@@ -107,8 +109,12 @@ impl Sources {
     /// See [`RegoError`].
     pub fn load(paths: &[PathBuf]) -> Result<Self, RegoError> {
         let mut sources = Self::default();
+        let mut seen = BTreeSet::new();
         for path in paths {
-            sources.add(path)?;
+            // Named twice, it is read once, however it is written.
+            if seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
+                sources.add(path)?;
+            }
         }
         Ok(sources)
     }
@@ -152,7 +158,7 @@ impl Sources {
     ///
     /// [`RegoError::Refused`] where some do not parse.
     pub fn parse(&self) -> Result<Vec<Ref<Module>>, RegoError> {
-        let mut engine = Engine::new();
+        let mut engine = policy::parser();
         self.add_files(&mut engine)?;
         Ok(engine.get_modules().clone())
     }
@@ -163,10 +169,10 @@ impl Sources {
     ///
     /// [`RegoError::Refused`] where files do not parse, [`RegoError::Rego`] where two data documents overlap.
     pub fn engine(&self) -> Result<Engine, RegoError> {
-        let mut engine = Engine::new();
+        let mut engine = policy::parser();
         engine.set_gather_prints(true);
         engine.set_strict_builtin_errors(false);
-        remit_core::policy::serve(&mut engine);
+        policy::serve(&mut engine);
         let evaluated = self.as_evaluated()?;
         let replaced =
             Self { files: served::replaced(&evaluated.files, &evaluated.parse()?), ..Self::default() };
@@ -193,9 +199,8 @@ impl Sources {
     fn add_files(&self, engine: &mut Engine) -> Result<(), RegoError> {
         let mut messages = Vec::new();
         for file in &self.files {
-            engine.set_rego_v0(file.is_v0);
-            if let Err(error) = engine.add_policy(file.path.clone(), file.text.clone()) {
-                messages.push(one_line(&error.to_string()));
+            if let Err(error) = policy::add_module(engine, file.is_v0, &file.path, &file.text) {
+                messages.push(error.to_string());
             }
         }
         if messages.is_empty() { Ok(()) } else { Err(RegoError::Refused(Refused::told(messages))) }

@@ -73,7 +73,7 @@ pub use place::Place;
 pub use reads::Reads;
 pub use refused::Construct;
 pub use risks::Unseen;
-pub use sources::faithful_texts;
+pub use sources::{add_module, faithful_texts, parser};
 pub use surroundings::Surroundings;
 
 /// A bundle's policy, ready to decide.

@@ -12,8 +12,10 @@ const MAX_HEIGHT: u32 = 128;
 /// The most arguments of one call.
 const MAX_ARGUMENTS: u32 = 64;
 
-/// Operators of more than one letter that stand between operands.
+/// Operators of letters.
 const WORDS: [&str; 2] = ["in", "not"];
+/// Words between two expressions, where they are no part of a reference.
+const SEPARATORS: [&str; 4] = ["as", "else", "if", "with"];
 
 /// Finds what is nested too deep.
 pub(super) fn check(path: &str, text: &str) -> Result<(), PolicyError> {
@@ -72,8 +74,9 @@ struct Nest {
     open: Vec<Level>,
     /// The innermost one.
     level: Level,
-    /// The word that is being read.
+    /// The word that is being read, and whether it follows a dot.
     word: String,
+    is_part: bool,
     /// Whether the last thing of the code was an operator, so that the next line goes on with the expression.
     goes_on: bool,
     /// Whether a line has ended since.
@@ -111,11 +114,15 @@ impl Nest {
             self.word.push(c);
             return None;
         }
-        let is_operator = WORDS.contains(&std::mem::take(&mut self.word).as_str());
-        if is_operator {
+        let word = std::mem::take(&mut self.word);
+        if WORDS.contains(&word.as_str()) {
             self.level.grow();
             self.goes_on = true;
+        } else if !self.is_part && SEPARATORS.contains(&word.as_str()) {
+            self.level.next();
+            self.goes_on = true;
         }
+        self.is_part = c == '.' || self.is_part && c.is_whitespace();
         match c {
             '\n' => self.is_new_line = true,
             ' ' | '\t' | '\r' | '#' => {}
@@ -189,6 +196,67 @@ mod tests {
             let rego = format!("package p\ndecision := {}1{}\n", open.repeat(31), close.repeat(31));
             let error = try_policy(&rego).err().unwrap();
             assert!(matches!(error, PolicyError::Nested { .. }), "{error}");
+        }
+    }
+
+    /// Each of these would take more than a module's stack.
+    #[test]
+    fn chains_are_bounded() {
+        let repeated = |open: &str, inner: &str, close: &str, times: usize| {
+            format!("package p\ndecision := {}{inner}{}\n", open.repeat(times), close.repeat(times))
+        };
+        for (open, inner, close) in [
+            ("abs(", "1", ")"),
+            ("(", "1", ")"),
+            ("-", "1", ""),
+            ("", "1", " + 1"),
+            ("", "1", "\n+ 1"),
+            ("", "1", " +\n1"),
+            ("", "input", ".a"),
+            ("", "input", "[0]"),
+            ("", "input", ".if"),
+            ("", "input", " .\nelse"),
+            ("1 == ", "1", ""),
+            ("1 in ", "[1]", ""),
+            ("(", "1", " + 1 + 1 + 1)"),
+            ("f(1, ", "1", ")"),
+        ] {
+            for times in [200, 20_000] {
+                let error =
+                    try_policy(repeated(open, inner, close, times).trim_start_matches("package p")).err();
+                let error = error.unwrap().to_string();
+                assert!(
+                    error.contains("in one expression: give parts of it"),
+                    "{open}{inner}{close}: {error}"
+                );
+            }
+        }
+        let many = format!("package p\nf({}) := 1\n", vec!["a"; 65].join(", "));
+        assert!(check("p.rego", &many).unwrap_err().to_string().contains("more than 64 arguments"));
+    }
+
+    #[test]
+    fn what_authors_write_is_not_too_much() {
+        let body: String =
+            (0..500).map(|at| format!("\tinput.a.b.c[{at}].d == data.x.y + {at} - 1\n")).collect();
+        let set = (0..5_000).map(|at| format!("\"{at}\"")).collect::<Vec<_>>().join(", ");
+        let rows =
+            (0..1_000).map(|at| format!("\t{{\"a\": {at}, \"b\": [-1, 2]}}")).collect::<Vec<_>>().join(",\n");
+        for text in [
+            format!("package p\nx if {{\n{body}}}\n"),
+            format!("package p\nx := {{{set}}}\n"),
+            format!("package p\nx := [\n{rows},\n]\n"),
+            format!("package p\nx if {}true", "input.a == 1; ".repeat(400)),
+            format!("package p\n{}", "x if not input.a\n".repeat(400)),
+            format!("package p\nx := 1 if {{ input.a }}{}", " else := 2 if { input.b }".repeat(400)),
+            format!(
+                "package p\nx := 1 if {{ input.a }}{}",
+                " else := 2 if {\n\tinput.b - 1 > 2\n}".repeat(400)
+            ),
+            format!("package p\nx if y{}", " with input.a as 1 with data.b as {}".repeat(100)),
+            format!("package p\n{}", "x := y if { y := -1 } else := -2\n\n# a - b\n".repeat(400)),
+        ] {
+            assert!(check("p.rego", &text).is_ok(), "{}: {:?}", &text[..40], check("p.rego", &text));
         }
     }
 

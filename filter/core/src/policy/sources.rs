@@ -102,7 +102,7 @@ fn with_keywords(modules: &[Ref<Module>], is_v0: &dyn Fn(&str) -> bool) -> Optio
         let known = package.and_then(|(_, end)| text.split_at_checked(end)).map(|(before, after)| {
             format!("{before} import future.keywords.in import future.keywords.if{after}")
         });
-        let known = known.filter(|text| add(&mut new_engine(), true, path.clone(), text.clone()).is_ok());
+        let known = known.filter(|text| add(&mut parser(), true, path.clone(), text.clone()).is_ok());
         is_changed |= known.is_some();
         texts.insert(path, known.unwrap_or(text));
     }
@@ -120,7 +120,7 @@ fn is_v0(bundle: &Bundle, path: &str) -> bool {
 }
 
 fn parsed_as(texts: BTreeMap<String, String>, is_v0: &dyn Fn(&str) -> bool) -> Result<Engine, PolicyError> {
-    let mut engine = new_engine();
+    let mut engine = parser();
     let mut problems = Problems::default();
     for (path, text) in texts {
         problems.take(add(&mut engine, is_v0(&path), path, text));
@@ -143,7 +143,7 @@ pub(super) fn parse(
     limits: &PolicyLimits,
     instead: &BTreeMap<String, String>,
 ) -> Result<Engine, PolicyError> {
-    let mut engine = new_engine();
+    let mut engine = parser();
     let mut problems = Problems::default();
     let mut bytes = 0_usize;
     for module in bundle.modules() {
@@ -161,8 +161,19 @@ pub(super) fn parse(
     Ok(engine)
 }
 
-/// Lines and files may be as long as a bundle: keys and tokens stand on one line.
-fn new_engine() -> Engine {
+/// Adds a module to an engine of [`parser`], unless reading it would take too long or more than the stack.
+///
+/// # Errors
+///
+/// [`PolicyError::Nested`] and [`PolicyError::Syntax`].
+pub fn add_module(engine: &mut Engine, is_v0: bool, path: &str, text: &str) -> Result<(), PolicyError> {
+    nesting::check(path, text)?;
+    add(engine, is_v0, path.to_owned(), text.to_owned())
+}
+
+/// An engine to parse with. Lines and files may be as long as a bundle: keys and tokens stand on one line.
+#[must_use]
+pub fn parser() -> Engine {
     let mut engine = Engine::new();
     engine.set_policy_length_config(PolicyLengthConfig {
         max_col: NonZeroU32::MAX,
