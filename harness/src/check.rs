@@ -355,7 +355,12 @@ mod tests {
             (&[("b/p.rego", shadows)], false, true, "p.rego:2:1: input cannot be shadowed"),
             (&[("b/p.rego", unserved)], false, true, "p.rego:3:24: io.jwt.verify_es512 is neither"),
             (&[("b/p.rego", unserved)], false, true, "; policy-bundles/BUILTINS.md lists what is"),
-            (&[("b/p.rego", deprecated)], false, true, "p.rego:2:16: any is neither"),
+            (
+                &[("b/p.rego", deprecated)],
+                false,
+                true,
+                "p.rego:2:16: any is of Rego v0: write `true in` of the collection, or say \"rego_version\": 0",
+            ),
             (&[("b/p.rego", misspelt)], false, true, "serves; look for a misspelt name"),
             (&[("b/p.rego", "package other\n")], false, true, "remit/authz/decision"),
             (&[("b/p.rego", "package other\nallow := true\n")], false, true, "there are: other/allow"),

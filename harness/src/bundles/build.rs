@@ -6,11 +6,13 @@ use remit_core::bundle::{Bundle, BundleError, BundleLimits, Module};
 use remit_core::config::Limits;
 use remit_core::engine::{ActiveBundle, LoadError};
 use remit_core::json::{self, JsonError};
+use remit_core::policy::{PolicyError, Refusal};
 use serde_json::{Map, Value};
 
 use super::{SIGNATURES, rego};
 use crate::pack::{Files, PackError, PackOptions};
 use crate::refused::Refused;
+use crate::rego::{decisions, load};
 
 const MANIFEST: &str = ".manifest";
 
@@ -77,11 +79,37 @@ pub fn build(sources: &[PathBuf], options: &BuildOptions) -> Result<Files, Build
     if !problems.is_empty() {
         return Err(BuildError::Refused(Refused::told(problems)));
     }
+    if options.entrypoints.is_empty() {
+        refuse(&bundle)?;
+    }
     for entrypoint in &options.entrypoints {
         ActiveBundle::load(&bundle, entrypoint.trim_matches('/'), &Limits::default())
             .map_err(|source| BuildError::Entrypoint { entrypoint: entrypoint.clone(), source })?;
     }
     Ok(files)
+}
+
+/// The Rego that the filter would refuse, whichever bundles come beside this one: what is not in it may be in another, and so may
+/// be a part of the catalog.
+fn refuse(bundle: &Bundle) -> Result<(), BuildError> {
+    for entrypoint in decisions(bundle) {
+        let Err(LoadError::Policy(error)) = load(bundle, &entrypoint) else { continue };
+        let problems: Vec<String> =
+            error.each().iter().filter(|one| !may_be_elsewhere(one)).map(ToString::to_string).collect();
+        if !problems.is_empty() {
+            return Err(BuildError::Refused(Refused::told(problems)));
+        }
+    }
+    Ok(())
+}
+
+fn may_be_elsewhere(error: &PolicyError) -> bool {
+    matches!(
+        error,
+        PolicyError::Analysis { .. }
+            | PolicyError::NoDecision { .. }
+            | PolicyError::Builtin { refusal: Refusal::Unknown, .. }
+    )
 }
 
 fn problem(module: &Module) -> Option<String> {

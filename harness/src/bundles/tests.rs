@@ -64,6 +64,22 @@ fn what_is_built_loads_and_is_always_the_same() {
 }
 
 #[test]
+fn rego_that_no_filter_takes_is_not_built() {
+    for (rego, refused) in [
+        ("decision if decision", true),
+        ("decision if net.lookup_ip_addr(\"a\")", true),
+        ("decision := -input.a + 1", true),
+        // May be in another bundle.
+        ("decision if data.b.allow", false),
+        ("decision if data.b.f(1)", false),
+    ] {
+        let folder = Folder::new(&[("p.rego", &format!("package a\n\n{rego}\n"))]);
+        let outcome = build(&[folder.path().to_owned()], &BuildOptions::default());
+        assert_eq!(outcome.is_err(), refused, "{rego}: {:?}", outcome.err());
+    }
+}
+
+#[test]
 fn what_is_signed_is_verified() {
     let key = SigningKey::generate(Algorithm::Es256, Some("k1")).unwrap();
     let claims = json!({"scope": "write", "iss": "ci"});

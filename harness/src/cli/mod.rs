@@ -168,7 +168,8 @@ fn print(text: &str) -> anyhow::Result<()> {
 
 /// Whether what is printed may have colours.
 fn colours() -> bool {
-    let is_off = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let is_off = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
     !is_off && std::io::stdout().is_terminal()
 }
 

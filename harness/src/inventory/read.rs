@@ -18,6 +18,8 @@ pub(super) const MAX_LINE: usize = 32 << 20;
 const DEPTH: usize = 64;
 /// How the filter's audit lines begin, wherever in a line of a log they do.
 const AUDIT: &str = r#"{"audit":"remit.audit/"#;
+/// How a compressed file begins (RFC 1952 section 2.3.1).
+const GZIP: &[u8] = &[0x1f, 0x8b];
 /// What audit lines are.
 const NAME: &str = "remit.audit/";
 
@@ -72,6 +74,10 @@ impl Inventory {
         let mut number = 0_u64;
         let mut capture = None;
         let mut is_first = true;
+        if source.content.fill_buf()?.starts_with(GZIP) {
+            let message = "compressed: unpack it first, as `gzip -d` does";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
         while let Some(is_whole) = next_line(source.content, &mut line)? {
             number = number.saturating_add(1);
             progress(number);

@@ -109,6 +109,14 @@ fn findings_are_what_should_not_be() {
 }
 
 #[test]
+fn what_is_compressed_is_refused() {
+    let mut content: &[u8] = &[0x1f, 0x8b, 8, 0, 0];
+    let source = Source { name: "log.gz", content: &mut content };
+    let error = Inventory::default().read(source, &Facts::default(), &mut |_| {}).unwrap_err();
+    assert!(error.to_string().contains("unpack it first"), "{error}");
+}
+
+#[test]
 fn captures_are_read_with_the_catalog() {
     let header = json!({"remit_capture": 1, "start": "2026-03-18T14:02:00Z",
         "issuers": {"https://i": {"alg": "ES256", "kid": "k1"}},

@@ -77,7 +77,7 @@ fn bundle(files: &Files) -> Result<Bundle, LoadError> {
 }
 
 /// The rules that decide, as far as that can be told: the default one and those with `entrypoint: true`, else the first.
-fn decisions(bundle: &Bundle) -> Vec<String> {
+pub(crate) fn decisions(bundle: &Bundle) -> Vec<String> {
     let is_identifier = |part: &str| {
         part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
@@ -107,7 +107,8 @@ fn decisions(bundle: &Bundle) -> Vec<String> {
     entries.into_iter().collect()
 }
 
-fn load(bundle: &Bundle, decision: &str) -> Result<(), LoadError> {
+/// As the filter loads it, wherever `http.send` goes.
+pub(crate) fn load(bundle: &Bundle, decision: &str) -> Result<(), LoadError> {
     let limits = Limits { bundle_unpacked_bytes: PackOptions::default().bytes, ..Limits::default() };
     let mut hosts = serde_json::Map::new();
     let mut rounds = 0..ROUNDS;

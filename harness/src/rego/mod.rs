@@ -25,6 +25,7 @@ use crate::refused::Refused;
 
 pub(crate) use definitions::parses_as_old;
 pub use definitions::{Definition, definitions};
+pub(crate) use loads::{decisions, load};
 pub(crate) use marks::{Kind, Marked, constant, mark, path_of};
 pub(crate) use recorder::{Case, Recorder, Trail};
 

@@ -25,6 +25,9 @@ pub(super) struct Compared(Value);
 /// Replays a second and a core that are wanted.
 const WANTED_REPLAYS: f64 = 40_000.0;
 
+/// How often the two are measured in turn: what disturbs one of them for a while would make a ratio of its own.
+const TURNS: usize = 3;
+
 /// Microseconds that an evaluation takes.
 struct Evaluations {
     bytecode: f64,
@@ -38,6 +41,27 @@ pub(super) struct Apart {
     hot: Evaluations,
     /// Requests a second on one core and on two.
     replays: [f64; 2],
+}
+
+impl Evaluations {
+    fn or(&self, other: &Self) -> Self {
+        Self {
+            bytecode: self.bytecode.min(other.bytecode),
+            interpreter: self.interpreter.min(other.interpreter),
+        }
+    }
+}
+
+impl Apart {
+    /// Of each number the better one: nothing makes a run faster than it is.
+    fn or(&self, other: &Self) -> Self {
+        let ([one, two], [other_one, other_two]) = (self.replays, other.replays);
+        Self {
+            native: self.native.or(&other.native),
+            hot: self.hot.or(&other.hot),
+            replays: [one.max(other_one), two.max(other_two)],
+        }
+    }
 }
 
 impl Compared {
@@ -72,7 +96,12 @@ impl Compared {
         let run = |mut command: Command| {
             workspace::output(command.env("REMIT_ENGINES", &file).env("REMIT_MODULE", module))
         };
-        parse(&run(cargo_bench(NATIVE))?, &run(cargo_bench(HOT))?)
+        let once = || parse(&run(cargo_bench(NATIVE))?, &run(cargo_bench(HOT))?);
+        let mut best = once()?;
+        for _ in 1..TURNS {
+            best = best.or(&once()?);
+        }
+        Ok(best)
     }
 }
 
@@ -154,6 +183,20 @@ mod tests {
         let apart = parse(NATIVE, HOT).unwrap();
         assert!((apart.native.bytecode - 20.0).abs() < 1e-9 && (apart.hot.interpreter - 390.0).abs() < 1e-9);
         assert!(parse("bytecode 26.5\n", HOT).is_err() && parse(NATIVE, NATIVE).is_err());
+    }
+
+    #[test]
+    fn the_better_run_counts() {
+        let disturbed = parse("bytecode 40\ninterpreter 120\n", HOT).unwrap();
+        let best = parse(NATIVE, "bytecode 60\ninterpreter 300\nreplays-1 9000\nreplays-2 40000\n")
+            .unwrap()
+            .or(&disturbed);
+        let seen = [best.native.bytecode, best.native.interpreter, best.hot.bytecode, best.hot.interpreter];
+        for (seen, expected) in
+            seen.into_iter().chain(best.replays).zip([20.0, 120.0, 30.0, 300.0, 18_500.0, 40_000.0])
+        {
+            assert!((seen - expected).abs() < 1e-9, "{seen} {expected}");
+        }
     }
 
     #[test]

@@ -274,7 +274,8 @@ impl Exchange {
             return self.classify(engine, None, false, now);
         }
         if !means && engine.contract.is_stream(request) {
-            return self.classify(engine, None, true, now);
+            // As opa-envoy-plugin has it: nothing is cut, there is just nothing that could be parsed.
+            return self.classify(engine, None, false, now);
         }
         if request.ends_with_headers {
             return self.classify(engine, Some(Vec::new()), false, now);
