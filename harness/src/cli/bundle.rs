@@ -127,7 +127,7 @@ struct Verify {
     #[arg(long, value_name = "ID", default_value = "default")]
     verification_key_id: String,
     /// Algorithm of the key
-    #[arg(long, value_name = "ALG", default_value = "RS256", value_parser = algorithm, requires = "signing_key")]
+    #[arg(long, value_name = "ALG", default_value = "RS256", value_parser = algorithm)]
     signing_alg: Algorithm,
     /// Scope that the signature must have; by default none
     #[arg(long, default_value = "")]
