@@ -114,6 +114,9 @@ fn data_is_mounted_at_its_folder_and_merged() {
 fn every_refusal_names_the_file() {
     let link = |kind| Entry { path: "a/link.rego", kind, content: Vec::new() };
     let manifest = |text: &str| file(".manifest", text);
+    let long_revision = json!({"revision": "x".repeat(257)}).to_string();
+    let roots: Vec<String> = (0..1001).map(|at| format!("r{at}")).collect();
+    let many_roots = json!({"roots": roots}).to_string();
     for (entries, expected) in [
         (vec![file("../a.rego", "")], "../a.rego: path has a `.` or `..` part"),
         (vec![file("a/../../b.rego", "")], "a/../../b.rego: path has a `.` or `..` part"),
@@ -155,7 +158,9 @@ fn every_refusal_names_the_file() {
         (vec![manifest("[]")], ".manifest: not an object"),
         (vec![manifest("{")], ".manifest: malformed JSON"),
         (vec![manifest(r#"{"revision":1}"#)], ".manifest: `revision` is not a string"),
+        (vec![manifest(&long_revision)], ".manifest: `revision` is not a string of at most 256 bytes"),
         (vec![manifest(r#"{"roots":"a"}"#)], ".manifest: `roots` is not an array"),
+        (vec![manifest(&many_roots)], ".manifest: `roots` is not an array of at most 1000 paths"),
         (vec![manifest(r#"{"roots":["a","a/b"]}"#)], ".manifest: `roots` overlap"),
         (vec![manifest(r#"{"rego_version":2}"#)], ".manifest: `rego_version` is neither 0 nor 1"),
         (vec![manifest(r#"{"file_rego_versions":{"/a.rego":2}}"#)], ".manifest: `file_rego_versions` is not"),

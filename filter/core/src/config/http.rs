@@ -290,6 +290,7 @@ mod tests {
             (json!({"headers": {":path": "/x"}}), "headers: names"),
             (json!({"headers": {"Host": "x"}}), "headers: names"),
             (json!({"headers": {"if-none-match": "x"}}), "headers: names"),
+            (json!({"headers": {"X-Envoy-Max-Retries": "9"}}), "headers: names"),
             (json!({"headers": {"": "x"}}), "headers: names"),
             (json!({"headers": {"a b": "x"}}), "headers: names"),
             (json!({"headers": {"x-a": "1", "X-A": "2"}}), "headers: no name twice"),
@@ -327,6 +328,17 @@ mod tests {
         polled["issuers"][0]["status_lists"][0]["http"]["long_polling_timeout_seconds"] = json!(5);
         let error = Config::parse(polled.to_string().as_bytes()).unwrap_err().to_string();
         assert!(error.contains("/issuers/0/status_lists/0/http: min_refresh_seconds"), "{error}");
+        for (max_age, refused) in [(39, true), (40, true), (45, false), (0, false)] {
+            let mut polled = document(&json!({}));
+            let more = json!({"long_polling_timeout_seconds": 30, "refresh_seconds": 10, "timeout_ms": 4500});
+            let http = polled["bundle"]["http"].as_object_mut().unwrap();
+            http.extend(more.as_object().unwrap().clone());
+            http.insert("max_age_seconds".to_owned(), json!(max_age));
+            let error = Config::parse(polled.to_string().as_bytes()).err().map(|error| error.to_string());
+            let told =
+                error.as_ref().is_some_and(|error| error.contains("/bundle/http: max_age_seconds: 0, or"));
+            assert_eq!((error.is_some(), told), (refused, refused), "{max_age}: {error:?}");
+        }
     }
 
     #[test]

@@ -177,6 +177,10 @@ fn what_goes_wrong_is_an_error_and_never_undefined() {
             "net/http: invalid header field name \"content-length\"",
         ),
         (
+            "{\"method\": \"GET\", \"url\": \"http://a.example/\", \"headers\": {\"X-Envoy-Max-Retries\": \"25\"}}",
+            "net/http: invalid header field name \"x-envoy-max-retries\"",
+        ),
+        (
             "{\"method\": \"GET\", \"url\": \"http://a.example/\", \"raw_body\": input.long}",
             "the body is larger than 100 bytes",
         ),
