@@ -98,6 +98,9 @@ impl Builtin {
             Err(PolicyError::Builtin { refusal: Refusal::Unbounded, .. }) => {
                 "served with small constant arguments only".to_owned()
             }
+            Err(PolicyError::Builtin { refusal: Refusal::Old { .. }, .. }) => {
+                "served in Rego v0 alone, as in OPA".to_owned()
+            }
             Err(_) if self.name == "http.send" => "served where the operator allows the host".to_owned(),
             Err(_) => "refused at load".to_owned(),
         }

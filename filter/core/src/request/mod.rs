@@ -78,7 +78,7 @@ pub enum RequestError {
     #[error(transparent)]
     Path(#[from] PathError),
     /// A header that makes some servers take another method or path.
-    #[error("a header that overrides the method or the path")]
+    #[error("a header or a query that overrides the method or the path")]
     Override,
     /// A tunnel (RFC 9110 section 9.3.6), extended CONNECT (RFC 8441) included: nobody would read what goes through it.
     #[error("CONNECT is not forwarded")]
