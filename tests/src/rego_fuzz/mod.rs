@@ -149,9 +149,17 @@ fn is_disagreement(got: &Outcome) -> bool {
     matches!(got, Outcome::Error(text) if *text == EvaluationError::Disagreement.to_string())
 }
 
-/// Whether something has two definitions that are no default, and no rule of the package says when they conflict: a function, or a
-/// rule that may be evaluated beneath a `with`.
+/// Whether something could have two values, and no rule of the package says when: a function of two definitions that are no default, or
+/// of one that runs over something, or a rule of two that may be evaluated beneath a `with`.
 fn conflicts_unseen(policy: &str) -> bool {
+    let runs = |block: &str| {
+        let is_function =
+            block.starts_with('f') && block.lines().next().is_some_and(|line| line.contains("(p, q) := "));
+        is_function && (block.contains("some ") || block.contains("[_]"))
+    };
+    if policy.split("\n\n").any(runs) {
+        return true;
+    }
     let defined = |line: &str| line.split_once(" := ").map(|(name, _)| name.to_owned());
     let names: Vec<String> = policy.lines().filter_map(defined).collect();
     let is_asked = |name: &str| name.starts_with('f') && name.ends_with("(p, q)");
