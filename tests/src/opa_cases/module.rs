@@ -1,8 +1,10 @@
 //! A case in the filter's module: its policy as an inline bundle, its input as the body of a request.
 
+use anyhow::Context;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use remit_core::ids::Now;
+use remit_core::policy::{add_module, parser};
 use remit_harness::capture::Response;
 use remit_harness::host::Module;
 use remit_harness::pack::Files;
@@ -64,7 +66,7 @@ fn configuration(case: &Case) -> anyhow::Result<String> {
     let mut bundle = Files::default();
     for (name, content) in files(case, &question(case, HEAD)) {
         let content = match name.ends_with(".rego") {
-            true => below_body(&String::from_utf8(content)?).into_bytes(),
+            true => below_body(&written_out(&name, &String::from_utf8(content)?)?).into_bytes(),
             false => content,
         };
         bundle.add(&name, content)?;
@@ -78,6 +80,18 @@ fn configuration(case: &Case) -> anyhow::Result<String> {
         "limits": {"evaluation_ms": 1000, "instructions": 10_000_000, "json_depth": 64},
     })
     .to_string())
+}
+
+/// A module with calls in place of its template strings, as the parser gets it: there is code in them.
+fn written_out(name: &str, module: &str) -> anyhow::Result<String> {
+    let mut engine = parser();
+    if !module.contains("$\"") && !module.contains("$`")
+        || add_module(&mut engine, false, name, module).is_err()
+    {
+        return Ok(module.to_owned());
+    }
+    let module = engine.get_modules().first().context("it was added")?.clone();
+    Ok(module.package.span.source.get_contents().clone())
 }
 
 /// A module that reads `input.parsed_body` wherever it read `input`; texts and comments stay.

@@ -373,7 +373,9 @@ impl Writer {
     }
 
     fn text(&mut self, depth: usize) -> String {
-        match self.dice.roll(8) {
+        match self.dice.roll(10) {
+            8 => format!("$\"<{{{}}}>\"", self.expr(depth.saturating_sub(1))),
+            9 => format!("$`{{{}}} \\{{ {{{}}}`", self.reference(), self.expr(depth.saturating_sub(1))),
             0 if depth > 0 => format!("concat(\"/\", {})", self.collection(depth.saturating_sub(1))),
             1 => format!("{}({})", self.dice.pick(&["upper", "lower", "trim_space"]), self.reference()),
             2 => format!("sprintf(\"%v-%v\", [{}, {}])", self.reference(), self.reference()),

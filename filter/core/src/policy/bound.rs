@@ -3,14 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use regorus::unstable::{Expr, Module, Ref, Rule};
+use regorus::unstable::{Expr, Module, Ref, Rule, Span};
 
 use super::error::PolicyError;
 use super::place::Place;
 use super::problems::Problems;
 use super::survey::{Meaning, Scope, Survey};
 use super::walk::{self, Node};
-use super::{builtins, functions, names};
+use super::{builtins, functions, names, templates};
 
 /// [`PolicyError::Analysis`].
 pub(super) fn check(survey: &Survey<'_>, modules: &[Ref<Module>], problems: &mut Problems) {
@@ -26,12 +26,20 @@ fn check_rule(survey: &Survey<'_>, scope: &Scope<'_>, rule: &Rule, problems: &mu
     let locals = names::declared(rule);
     let mut bound: BTreeSet<&str> = BTreeSet::from(["_"]);
     let mut read = Vec::new();
+    let mut in_templates: Vec<&Expr> = Vec::new();
     walk::rule(rule, &mut |node| match node {
         Node::Reference(reference) => {
             if !locals.contains(reference.root)
                 && matches!(survey.resolve(scope, &locals, &reference), Meaning::Local)
             {
                 read.push((reference.root, reference.at));
+            }
+        }
+        Node::Index(index) if in_templates.iter().any(|within| std::ptr::eq(*within, index)) => {
+            let mut names = BTreeSet::new();
+            names::pattern(index, &mut names);
+            if names.contains("_") {
+                problems.add(unsafe_at("_", index.span()));
             }
         }
         // It may run over something.
@@ -41,6 +49,7 @@ fn check_rule(survey: &Survey<'_>, scope: &Scope<'_>, rule: &Rule, problems: &mu
             names::pattern(right, &mut bound);
         }
         Node::Call { function, arguments, .. } => {
+            in_templates.extend(templates::indexes(function, arguments));
             let arity = match survey.function(scope, function) {
                 Err(name) => functions::arity(&name).or_else(|| builtins::arity(&name)),
                 Ok(path) => survey.rules.get(&path).and_then(|facts| facts.arity),
@@ -63,12 +72,16 @@ fn check_rule(survey: &Survey<'_>, scope: &Scope<'_>, rule: &Rule, problems: &mu
         | Node::Operator(_) => {}
     });
     for (name, at) in read.into_iter().filter(|(name, _)| !bound.contains(name)) {
-        problems.add(PolicyError::Analysis {
-            at: Place::of(at),
-            message: format!(
-                "use of undefined variable `{name}` is unsafe: no rule, import or statement gives it a value"
-            ),
-        });
+        problems.add(unsafe_at(name, at));
+    }
+}
+
+fn unsafe_at(name: &str, at: &Span) -> PolicyError {
+    PolicyError::Analysis {
+        at: Place::of(at),
+        message: format!(
+            "use of undefined variable `{name}` is unsafe: no rule, import or statement gives it a value"
+        ),
     }
 }
 

@@ -8,7 +8,7 @@ use super::limits::PolicyLimits;
 use super::place::Place;
 use super::problems::Problems;
 use super::survey::{self, Survey};
-use super::{Construct, Refusal, builtins, http_send, walk};
+use super::{Construct, Refusal, builtins, http_send, templates, walk};
 
 /// [`PolicyError::Builtin`], [`PolicyError::HttpSend`] and [`PolicyError::Arity`].
 pub(super) fn check(survey: &Survey<'_>, limits: &PolicyLimits, problems: &mut Problems) {
@@ -24,7 +24,12 @@ pub(super) fn check(survey: &Survey<'_>, limits: &PolicyLimits, problems: &mut P
 
 fn check_builtin(call: &survey::BuiltinCall<'_>, limits: &PolicyLimits) -> Result<(), PolicyError> {
     if call.name.starts_with("remit__") {
-        return Err(PolicyError::Construct { at: call.at.clone(), construct: Construct::Taken });
+        let construct = match call.name.as_str() {
+            functions::TEMPLATE if templates::is_written(call) => return Ok(()),
+            functions::TEMPLATE => Construct::Template,
+            _ => Construct::Taken,
+        };
+        return Err(PolicyError::Construct { at: call.at.clone(), construct });
     }
     if let Some(refusal) = builtins::is_old(&call.name).filter(|_| call.is_v1) {
         return Err(PolicyError::Builtin { at: call.at.clone(), name: call.name.clone(), refusal });

@@ -129,6 +129,8 @@ pub(super) const PLUS: &str = "remit__plus";
 pub(super) const PRINTABLE: &str = "remit__printable";
 /// `a % b`.
 pub(super) const REMAINDER: &str = "remit__remainder";
+/// The text of a template string; see [`super::templates`].
+pub(super) const TEMPLATE: &str = "remit__template";
 /// `a * b`.
 pub(super) const TIMES: &str = "remit__times";
 /// `x in xs` as a value, which is undefined where one of them is.
@@ -223,6 +225,7 @@ const FUNCTIONS: &[Function] = &[
     bounded(PLUS, 2, operators::plus),
     growing(PRINTABLE, 1, operators::printable),
     bounded(REMAINDER, 2, operators::remainder),
+    growing(TEMPLATE, 1, operators::template),
     bounded(TIMES, 2, operators::times),
     Function { name: WALKED, arity: 1, body: Body::Same(walked::walked), repeats: true },
     pure(WITHIN, 2, operators::within),

@@ -37,6 +37,7 @@ mod shown;
 mod sources;
 mod surroundings;
 mod survey;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod walk;

@@ -31,17 +31,7 @@ pub(super) fn check(path: &str, text: &str) -> Result<(), PolicyError> {
         if let Some(fault) = fault {
             return Err(PolicyError::Nested { at: Place { file: path.to_owned(), line, column }, fault });
         }
-        inside = match (inside, c) {
-            (Inside::Code, '#') => Inside::Comment,
-            (Inside::Code, '"') => Inside::Text,
-            (Inside::Code, '`') => Inside::RawText,
-            // A text of this kind ends with its line, so that one that is never closed hides nothing.
-            (Inside::Comment | Inside::Text | Inside::Escape, '\n') => Inside::Code,
-            (Inside::Text, '\\') => Inside::Escape,
-            (Inside::Escape, _) => Inside::Text,
-            (Inside::Text, '"') | (Inside::RawText, '`') => Inside::Code,
-            (inside, _) => inside,
-        };
+        inside = inside.after(c);
         if c == '\n' {
             (line, column) = (line.saturating_add(1), 0);
         }
@@ -174,13 +164,31 @@ impl Nest {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Inside {
+/// What a character stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Inside {
     Code,
     Comment,
     Text,
     Escape,
     RawText,
+}
+
+impl Inside {
+    /// What the character after this one stands in.
+    pub(super) fn after(self, c: char) -> Self {
+        match (self, c) {
+            (Self::Code, '#') => Self::Comment,
+            (Self::Code, '"') => Self::Text,
+            (Self::Code, '`') => Self::RawText,
+            // A text of this kind ends with its line, so that one that is never closed hides nothing.
+            (Self::Comment | Self::Text | Self::Escape, '\n') => Self::Code,
+            (Self::Text, '\\') => Self::Escape,
+            (Self::Escape, _) => Self::Text,
+            (Self::Text, '"') | (Self::RawText, '`') => Self::Code,
+            (inside, _) => inside,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -111,6 +111,12 @@ pub enum Construct {
     /// `f("x")` in Rego v0.
     #[error("a function without a value or a body is not served in Rego v0: write `= true` behind it")]
     OldFact,
+    /// `$"{x; y}"`
+    #[error("in the braces of a template string stands one expression")]
+    Template,
+    /// `f($"{x}") := …`
+    #[error("a template string among a function's arguments is not served: compare it in the body")]
+    TemplateArgument,
     /// `minus(x, y) := …`
     #[error("a function by this name would take the place of an operator: give it another one")]
     Operator,

@@ -11,7 +11,7 @@ use super::error::PolicyError;
 use super::limits::PolicyLimits;
 use super::place::{self, Place};
 use super::problems::Problems;
-use super::{analysis, bound, faithful, graph, imports, nesting, shadow, shown, survey};
+use super::{analysis, bound, faithful, graph, imports, nesting, shadow, shown, survey, templates};
 use crate::bundle::{Bundle, RegoVersion};
 use crate::ordered;
 
@@ -27,11 +27,11 @@ pub fn faithful_texts(
     is_v0: &dyn Fn(&str) -> bool,
 ) -> Result<BTreeMap<String, String>, PolicyError> {
     let mut problems = Problems::default();
+    let mut engine = parser();
     for (path, text) in &texts {
-        problems.take(nesting::check(path, text));
+        problems.take(add_module(&mut engine, is_v0(path), path, text));
     }
     problems.end()?;
-    let mut engine = parsed_as(texts, is_v0)?;
     let modules = engine.get_modules().clone();
     let survey = survey::survey(&modules);
     let mut problems = Problems::default();
@@ -151,11 +151,9 @@ pub(super) fn parse(
         if bytes > limits.source_bytes {
             return Err(PolicyError::TooLarge { file: module.path.clone(), limit: limits.source_bytes });
         }
-        let text = instead.get(&module.path).unwrap_or(&module.text).clone();
+        let text = instead.get(&module.path).unwrap_or(&module.text);
         let is_v0 = module.rego_version == RegoVersion::V0;
-        let added = nesting::check(&module.path, &text)
-            .and_then(|()| add(&mut engine, is_v0, module.path.clone(), text));
-        problems.take(added);
+        problems.take(add_module(&mut engine, is_v0, &module.path, text));
     }
     problems.end()?;
     Ok(engine)
@@ -167,8 +165,9 @@ pub(super) fn parse(
 ///
 /// [`PolicyError::Nested`] and [`PolicyError::Syntax`].
 pub fn add_module(engine: &mut Engine, is_v0: bool, path: &str, text: &str) -> Result<(), PolicyError> {
-    nesting::check(path, text)?;
-    add(engine, is_v0, path.to_owned(), text.to_owned())
+    let text = templates::written_out(is_v0, path, text)?.unwrap_or_else(|| text.to_owned());
+    nesting::check(path, &text)?;
+    add(engine, is_v0, path.to_owned(), text)
 }
 
 /// An engine to parse with. Lines and files may be as long as a bundle: keys and tokens stand on one line.

@@ -193,6 +193,13 @@ impl<'a> Survey<'a> {
         if let Rule::Spec { head: RuleHead::Func { args, .. }, .. } = rule {
             let mut names = BTreeSet::new();
             for arg in args {
+                walk::expr(arg, &mut |node| {
+                    if let Node::Call { function, span, .. } = node
+                        && function.span().text() == functions::TEMPLATE
+                    {
+                        self.refused.push((Place::of(span), Construct::TemplateArgument));
+                    }
+                });
                 let mut own = BTreeSet::new();
                 pattern(arg, &mut own);
                 own.remove("_");

@@ -199,6 +199,29 @@ pub(super) fn printable(arguments: &[Value], around: &mut Surroundings) -> Resul
     Ok(Some(Value::from(shown.collect::<Vec<_>>())))
 }
 
+/// The parts of a template string one after the other: texts, and sets of what an expression gave.
+pub(super) fn template(arguments: &[Value], around: &mut Surroundings) -> Result<Option<Value>, Stop> {
+    let [Value::Array(parts)] = arguments else { return Ok(None) };
+    let mut shown = String::new();
+    for part in parts.iter() {
+        let value = match part {
+            Value::Set(values) if values.is_empty() => &Value::from("<undefined>"),
+            Value::Set(values) if values.len() > 1 => {
+                return Err(failed("an expression in a template string has several values"));
+            }
+            Value::Set(values) => values.iter().next().unwrap_or(part),
+            other => other,
+        };
+        let size = metered::text_size(value, around.bytes_left());
+        around.has_room(shown.len().saturating_add(size))?;
+        match value {
+            Value::String(text) => shown.push_str(text),
+            other => shown.push_str(&text(other)),
+        }
+    }
+    Ok(Some(Value::from(shown)))
+}
+
 fn holds_empty_set(value: &Value, left: &mut usize) -> bool {
     *left = left.saturating_sub(1);
     if *left == 0 {
