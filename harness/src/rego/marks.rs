@@ -170,10 +170,8 @@ impl Marker<'_> {
                     let keyword = start(span)..start(refr.span());
                     if self.text.get(keyword.clone()).is_some_and(|word| word.trim() == "default") {
                         self.edits.push((keyword, String::new()));
-                        self.insert(
-                            self.end(end_of(value.span())),
-                            format!("{} {{ {MARK}({mark}) }}", self.keyword),
-                        );
+                        let at = self.end(end_of(span));
+                        self.insert(at, format!("{} {{ {MARK}({mark}) }}", self.keyword));
                     }
                 } else if let Some(this) = self.marked.definitions.get_mut(definition) {
                     this.default = Some(mark);
@@ -196,6 +194,8 @@ impl Marker<'_> {
             cases.map(|cases| format!("{CASE}({definition}, [{}]); ", cases.join(", "))).unwrap_or_default();
         if bodies.iter().all(|body| body.query.stmts.is_empty()) && bodies.len() < 2 {
             let mark = self.mark(Kind::Head, definition, span.line, last_row_at(self.text, refr, head_end));
+            // Of the last brackets and parentheses the span of the rule alone knows.
+            let head_end = self.end(end_of(span));
             self.insert(head_end, format!("{} {{ {case}{MARK}({mark}) }}", self.keyword));
             return;
         }
@@ -208,11 +208,9 @@ impl Marker<'_> {
             let mark = self.mark(Kind::Head, definition, row, end);
             let case = if i == 0 { case.as_str() } else { "" };
             if body.query.stmts.is_empty() {
-                if let Some(assign) = &body.assign {
-                    self.insert(
-                        self.end(end_of(assign.value.span())),
-                        format!("{} {{ {MARK}({mark}) }}", self.keyword),
-                    );
+                if body.assign.is_some() {
+                    let at = self.end(end_of(&body.span));
+                    self.insert(at, format!("{} {{ {MARK}({mark}) }}", self.keyword));
                 }
                 continue;
             }

@@ -9,7 +9,7 @@ use regorus::unstable::{
 use super::faithful::{Chosen, Walk};
 use super::functions;
 use super::risks;
-use super::walk::{self, Segment};
+use super::walk::{self, Node, Segment};
 
 /// The variable of `y := …` where what is assigned could be undefined.
 pub(super) fn assigned<'a>(
@@ -288,6 +288,24 @@ pub(super) fn may_be_no_collection(expr: &Expr) -> bool {
         // Something undefined in it makes the whole undefined.
         other => !is_sure(other, &|_| true),
     }
+}
+
+/// `c` and `xs[c]` of `c = xs[c]`.
+pub(super) fn own_key(statement: &LiteralStmt) -> Option<(&Expr, &Expr)> {
+    let Literal::Expr { expr, .. } = &statement.literal else { return None };
+    let Expr::AssignExpr { op: AssignOp::Eq, lhs, rhs, .. } = expr.as_ref() else { return None };
+    let holds = |name: &Expr, reference: &Expr| {
+        let mut found = false;
+        walk::expr(reference, &mut |node| {
+            found |= matches!((node, name), (Node::Index(Expr::Var { span, .. }), Expr::Var { span: name, .. })
+                if span.text() == name.text() && name.text() != "_");
+        });
+        found
+    };
+    let sides = [(lhs.as_ref(), rhs.as_ref()), (rhs.as_ref(), lhs.as_ref())];
+    sides.into_iter().find(|(name, reference)| {
+        matches!(reference, Expr::RefBrack { .. } | Expr::RefDot { .. }) && holds(name, reference)
+    })
 }
 
 /// What `sprintf` is given, where a set could be in it.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use regorus::unstable::{Expr, Import, Rule, RuleHead, Span};
 
 use super::error::PolicyError;
+use super::faithful::extent;
 use super::place::Place;
 use super::problems::Problems;
 use super::survey::{Definition, Path, RuleFacts, Survey};
@@ -103,6 +104,9 @@ pub enum Construct {
     /// A function with definitions in several files.
     #[error("a function with definitions in several files is not served: put them into one file")]
     Scattered,
+    /// `p[x]` without a body in Rego v1.
+    #[error("an element of a set is written with `contains`")]
+    Element,
     /// `deny.x { … }` in Rego v0.
     #[error(
         "in Rego v0 this is an element of a set: write `deny[\"x\"] {{ … }}`, or `deny.x = true {{ … }}` for a value"
@@ -123,6 +127,15 @@ pub enum Construct {
     /// A name that Remit uses itself.
     #[error("names that begin with remit__ are taken")]
     Taken,
+}
+
+/// Whether a head is Rego v0's `p[x]`, an element of a set.
+pub(super) fn is_element(head: &RuleHead) -> bool {
+    let RuleHead::Set { refr, key: Some(_), .. } = head else { return false };
+    let name = refr.span();
+    extent(name)
+        .and_then(|(_, end)| name.source.get_contents().get(end..))
+        .is_some_and(|rest| rest.starts_with('['))
 }
 
 /// [`PolicyError::Construct`].

@@ -91,7 +91,7 @@ type Placed<'a> = (&'a str, (usize, usize, String));
 /// The compiler loads `input` where a body first mentions it, also inside of a loop that may not run, and takes it for
 /// loaded from there on; likewise `data`. So a body that has something to run over begins by mentioning them.
 fn loaded<'a>(definition: &Definition<'a>) -> Option<Vec<Placed<'a>>> {
-    let Rule::Spec { bodies, span, .. } = definition.rule else { return Some(Vec::new()) };
+    let Rule::Spec { head, bodies, span } = definition.rule else { return Some(Vec::new()) };
     let (mut runs, mut input, mut data) = (false, false, false);
     walk::rule(definition.rule, &mut |node| match node {
         Node::Comprehension { .. } | Node::Index(_) => runs = true,
@@ -118,7 +118,9 @@ fn loaded<'a>(definition: &Definition<'a>) -> Option<Vec<Placed<'a>>> {
     let file = span.source.get_path().as_str();
     if bodies.is_empty() {
         let (_, end) = extent(span)?;
-        return Some(vec![(file, (end, end, format!(" if {{ {text} true }}")))]);
+        // With `if`, `p[x]` is no element of a set.
+        let before = if super::refused::is_element(head) { "" } else { "if " };
+        return Some(vec![(file, (end, end, format!(" {before}{{ {text}true }}")))]);
     }
     let mut edits = Vec::new();
     for body in bodies {

@@ -38,20 +38,22 @@ pub(super) fn rewrite(modules: &[Ref<Module>], round: usize) -> Option<BTreeMap<
                 rename(&|see| walk::rule(rule, see), &twice, round, &mut renamed);
                 continue;
             }
+            let mut around = names::arguments(rule);
+            around.extend(&own);
+            bodies.iter().for_each(|body| around.extend(declared(&body.query)));
             walk::rule(rule, &mut |node| {
                 if let Node::Statement(statement) = node
                     && let Literal::Every { key, value, query, .. } = &statement.literal
                 {
                     let mut twice = ordered::set(key.iter().chain([value]).map(|name| name.text()));
                     twice.retain(|name| own.contains(name));
+                    twice.extend(declared(query).intersection(&around));
                     rename(&|see| walk::query(query, see), &twice, round, &mut renamed);
                     let names = key.iter().chain([value]).filter(|name| twice.contains(name.text()));
                     renamed.extend(names.filter_map(|name| renaming(name.text(), name, round)));
                 }
             });
-            let mut known = names::arguments(rule);
-            known.extend(&own);
-            bodies.iter().for_each(|body| known.extend(declared(&body.query)));
+            let known = around;
             let mut terms = of_head(head);
             terms.extend(bodies.iter().filter_map(|body| Some(body.assign.as_ref()?.value.as_ref())));
             terms.iter().for_each(|term| look(&|see| walk::expr(term, see), &known, round, &mut renamed));

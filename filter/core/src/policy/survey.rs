@@ -2,17 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regorus::unstable::{Expr, ExprRef, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleHead};
+use regorus::unstable::{
+    Expr, ExprRef, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleHead, WithModifier,
+};
 
 use super::awaits::{self, Awaits};
 use super::error::PolicyError;
-use super::faithful::{Chosen, Statement, Walk};
+use super::faithful::{Chosen, Replacing, Statement, Walk};
 use super::functions;
 use super::loose;
 use super::names::{self, pattern};
 use super::patterns::{self, Taken};
 use super::place::Place;
 use super::refused::{self, Construct};
+use super::risks;
 use super::shadow;
 use super::walk::{self, Node, Reference, text};
 use crate::ordered;
@@ -41,6 +44,12 @@ pub(super) struct Survey<'a> {
     pub(super) statements: Vec<Statement<'a>>,
     /// Operators and calls that stand for calls of functions of ours.
     pub(super) expressions: Vec<&'a Expr>,
+    /// Statements whose `with` puts something in place that has to be evaluated, and what that is.
+    pub(super) replacing: Vec<Replacing<'a>>,
+    /// Variables that are the value of their own key: `c = xs[c]`.
+    pub(super) own_keys: Vec<(&'a LiteralStmt, &'a Expr, &'a Expr)>,
+    /// Elements of sets that are given without a body and may be undefined, and whether in Rego v1.
+    pub(super) bodiless: Vec<(&'a Rule, bool)>,
     /// Assignments of what could be undefined, and whether they are a whole body.
     pub(super) assignments: Vec<(&'a LiteralStmt, bool)>,
     /// Comprehensions that may fail before a loop of theirs runs.
@@ -182,6 +191,15 @@ impl<'a> Survey<'a> {
             }
         }
         let mut loose = Vec::new();
+        if let Rule::Spec { head: head @ RuleHead::Set { key: Some(key), .. }, bodies, .. } = rule
+            && bodies.is_empty()
+        {
+            match scope.is_v1 && refused::is_element(head) {
+                true => self.refused.push((Place::of(key.span()), Construct::Element)),
+                false if risks::literal(key).is_none() => self.bodiless.push((rule, scope.is_v1)),
+                false => {}
+            }
+        }
         if matches!(rule, Rule::Spec { .. }) && !patterns::computed(rule).is_empty() {
             self.keyed.push((rule, scope.is_v1));
         }
@@ -302,6 +320,14 @@ impl<'a> Survey<'a> {
                 } else if !operands.is_empty() {
                     let is_bare = loose::is_bare(rule, statement);
                     self.statements.push(Statement { whole: statement, is_bare, operands });
+                }
+                self.own_keys
+                    .extend(loose::own_key(statement).map(|(name, reference)| (statement, name, reference)));
+                let computed = |modifier: &&WithModifier| self.is_computed(scope, &locals, &modifier.r#as);
+                let computed: Vec<_> = statement.with_mods.iter().filter(computed).collect();
+                if !computed.is_empty() {
+                    let is_bare = loose::is_bare(rule, statement);
+                    self.replacing.push(Replacing { whole: statement, is_bare, computed });
                 }
                 for modifier in &statement.with_mods {
                     self.with.get_or_insert_with(|| Place::of(&modifier.span));
@@ -457,6 +483,27 @@ impl<'a> Survey<'a> {
     fn own(&self, scope: &Scope<'_>, name: &str) -> bool {
         let path = joined(&scope.package, name, std::iter::empty());
         self.rules.range(path.clone()..).next().is_some_and(|(rule, _)| rule.starts_with(&path))
+    }
+
+    /// Whether what `with` puts in place has to be evaluated: neither a constant nor a variable, nor a function.
+    fn is_computed(&self, scope: &Scope<'_>, locals: &BTreeSet<&str>, value: &Expr) -> bool {
+        let is_computed = |value: &ExprRef| self.is_computed(scope, locals, value);
+        match value {
+            Expr::String { .. }
+            | Expr::RawString { .. }
+            | Expr::Number { .. }
+            | Expr::Bool { .. }
+            | Expr::Null { .. } => false,
+            Expr::Array { items, .. } | Expr::Set { items, .. } => items.iter().any(is_computed),
+            Expr::Object { fields, .. } => {
+                fields.iter().any(|(_, key, value)| is_computed(key) || is_computed(value))
+            }
+            Expr::Var { span, .. } if locals.contains(span.text()) => false,
+            _ => match self.function(scope, value) {
+                Ok(path) => self.rules.get(&path).is_some_and(|facts| facts.arity.is_none()),
+                Err(name) => !is_builtin_name(&name),
+            },
+        }
     }
 
     /// The bundle's own function or rule that an expression names; else the name as it is written.
