@@ -84,7 +84,8 @@ impl Wait {
 pub(crate) struct Root {
     id: u32,
     shared: Rc<Shared>,
-    fetches: BTreeMap<u32, (SourceId, Now)>,
+    /// Those that are under way: the token of each call, what for, and since when.
+    fetches: Vec<(u32, SourceId, Now)>,
     /// The report that is under way.
     report: Option<u32>,
     /// The period of its ticks, but for the one that a stream calls for.
@@ -99,7 +100,7 @@ impl Root {
             waiting: RefCell::new(BTreeMap::new()),
             called: Cell::new(false),
         };
-        Self { id, shared: Rc::new(shared), fetches: BTreeMap::new(), report: None, period: TICK }
+        Self { id, shared: Rc::new(shared), fetches: Vec::new(), report: None, period: TICK }
     }
 
     fn fetch_what_is_due(&mut self, now: UnixSeconds) {
@@ -108,8 +109,8 @@ impl Root {
             match host::dispatch(&fetch) {
                 Some(token) => {
                     // An answer that was given up on is of no use any more.
-                    self.fetches.retain(|_, (other, _)| *other != source);
-                    self.fetches.insert(token, (source, host::now()));
+                    self.fetches.retain(|(_, other, _)| *other != source);
+                    self.fetches.push((token, source, host::now()));
                 }
                 None => {
                     let problem = format!("cluster {:?} is unknown or cannot be called", fetch.place.cluster);
@@ -303,10 +304,11 @@ impl Context for Root {
             self.reported(&host::reply_to_call(num_headers, 0, 0));
             return;
         }
-        let Some((source, asked)) = self.fetches.remove(&token) else {
+        let Some(at) = self.fetches.iter().position(|(asked, ..)| *asked == token) else {
             self.reply_to_stream(token, num_headers, body_size);
             return;
         };
+        let (_, source, asked) = self.fetches.swap_remove(at);
         let limit = self.shared.engine.borrow().as_ref().map_or(0, |engine| match source {
             SourceId::Bundle(_) | SourceId::Candidate(_) | SourceId::Discovery => {
                 engine.config.limits.bundle_bytes

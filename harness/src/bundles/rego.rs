@@ -29,7 +29,7 @@ pub(super) fn parse(module: &Module) -> Result<Parsed, String> {
 }
 
 fn taken_apart(ast: &Ast, text: &str) -> Parsed {
-    let starts: Vec<_> = ast.policy.iter().map(|rule| start_of(rule)).chain([text.len()]).collect();
+    let starts: Vec<_> = ast.policy.iter().map(|rule| start_of(rule, text)).chain([text.len()]).collect();
     let before = plain(text.get(..starts.iter().min().copied().unwrap_or(0)).unwrap_or_default());
     let imports = before.lines().filter(|line| line.starts_with("import "));
     let definition = |(at, rule): (usize, &Rule)| {
@@ -52,9 +52,14 @@ fn taken_apart(ast: &Ast, text: &str) -> Parsed {
     }
 }
 
-fn start_of(rule: &Rule) -> usize {
+/// Where a rule begins. The parser has template strings written as calls, and every line where it was.
+fn start_of(rule: &Rule, text: &str) -> usize {
     let (Rule::Spec { span, .. } | Rule::Default { span, .. }) = rule;
-    usize::try_from(span.start).unwrap_or(usize::MAX)
+    let at = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    if span.source.get_contents() == text {
+        return at(span.start);
+    }
+    text.split_inclusive('\n').take(at(span.line).saturating_sub(1)).map(str::len).sum()
 }
 
 /// The lines without comments of their own, empty ones, and blanks at the ends.

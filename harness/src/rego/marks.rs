@@ -68,7 +68,8 @@ pub(crate) fn mark(files: &[Source], modules: &[Ref<Module>]) -> Marked {
     for module in modules {
         let file = module.package.span.source.get_path().clone();
         let Some(position) = marked.files.iter().position(|source| source.path == file) else { continue };
-        let text = files.get(position).map(|source| source.text.as_str()).unwrap_or_default();
+        // As the parser had it, which its places are of.
+        let text = module.package.span.source.get_contents().as_str();
         let keyword = if module.rego_v1 || !files.get(position).is_some_and(|source| source.is_v0) {
             " if"
         } else {

@@ -52,6 +52,7 @@ pub(super) fn replaced(files: &[Source], modules: &[Ref<Module>]) -> Vec<Source>
     for module in modules {
         let path = module.package.span.source.get_path();
         let Some(file) = files.iter_mut().find(|file| file.path == *path) else { continue };
+        file.text.clone_from(module.package.span.source.get_contents());
         let package = constant(&module.package.refr);
         let imported: BTreeSet<&str> = module
             .imports

@@ -18,6 +18,17 @@ fn run(files: &[(&str, &str)]) -> Result<Vec<TestResult>, RegoError> {
 }
 
 #[test]
+fn values_that_end_with_a_bracket_and_template_strings_are_tested() {
+    let policy = "package a\n\nnone := set()\none := (1)\nwho := $\"{\n(1)} {input.n}\"\nis_it(null)\nn := 2 if false else := set()\n";
+    let tests = "package a_test\n\nimport data.a\n\ntest_all if {\n\ta.none == set()\n\ta.one == 1\n\ta.who == $\"1 {3}\" with input.n as 3\n\t\
+        a.is_it(null)\n\ta.n == set()\n}\ntest_not if a.who == \"1\"\n";
+    let results = run(&[("a.rego", policy), ("a_test.rego", tests)]).unwrap();
+    let shown: Vec<_> =
+        results.iter().map(|result| (result.row, result.name.as_str(), &result.verdict)).collect();
+    assert_eq!(shown, [(5, "test_all", &Verdict::Pass), (12, "test_not", &Verdict::Fail)]);
+}
+
+#[test]
 fn tests_go_as_with_opa() {
     let tests = "package a_test\n\nimport data.a\n\ntest_ok if a.ok with input as {\"n\": 3}\n\
         test_no if {\n\tprint(\"seen\", 1)\n\tfalse\n}\ntest_false := false\ntest_number := 3\n\

@@ -92,9 +92,6 @@ impl Builtin {
                 "served with the zones UTC and Etc/GMT±n".to_owned()
             }
             Ok(_) => "served".to_owned(),
-            Err(PolicyError::Builtin { refusal: Refusal::Format, .. }) => {
-                "served with a constant format string only".to_owned()
-            }
             Err(PolicyError::Builtin { refusal: Refusal::Unbounded, .. }) => {
                 "served with small constant arguments only".to_owned()
             }

@@ -135,8 +135,13 @@ impl Builtin {
         };
         let arguments: Vec<Value> = self.arguments.iter().map(one).collect();
         // OPA keeps how a number was written, and writes it so again.
-        let is_writer = self.name.starts_with("json.marshal") && json!(arguments).to_string().contains(".0");
-        if is_writer { self.some(dice) } else { arguments }
+        let is_writer = self.name.starts_with("json.marshal") || self.name == "sprintf";
+        let written = json!(arguments).to_string();
+        if is_writer && (written.contains(".0") || written.contains("e-")) {
+            self.some(dice)
+        } else {
+            arguments
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! The query that the upstream sees, where a policy changes it: as Envoy changes it for ext_authz.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::decision::Decision;
@@ -12,11 +11,11 @@ pub(super) fn changed_path(request: &RequestView, decision: &Decision) -> Option
     if decision.set_query.is_empty() && decision.remove_query.is_empty() {
         return None;
     }
-    let mut query: BTreeMap<Cow<'_, str>, Vec<Cow<'_, str>>> = BTreeMap::new();
+    let mut query: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let raw = request.target.raw_query.as_deref().unwrap_or_default();
     for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        query.entry(Cow::Borrowed(name)).or_default().push(Cow::Borrowed(value));
+        query.entry(name.to_owned()).or_default().push(value.to_owned());
     }
     // An upstream decodes names, so one that is written with escapes is the same.
     let is = |raw: &str, name: &str| raw == name || decode(raw, true).is_some_and(|decoded| decoded == name);
@@ -43,7 +42,7 @@ pub(super) fn changed_path(request: &RequestView, decision: &Decision) -> Option
 
 /// What may stand in a query (RFC 3986 section 3.4) as it is, escapes included; everything else and `besides` escaped. So
 /// what a policy has encoded stays what it is.
-fn escaped<'a>(text: &'a str, besides: &[u8]) -> Cow<'a, str> {
+fn escaped(text: &str, besides: &[u8]) -> String {
     let bytes = text.as_bytes();
     let stays = |at: usize, byte: u8| match byte {
         b'%' => {
@@ -55,9 +54,6 @@ fn escaped<'a>(text: &'a str, besides: &[u8]) -> Cow<'a, str> {
                 && (byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?".contains(&byte))
         }
     };
-    if bytes.iter().enumerate().all(|(at, byte)| stays(at, *byte)) {
-        return Cow::Borrowed(text);
-    }
     let mut out = String::with_capacity(text.len());
     for (at, byte) in bytes.iter().enumerate() {
         if stays(at, *byte) {
@@ -66,7 +62,7 @@ fn escaped<'a>(text: &'a str, besides: &[u8]) -> Cow<'a, str> {
             out.push_str(&format!("%{byte:02X}"));
         }
     }
-    Cow::Owned(out)
+    out
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! Which builtins are served: those that give the same answer everywhere and whose work the input cannot blow up.
 
-use std::num::NonZeroU32;
-
 use regorus::unstable::Expr;
 
 /// Why a call is refused when the bundle loads.
@@ -16,9 +14,6 @@ pub enum Refusal {
     /// Its work grows with the value of an argument, so the arguments have to be in the policy.
     #[error("is served with small constant arguments only: its work grows with their values")]
     Unbounded,
-    /// Its format string has to be in the policy.
-    #[error("is served with a constant format string only, with widths below 1000")]
-    Format,
     /// A zone of the world, written in the call, whose offset changes.
     #[error(
         "is served with the zones UTC and Etc/GMT-14 to Etc/GMT+12 only, for want of a time-zone database: add the zone's offset to the time"
@@ -114,8 +109,6 @@ pub(super) const SERVED: &[&str] = &[
     "trim_suffix",
     "type_name",
     "union",
-    "units.parse",
-    "units.parse_bytes",
     "upper",
 ];
 
@@ -160,16 +153,7 @@ pub(super) fn check(name: &str, arguments: &[regorus::unstable::ExprRef]) -> Res
         return Err(refused(name).unwrap_or(Refusal::Unknown));
     }
     match name {
-        "sprintf" if !arguments.first().is_some_and(|format| is_bounded_format(format)) => {
-            Err(Refusal::Format)
-        }
         "bits.lsh" if !arguments.get(1).is_some_and(|shift| is_small_constant(shift)) => {
-            Err(Refusal::Unbounded)
-        }
-        // Digits are read in time that grows with the square of their number, and an exponent is not bounded.
-        "units.parse" | "units.parse_bytes"
-            if !arguments.first().is_some_and(|text| is_plain_amount(text)) =>
-        {
             Err(Refusal::Unbounded)
         }
         _ => Ok(()),
@@ -181,17 +165,6 @@ pub(super) fn arity(name: &str) -> Option<usize> {
     regorus::unstable::BUILTINS.get(name).map(|(_, arity)| usize::from(*arity))
 }
 
-/// A text whose digits no `e` follows.
-fn is_plain_amount(expr: &Expr) -> bool {
-    let (Expr::String { value, .. } | Expr::RawString { value, .. }) = expr else { return false };
-    value.as_string().is_ok_and(|text| {
-        let is_exponent = |pair: &[u8]| {
-            matches!(pair, [b'e' | b'E', next] if next.is_ascii_digit() || matches!(next, b'+' | b'-'))
-        };
-        !text.as_bytes().windows(2).any(is_exponent)
-    })
-}
-
 fn is_small_constant(expr: &Expr) -> bool {
     match expr {
         Expr::Number { value, .. } => {
@@ -200,28 +173,6 @@ fn is_small_constant(expr: &Expr) -> bool {
         Expr::UnaryExpr { expr, .. } => is_small_constant(expr),
         _ => false,
     }
-}
-
-/// regorus takes any Unicode digit for a width and does not bound it, so the format must not come from the input.
-fn is_bounded_format(expr: &Expr) -> bool {
-    let (Expr::String { value, .. } | Expr::RawString { value, .. }) = expr else { return false };
-    let Ok(format) = value.as_string() else { return false };
-    let mut rest = format.as_ref();
-    while let Some((_, after)) = rest.split_once('%') {
-        if let Some(literal) = after.strip_prefix('%') {
-            rest = literal;
-            continue;
-        }
-        let after = after.strip_prefix('.').unwrap_or(after);
-        let width: String = after.chars().take_while(|c| c.is_numeric()).collect();
-        let bounded =
-            width.is_empty() || width.parse::<NonZeroU32>().map_or(width == "0", |w| w.get() < 1_000);
-        if !bounded || width.len() > 3 {
-            return false;
-        }
-        rest = after;
-    }
-    true
 }
 
 #[cfg(test)]
@@ -265,16 +216,8 @@ mod tests {
         ];
         for name in SERVED {
             let arity = arity(name).unwrap_or(1);
-            let guarded = [
-                "units.parse",
-                "units.parse_bytes",
-                "sprintf",
-                "object.subset",
-                "strings.count",
-                "bits.lsh",
-                "numbers.range",
-                "numbers.range_step",
-            ];
+            let guarded =
+                ["object.subset", "strings.count", "bits.lsh", "numbers.range", "numbers.range_step"];
             if guarded.contains(name) || name.starts_with("__") {
                 continue;
             }

@@ -4,6 +4,7 @@
 //!   regorus inside, so that the negation holds. They get names in front of it.
 //! * `q with input as {"a": r}`: regorus evaluates the rule `r` where the input is replaced already, and it stays undefined from there on. What
 //!   `with` puts in place gets a name in front, as in OPA.
+//! * `ys := xs[_]; some i; ys[i]`: the interpreter declares `i` again in each turn, and ends. It is declared in front.
 //! * `c = xs[c]`: regorus looks for `c` first. It becomes a comparison.
 //! * `p contains xs[_]` without a body ends the evaluation where `xs` is undefined. It gets a body.
 //! * `every x in [y | …]`: the bytecode loses its way in what is run over. It gets a name in front.
@@ -37,9 +38,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::unstable::{
-    BoolOp, Expr, ExprRef, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleHead, Span, WithModifier,
+    BoolOp, Expr, ExprRef, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleHead, Span,
 };
 
+use super::ahead;
 use super::edit::{Edit, Edits};
 use super::functions;
 use super::loose::{assigned, operator};
@@ -60,13 +62,6 @@ pub(super) struct Statement<'a> {
     pub(super) is_bare: bool,
     /// What of it is to be evaluated outside of its negation.
     pub(super) operands: Vec<&'a Expr>,
-}
-
-/// A statement with a `with` that puts something in place which has to be evaluated.
-pub(super) struct Replacing<'a> {
-    pub(super) whole: &'a LiteralStmt,
-    pub(super) is_bare: bool,
-    pub(super) computed: Vec<&'a WithModifier>,
 }
 
 /// The value of a body that an `else` follows.
@@ -117,20 +112,7 @@ pub(super) fn rewrite(
 
 /// What is changed together, in this order: the changes of each would meet those of the ones before at the same places.
 const PASSES: [for<'a> fn(&'a Survey<'_>, usize) -> Edits<'a>; 8] =
-    [replaced, operands, taken_apart, awaited, heads, declarations, walks, values];
-
-/// What `with` puts in place, and `c = xs[c]`.
-fn replaced<'a>(survey: &'a Survey<'_>, round: usize) -> Edits<'a> {
-    let mut edits = Edits::default();
-    for replacing in &survey.replacing {
-        let span = &replacing.whole.span;
-        edits.add(span, with_names(replacing, round, span.source.get_contents()));
-    }
-    for (statement, name, reference) in &survey.own_keys {
-        edits.add(&statement.span, compared(statement, name, reference));
-    }
-    edits
-}
+    [ahead::edits, operands, taken_apart, awaited, heads, declarations, walks, values];
 
 /// Operands of negations, assignments, comprehensions, what is run over, operators and calls, names that `with` replaces.
 fn operands<'a>(survey: &'a Survey<'_>, round: usize) -> Edits<'a> {
@@ -225,54 +207,6 @@ fn values<'a>(survey: &'a Survey<'_>, round: usize) -> Edits<'a> {
         }
     }
     edits
-}
-
-/// `q with input as {"a": r}` as `remit_0_16 := {"a": r}; q with input as remit_0_16`.
-fn with_names(replacing: &Replacing<'_>, round: usize, text: &str) -> Option<Edit> {
-    let (start, end) = whole(replacing.whole)?;
-    let (mut names, mut changed, mut at) = (String::new(), String::new(), start);
-    for modifier in &replacing.computed {
-        let (from, to) = in_parentheses(modifier, text)?;
-        let name = format!("remit_{round}_{from}");
-        names.push_str(&format!("{name} := {}; ", on_one_line(text.get(from..to)?)));
-        changed.push_str(text.get(at..from)?);
-        changed.push_str(&name);
-        at = to;
-    }
-    changed.push_str(text.get(at..end)?);
-    let text_before = text.get(start..end)?.matches('\n').count();
-    let (before, after) = if replacing.is_bare { ("{ ", " }") } else { ("", "") };
-    let new = format!("{before}{names}{changed}{after}");
-    let lines = text_before.saturating_sub(new.matches('\n').count());
-    Some(Edit { start, end, text: format!("{new}{}", "\n".repeat(lines)) })
-}
-
-/// `c = xs[c]` as `xs[c] == c`, with the lines that it has.
-fn compared(statement: &LiteralStmt, name: &Expr, reference: &Expr) -> Option<Edit> {
-    let text = statement.span.source.get_contents();
-    let (start, end) = stands(name)?.min(stands(reference)?);
-    let end = end.max(stands(name)?.1).max(stands(reference)?.1);
-    let (from, to) = stands(reference)?;
-    let lines = text.get(start..end)?.matches('\n').count();
-    let written = text.get(from..to)?;
-    let lines = lines.saturating_sub(written.matches('\n').count());
-    Some(Edit { start, end, text: format!("{written} == {}{}", name.span().text(), "\n".repeat(lines)) })
-}
-
-/// Where what `with` puts in place stands, with the parentheses around it, which are in no span.
-fn in_parentheses(modifier: &WithModifier, text: &str) -> Option<(usize, usize)> {
-    let (mut start, mut end) = stands(&modifier.r#as)?;
-    while let Some(before) = text.get(..start)?.trim_end().strip_suffix('(') {
-        start = before.len();
-        let rest = text.get(end..)?;
-        end = end.checked_add(rest.find(')')?.checked_add(1)?)?;
-    }
-    Some((start, end))
-}
-
-/// A text that can be on one line, on one line.
-fn on_one_line(text: &str) -> String {
-    if text.contains(['#', '`']) { text.to_owned() } else { text.replace('\n', " ") }
 }
 
 /// `x` as `f(x)`

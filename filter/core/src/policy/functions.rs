@@ -23,6 +23,7 @@ mod regex;
 mod sprintf;
 mod strings;
 mod time;
+mod units;
 mod urlquery;
 mod uuid;
 mod values;
@@ -246,6 +247,8 @@ const FUNCTIONS: &[Function] = &[
     bounded("time.weekday", 1, time::weekday),
     bounded("to_number", 1, strings::to_number),
     Function { name: "trace", arity: 1, body: Body::Around(outside::trace), repeats: true },
+    bounded("units.parse", 1, units::parse),
+    bounded("units.parse_bytes", 1, units::parse_bytes),
     bounded("urlquery.decode", 1, urlquery::decode),
     bounded("urlquery.decode_object", 1, urlquery::decode_object),
     pure("urlquery.encode", 1, urlquery::encode),

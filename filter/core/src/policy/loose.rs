@@ -290,6 +290,14 @@ pub(super) fn may_be_no_collection(expr: &Expr) -> bool {
     }
 }
 
+/// Each `some x` behind something else, and the first statement of its query.
+pub(super) fn late(query: &Query) -> Vec<(&LiteralStmt, &LiteralStmt)> {
+    let is_some = |statement: &&LiteralStmt| matches!(statement.literal, Literal::SomeVars { .. });
+    let Some(first) = query.stmts.first() else { return Vec::new() };
+    let is_early = |statement: &&LiteralStmt| is_some(statement) || is_one_turn(&statement.literal);
+    query.stmts.iter().skip_while(is_early).filter(is_some).map(|some| (some, first)).collect()
+}
+
 /// `c` and `xs[c]` of `c = xs[c]`.
 pub(super) fn own_key(statement: &LiteralStmt) -> Option<(&Expr, &Expr)> {
     let Literal::Expr { expr, .. } = &statement.literal else { return None };

@@ -1,5 +1,6 @@
 //! The operator's Rego, compiled once and evaluated for every request. The only user of regorus.
 
+mod ahead;
 mod annotations;
 mod awaits;
 mod bound;
@@ -11,6 +12,7 @@ mod edit;
 mod engine;
 mod error;
 mod explain;
+mod facts;
 mod faithful;
 mod fallback;
 mod footprint;

@@ -1,12 +1,13 @@
 //! How deep a policy's expressions are nested, before they are parsed. The parser tries `[…]` and `{…}` as a comprehension and
-//! as a literal, each level of the inner ones twice, so the time that a text takes doubles with each. Parentheses, and chains
+//! as a literal, so what stands in front of the first comma is read twice, and four times in two of them. Parentheses, and chains
 //! of operators and of parts of a reference, become trees that functions go down by calling themselves: on a module's stack.
 
 use super::error::PolicyError;
 use super::place::Place;
 
-/// The deepest nesting of brackets and braces that is parsed.
-const MAX_BRACKETS: u32 = 12;
+/// How many words and signs may be read because of brackets in each other, in one file and in all files of a bundle.
+const MAX_READ: u64 = 1 << 19;
+pub(super) const MAX_READ_OF_ALL: u64 = 1 << 20;
 /// The highest tree that an expression may make: parentheses, operators and parts of references above each other.
 const MAX_HEIGHT: u32 = 128;
 /// The most arguments of one call.
@@ -17,8 +18,8 @@ const WORDS: [&str; 2] = ["in", "not"];
 /// Words between two expressions, where they are no part of a reference.
 const SEPARATORS: [&str; 4] = ["as", "else", "if", "with"];
 
-/// Finds what is nested too deep.
-pub(super) fn check(path: &str, text: &str) -> Result<(), PolicyError> {
+/// Finds what is nested too deep, and says how many words and signs are read.
+pub(super) fn check(path: &str, text: &str) -> Result<u64, PolicyError> {
     let (mut line, mut column) = (1_u32, 0_u32);
     let mut inside = Inside::Code;
     let mut nest = Nest::default();
@@ -36,16 +37,14 @@ pub(super) fn check(path: &str, text: &str) -> Result<(), PolicyError> {
             (line, column) = (line.saturating_add(1), 0);
         }
     }
-    Ok(())
+    Ok(nest.read)
 }
 
 /// What is too much of an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NestingFault {
     /// Brackets and braces.
-    #[error(
-        "brackets and braces are nested more than {MAX_BRACKETS} deep: give the inner ones a name of their own"
-    )]
+    #[error("brackets and braces are nested too deep, or too often: give the inner ones a name of their own")]
     Brackets,
     /// Parentheses, operators, parts of references.
     #[error(
@@ -60,7 +59,8 @@ pub enum NestingFault {
 /// What is open, and how high the trees get.
 #[derive(Default)]
 struct Nest {
-    brackets: u32,
+    /// What is read, each time that it is.
+    read: u64,
     open: Vec<Level>,
     /// The innermost one.
     level: Level,
@@ -81,6 +81,10 @@ struct Level {
     base: u32,
     /// The highest of this level.
     most: u32,
+    /// How often what stands here is read, as a power of two.
+    doublings: u32,
+    /// Whether it is a bracket or a brace, and nothing has separated its parts so far.
+    is_twice: bool,
     /// What separated its parts.
     commas: u32,
     is_call: bool,
@@ -101,8 +105,14 @@ impl Nest {
     fn read(&mut self, c: char) -> Option<NestingFault> {
         if c.is_alphanumeric() || c == '_' {
             self.begins(false);
+            if self.word.is_empty() {
+                self.count();
+            }
             self.word.push(c);
             return None;
+        }
+        if !c.is_whitespace() {
+            self.count();
         }
         let word = std::mem::take(&mut self.word);
         if WORDS.contains(&word.as_str()) {
@@ -120,12 +130,10 @@ impl Nest {
                 self.begins(c != '{');
                 self.level.grow();
                 self.open.push(self.level);
-                let height = self.level.height;
-                self.level = Level { height, base: height, most: height, commas: 0, is_call: c == '(' };
-                self.brackets = self.brackets.saturating_add(u32::from(c != '('));
-                if self.brackets > MAX_BRACKETS {
-                    return Some(NestingFault::Brackets);
-                }
+                let (height, is_call) = (self.level.height, c == '(');
+                let doublings = self.level.doublings.saturating_add(u32::from(!is_call));
+                let (base, most) = (height, height);
+                self.level = Level { height, base, most, doublings, is_twice: !is_call, commas: 0, is_call };
             }
             ')' | ']' | '}' => {
                 self.begins(true);
@@ -133,12 +141,13 @@ impl Nest {
                 self.level = self.open.pop().unwrap_or_default();
                 self.level.height = self.level.height.max(most);
                 self.level.most = self.level.most.max(most);
-                self.brackets = self.brackets.saturating_sub(u32::from(c != ')'));
                 self.goes_on = false;
             }
             ',' | ';' => {
                 self.level.next();
                 self.level.commas = self.level.commas.saturating_add(1);
+                self.level.doublings = self.level.doublings.saturating_sub(u32::from(self.level.is_twice));
+                self.level.is_twice = false;
                 self.goes_on = true;
                 if self.level.is_call && self.level.commas >= MAX_ARGUMENTS {
                     return Some(NestingFault::Arguments);
@@ -151,7 +160,15 @@ impl Nest {
                 self.goes_on = true;
             }
         }
-        (self.level.height > MAX_HEIGHT).then_some(NestingFault::Height)
+        match self.read > MAX_READ {
+            true => Some(NestingFault::Brackets),
+            false => (self.level.height > MAX_HEIGHT).then_some(NestingFault::Height),
+        }
+    }
+
+    fn count(&mut self) {
+        let times = 1_u64.checked_shl(self.level.doublings).unwrap_or(u64::MAX);
+        self.read = self.read.saturating_add(times);
     }
 
     /// What comes on a line of its own behind a whole expression begins another one, unless it is an operator.
@@ -194,8 +211,8 @@ impl Inside {
 #[cfg(test)]
 mod tests {
     use super::check;
-    use crate::policy::PolicyError;
-    use crate::policy::tests::try_policy;
+    use crate::policy::tests::{bundle, try_policy};
+    use crate::policy::{Policy, PolicyError, PolicyLimits};
 
     /// Each of these would hold up the parser for hours.
     #[test]
@@ -204,6 +221,29 @@ mod tests {
             let rego = format!("package p\ndecision := {}1{}\n", open.repeat(31), close.repeat(31));
             let error = try_policy(&rego).err().unwrap();
             assert!(matches!(error, PolicyError::Nested { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn files_share_what_a_bundle_may_be_nested() {
+        let text = |package: &str, lines: usize| {
+            let deep = |at: usize| format!("x{at} := {}1{}\n", "[".repeat(12), "]".repeat(12));
+            format!("package {package}\ndecision := 1\n{}", (0..lines).map(deep).collect::<String>())
+        };
+        let names = ["a.rego", "b.rego", "c.rego"];
+        for (lines, loads) in [(2, true), (30, false)] {
+            let texts: Vec<String> =
+                names.iter().map(|name| text(name.trim_end_matches(".rego"), lines)).collect();
+            let files: Vec<(&str, &str)> =
+                names.iter().copied().zip(texts.iter().map(String::as_str)).collect();
+            let outcome = Policy::compile(&bundle(&files), "a/decision", &PolicyLimits::default());
+            let nested = matches!(outcome, Err(PolicyError::Nested { .. }));
+            assert_eq!(
+                (outcome.is_ok(), nested),
+                (loads, !loads),
+                "{:?}",
+                outcome.err().map(|error| error.to_string())
+            );
         }
     }
 
@@ -272,15 +312,18 @@ mod tests {
     fn only_brackets_and_braces_of_the_code_count() {
         let nested = |depth: usize| format!("x := {}{}", "[".repeat(depth), "]".repeat(depth));
         for (text, expected) in [
-            (nested(12), None),
-            (nested(13), Some("p.rego:1:18: ")),
-            (format!("package a\n\n{}", "{[".repeat(7)), Some("p.rego:3:13: ")),
+            (nested(16), None),
+            (nested(19), Some("p.rego:1:24: ")),
+            (format!("package a\n\n{}", "{[".repeat(10)), Some("p.rego:3:19: ")),
+            (format!("{}\n", nested(12)).repeat(30), None),
+            (format!("{}\n", nested(12)).repeat(60), Some("p.rego:")),
+            (format!("x := [{}1]", "1, [".repeat(40)), None),
             ("[]{}".repeat(40), None),
             (format!("x := \"{}\\\"{}\"", "[".repeat(40), "[".repeat(40)), None),
             (format!("x := `{}\n\"{}`", "{".repeat(40), "{".repeat(40)), None),
             (format!("# {}\nx := 1", "[".repeat(40)), None),
-            (format!("# \" {}\n{}", "[", "[".repeat(13)), Some("p.rego:2:13: ")),
-            (format!("x := \"\n{}", "[".repeat(13)), Some("p.rego:2:13: ")),
+            (format!("# \" {}\n{}", "[", "[".repeat(20)), Some("p.rego:2:20: ")),
+            (format!("x := \"\n{}", "[".repeat(20)), Some("p.rego:2:19: ")),
         ] {
             let error = check("p.rego", &text).err().map(|error| error.to_string());
             let begins = expected.is_none_or(|expected| error.as_deref().unwrap_or("").starts_with(expected));

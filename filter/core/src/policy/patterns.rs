@@ -199,6 +199,12 @@ pub(super) fn with_keys(rule: &Rule, round: usize, is_v1: bool) -> Option<Vec<Ed
     Some(edits)
 }
 
+/// Whether a rule gives an element of a set without a body, and it could be undefined.
+pub(super) fn is_bodiless(rule: &Rule) -> bool {
+    let Rule::Spec { head: RuleHead::Set { key: Some(key), .. }, bodies, .. } = rule else { return false };
+    bodies.is_empty() && super::risks::literal(key).is_none()
+}
+
 /// The parts of a rule's name that have to be computed, and could be undefined.
 pub(super) fn computed(rule: &Rule) -> Vec<&Expr> {
     let segments = walk::reference(walk::head_of(rule)).map(|head| head.segments).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use regorus::unstable::{Expr, Import, Rule, RuleHead, Span};
+use regorus::unstable::{Expr, Import, Literal, LiteralStmt, Rule, RuleHead, Span};
 
 use super::error::PolicyError;
 use super::faithful::extent;
@@ -10,7 +10,7 @@ use super::place::Place;
 use super::problems::Problems;
 use super::survey::{Definition, Path, RuleFacts, Survey};
 use super::walk::Node;
-use super::{patterns, walk};
+use super::{functions, names, patterns, shadow, walk};
 
 const KEYWORDS: [&str; 11] =
     ["as", "default", "else", "false", "import", "not", "null", "package", "some", "true", "with"];
@@ -112,9 +112,6 @@ pub enum Construct {
         "in Rego v0 this is an element of a set: write `deny[\"x\"] {{ … }}`, or `deny.x = true {{ … }}` for a value"
     )]
     OldElement,
-    /// `f("x")` in Rego v0.
-    #[error("a function without a value or a body is not served in Rego v0: write `= true` behind it")]
-    OldFact,
     /// `$"{x; y}"`
     #[error("in the braces of a template string stands one expression")]
     Template,
@@ -127,6 +124,45 @@ pub enum Construct {
     /// A name that Remit uses itself.
     #[error("names that begin with remit__ are taken")]
     Taken,
+}
+
+/// What of the arguments of a function is not served.
+pub(super) fn arguments(rule: &Rule) -> Vec<(Place, Construct)> {
+    let Rule::Spec { head: RuleHead::Func { args, .. }, .. } = rule else { return Vec::new() };
+    let (mut found, mut names) = (Vec::new(), BTreeSet::new());
+    for arg in args {
+        walk::expr(arg, &mut |node| {
+            if let Node::Call { function, span, .. } = node
+                && function.span().text() == functions::TEMPLATE
+            {
+                found.push((Place::of(span), Construct::TemplateArgument));
+            }
+        });
+        let mut own = BTreeSet::new();
+        names::pattern(arg, &mut own);
+        own.remove("_");
+        if !names.is_disjoint(&own) {
+            found.push((Place::of(arg.span()), Construct::ArgumentTwice));
+        }
+        names.append(&mut own);
+    }
+    found
+}
+
+/// Variables of one body, where others share its head, that have the name of a rule or an import.
+pub(super) fn shadowing(rule: &Rule, is_named: impl Fn(&str) -> bool) -> Vec<(Place, Construct)> {
+    let Rule::Spec { bodies, .. } = rule else { return Vec::new() };
+    let all = shadow::declared_for_all(rule);
+    let shadows = |statement: &&LiteralStmt| {
+        let mut said = BTreeSet::new();
+        if !matches!(statement.literal, Literal::Every { .. }) {
+            names::said(&statement.literal, &mut said);
+        }
+        said.iter().any(|name| !all.contains(name) && is_named(name))
+    };
+    let statements = bodies.iter().flat_map(|body| &body.query.stmts).filter(shadows);
+    let found = statements.map(|statement| (Place::of(&statement.span), Construct::Shadows));
+    if shadow::has_alternatives(rule) { found.collect() } else { Vec::new() }
 }
 
 /// Whether a head is Rego v0's `p[x]`, an element of a set.
@@ -265,8 +301,8 @@ pub(super) fn misread(rule: &Rule, is_v1: bool) -> Vec<(Place, Construct)> {
         };
         let second = bodies.iter().skip(1).find(|body| !body.is_else && !gives_true);
         found.extend(second.map(|body| (Place::of(&body.span), Construct::SecondBody)));
-        if let (RuleHead::Func { span, assign: None, .. }, [], false) = (head, bodies.as_slice(), is_v1) {
-            found.push((Place::of(span), Construct::OldFact));
+        if is_v1 && bodies.is_empty() && is_element(head) {
+            found.push((Place::of(rule.span()), Construct::Element));
         }
         if let (RuleHead::Set { span, key: None, .. }, false) = (head, is_v1) {
             found.push((Place::of(span), Construct::OldElement));
@@ -340,10 +376,7 @@ mod tests {
             ("f(a, b, c, d, e, g, h, i, j) := a\nx := 1", Some("p.rego:3:1: a function of more than 8")),
             ("minus(a, b) := 7\nx := 1", Some("p.rego:3:1: a function by this name")),
             ("user := 1\nx if every user in [1] { user == 1 }", None),
-            (
-                "user := 1\nx if { some user in [1]; user } else if user",
-                Some("p.rego:4:8: a variable of this body has"),
-            ),
+            ("user := 1\nx if { some user in [1]; user } else if user", None),
             ("u := 1 if { every u in [1] { u == 1 }; u = input.a }", Some("p.rego:3:1: ")),
         ]);
         let two = |one: &str, other: &str| {
@@ -360,7 +393,7 @@ mod tests {
         for (rego, refused) in [
             ("decision { deny.x }\ndeny.x { input.a }", true),
             ("decision { deny.x }\ndeny.x = true { input.a }", false),
-            ("decision { f(1) }\nf(1)", true),
+            ("decision { f(1) }\nf(1)", false),
             ("decision { f(1) }\nf(1) = true", false),
         ] {
             let text = format!("package p\n{rego}\n");

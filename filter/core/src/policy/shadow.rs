@@ -21,21 +21,13 @@ pub(super) fn rewrite(modules: &[Ref<Module>], round: usize) -> Option<BTreeMap<
     for module in modules {
         let mut renamed = Vec::new();
         let scope = Scope::of(module);
+        let is_value = |name: &&str| scope.import(name).is_some_and(|(base, _)| is_root(base));
+        let imported: BTreeSet<&str> = ordered::set(scope.imports.keys().copied().filter(is_value));
         let mut own = rules.get(&scope.package).cloned().unwrap_or_default();
-        own.extend(
-            scope.imports.keys().filter(|name| scope.import(name).is_some_and(|(base, _)| is_root(base))),
-        );
+        own.extend(&imported);
         for rule in &module.policy {
             let Rule::Spec { head, bodies, .. } = rule.as_ref() else { continue };
-            let mut said = BTreeSet::new();
-            for statement in bodies.iter().flat_map(|body| &body.query.stmts) {
-                if !matches!(statement.literal, Literal::Every { .. }) {
-                    names::said(&statement.literal, &mut said);
-                }
-            }
-            let twice: BTreeSet<&str> = said.intersection(&own).copied().collect();
-            if !twice.is_empty() {
-                rename(&|see| walk::rule(rule, see), &twice, round, &mut renamed);
+            if !rename_locals(rule, &own, &imported, round, &mut renamed).is_empty() {
                 continue;
             }
             let mut around = names::arguments(rule);
@@ -64,6 +56,59 @@ pub(super) fn rewrite(modules: &[Ref<Module>], round: usize) -> Option<BTreeMap<
         edits.add(&module.package.span, renamed);
     }
     edits.texts(modules)
+}
+
+/// Renames what a rule's bodies declare by the name of a rule or an import, and says what that is. A body and what it gives share their names;
+/// bodies of the same head share them all.
+fn rename_locals<'a>(
+    rule: &'a Rule,
+    own: &BTreeSet<&str>,
+    imported: &BTreeSet<&str>,
+    round: usize,
+    renamed: &mut Vec<Edit>,
+) -> BTreeSet<&'a str> {
+    let Rule::Spec { head, bodies, .. } = rule else { return BTreeSet::new() };
+    let said = |query: &'a Query| {
+        let mut said = BTreeSet::new();
+        for statement in &query.stmts {
+            if !matches!(statement.literal, Literal::Every { .. }) {
+                names::said(&statement.literal, &mut said);
+            }
+        }
+        said.retain(|name| own.contains(name));
+        said
+    };
+    if has_alternatives(rule) {
+        let twice: BTreeSet<&str> = ordered::set(bodies.iter().flat_map(|body| said(&body.query)));
+        if !twice.is_empty() {
+            rename(&|see| walk::rule(rule, see), &twice, round, renamed);
+        }
+        return twice;
+    }
+    let for_all = declared_for_all(rule);
+    let mut all = BTreeSet::new();
+    for (at, body) in bodies.iter().enumerate() {
+        let mut twice = said(&body.query);
+        let others = declared(&body.query);
+        twice.extend(others.into_iter().filter(|name| imported.contains(name) && !for_all.contains(name)));
+        if twice.is_empty() {
+            continue;
+        }
+        rename(&|see| walk::query(&body.query, see), &twice, round, renamed);
+        let given = match at {
+            0 => of_head(head),
+            _ => body.assign.iter().map(|assign| assign.value.as_ref()).collect(),
+        };
+        given.iter().for_each(|given| rename(&|see| walk::expr(given, see), &twice, round, renamed));
+        all.extend(twice);
+    }
+    all
+}
+
+/// Whether a rule has a second body that is no `else`.
+pub(super) fn has_alternatives(rule: &Rule) -> bool {
+    let Rule::Spec { bodies, .. } = rule else { return false };
+    bodies.iter().skip(1).any(|body| !body.is_else)
 }
 
 /// What a walk shows its nodes to.

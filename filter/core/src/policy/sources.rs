@@ -11,7 +11,7 @@ use super::error::PolicyError;
 use super::limits::PolicyLimits;
 use super::place::{self, Place};
 use super::problems::Problems;
-use super::{analysis, bound, faithful, graph, imports, nesting, shadow, shown, survey, templates};
+use super::{analysis, bound, facts, faithful, graph, imports, nesting, shadow, shown, survey, templates};
 use crate::bundle::{Bundle, RegoVersion};
 use crate::ordered;
 
@@ -133,8 +133,24 @@ fn add(engine: &mut Engine, is_v0: bool, path: String, text: String) -> Result<(
     engine.set_rego_v0(is_v0);
     engine.add_policy(path.clone(), text).map(drop).map_err(|error| {
         let (at, message) = place::located(&error.to_string());
+        let message = told(&message).map_or(message, str::to_owned);
         PolicyError::Syntax { at: at.unwrap_or(Place { file: path, line: 0, column: 0 }), message }
     })
+}
+
+/// A rule without anything.
+const BODILESS: &str = "a rule needs a value or a body: write `:= …` or `if …` behind it";
+
+/// What regorus says that does not say what to write.
+fn told(message: &str) -> Option<&'static str> {
+    match message {
+        facts::REFUSED => Some(BODILESS),
+        "else cannot be used with set rules" => {
+            Some("a second body of a set is not served: write the rule twice")
+        }
+        "unexpected keyword `import`" => Some("imports stand in front of all rules"),
+        _ => None,
+    }
 }
 
 /// `instead` has other texts for some of the modules.
@@ -145,7 +161,7 @@ pub(super) fn parse(
 ) -> Result<Engine, PolicyError> {
     let mut engine = parser();
     let mut problems = Problems::default();
-    let mut bytes = 0_usize;
+    let (mut bytes, mut read) = (0_usize, 0_u64);
     for module in bundle.modules() {
         bytes = bytes.saturating_add(module.text.len());
         if bytes > limits.source_bytes {
@@ -153,7 +169,15 @@ pub(super) fn parse(
         }
         let text = instead.get(&module.path).unwrap_or(&module.text);
         let is_v0 = module.rego_version == RegoVersion::V0;
-        problems.take(add_module(&mut engine, is_v0, &module.path, text));
+        match add_counted(&mut engine, is_v0, &module.path, text) {
+            Ok(more) => read = read.saturating_add(more),
+            Err(error) => problems.add(error),
+        }
+        if read > nesting::MAX_READ_OF_ALL {
+            let at = Place { file: module.path.clone(), line: 0, column: 0 };
+            problems.add(PolicyError::Nested { at, fault: nesting::NestingFault::Brackets });
+            break;
+        }
     }
     problems.end()?;
     Ok(engine)
@@ -165,8 +189,36 @@ pub(super) fn parse(
 ///
 /// [`PolicyError::Nested`] and [`PolicyError::Syntax`].
 pub fn add_module(engine: &mut Engine, is_v0: bool, path: &str, text: &str) -> Result<(), PolicyError> {
+    add_counted(engine, is_v0, path, text).map(drop)
+}
+
+/// The same, and how much was read; see [`nesting::check`].
+fn add_counted(engine: &mut Engine, is_v0: bool, path: &str, text: &str) -> Result<u64, PolicyError> {
     let text = templates::written_out(is_v0, path, text)?.unwrap_or_else(|| text.to_owned());
-    nesting::check(path, &text)?;
+    let read = nesting::check(path, &text)?;
+    add_with_facts(engine, is_v0, path, text)?;
+    Ok(read)
+}
+
+/// The same of a text that has been looked at, with a value for each function that has neither one nor a body.
+fn add_with_facts(engine: &mut Engine, is_v0: bool, path: &str, text: String) -> Result<(), PolicyError> {
+    if is_v0 {
+        let mut alone = parser();
+        add(&mut alone, is_v0, path.to_owned(), text.clone())?;
+        return add(engine, is_v0, path.to_owned(), facts::with_values(&mut alone).unwrap_or(text));
+    }
+    let mut text = text;
+    for _ in 0..facts::MOST {
+        match add(engine, is_v0, path.to_owned(), text.clone()) {
+            Err(PolicyError::Syntax { at, message }) if message == BODILESS => {
+                match facts::with_value(&text, at.line) {
+                    Some(with_value) => text = with_value,
+                    None => return Err(PolicyError::Syntax { at, message }),
+                }
+            }
+            outcome => return outcome,
+        }
+    }
     add(engine, is_v0, path.to_owned(), text)
 }
 

@@ -6,17 +6,16 @@ use regorus::unstable::{
     Expr, ExprRef, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleHead, WithModifier,
 };
 
+use super::ahead::{self, Replacing};
 use super::awaits::{self, Awaits};
 use super::error::PolicyError;
-use super::faithful::{Chosen, Replacing, Statement, Walk};
+use super::faithful::{Chosen, Statement, Walk};
 use super::functions;
 use super::loose;
-use super::names::{self, pattern};
+use super::names;
 use super::patterns::{self, Taken};
 use super::place::Place;
 use super::refused::{self, Construct};
-use super::risks;
-use super::shadow;
 use super::walk::{self, Node, Reference, text};
 use crate::ordered;
 
@@ -52,6 +51,8 @@ pub(super) struct Survey<'a> {
     pub(super) bodiless: Vec<(&'a Rule, bool)>,
     /// Assignments of what could be undefined, and whether they are a whole body.
     pub(super) assignments: Vec<(&'a LiteralStmt, bool)>,
+    /// Statements `some x` behind others that may run over something, and the first of those.
+    pub(super) late: Vec<(&'a LiteralStmt, &'a LiteralStmt)>,
     /// Comprehensions that may fail before a loop of theirs runs.
     pub(super) loopless: Vec<&'a Query>,
     /// The calls of the builtin `walk`.
@@ -177,29 +178,13 @@ impl<'a> Survey<'a> {
         let fixed = names::arguments(rule);
         let mut uses = BTreeSet::new();
         let mut undeclared = BTreeSet::new();
+        let is_named = |name: &str| self.own(scope, name) || scope.import(name).is_some();
+        self.refused.extend(refused::shadowing(rule, is_named));
         if let Rule::Spec { bodies, .. } = rule {
-            let all = shadow::declared_for_all(rule);
-            for statement in bodies.iter().flat_map(|body| &body.query.stmts) {
-                let mut said = BTreeSet::new();
-                if !matches!(statement.literal, Literal::Every { .. }) {
-                    names::said(&statement.literal, &mut said);
-                }
-                let is_named = |name| self.own(scope, name) || scope.import(name).is_some();
-                if said.iter().any(|name| !all.contains(name) && is_named(name)) {
-                    self.refused.push((Place::of(&statement.span), Construct::Shadows));
-                }
-            }
+            self.late.extend(bodies.iter().flat_map(|body| loose::late(&body.query)));
         }
         let mut loose = Vec::new();
-        if let Rule::Spec { head: head @ RuleHead::Set { key: Some(key), .. }, bodies, .. } = rule
-            && bodies.is_empty()
-        {
-            match scope.is_v1 && refused::is_element(head) {
-                true => self.refused.push((Place::of(key.span()), Construct::Element)),
-                false if risks::literal(key).is_none() => self.bodiless.push((rule, scope.is_v1)),
-                false => {}
-            }
-        }
+        self.bodiless.extend(patterns::is_bodiless(rule).then_some((rule, scope.is_v1)));
         if matches!(rule, Rule::Spec { .. }) && !patterns::computed(rule).is_empty() {
             self.keyed.push((rule, scope.is_v1));
         }
@@ -208,25 +193,7 @@ impl<'a> Survey<'a> {
             Ok(arguments) => self.heads.push((rule, arguments, scope.is_v1)),
             Err(at) => self.refused.push((Place::of(at.span()), Construct::ObjectPattern)),
         }
-        if let Rule::Spec { head: RuleHead::Func { args, .. }, .. } = rule {
-            let mut names = BTreeSet::new();
-            for arg in args {
-                walk::expr(arg, &mut |node| {
-                    if let Node::Call { function, span, .. } = node
-                        && function.span().text() == functions::TEMPLATE
-                    {
-                        self.refused.push((Place::of(span), Construct::TemplateArgument));
-                    }
-                });
-                let mut own = BTreeSet::new();
-                pattern(arg, &mut own);
-                own.remove("_");
-                if !names.is_disjoint(&own) {
-                    self.refused.push((Place::of(arg.span()), Construct::ArgumentTwice));
-                }
-                names.append(&mut own);
-            }
-        }
+        self.refused.extend(refused::arguments(rule));
         // Of the object that `object.get` looks into, one member alone is read.
         let mut is_looked_into = false;
         let mut negated: &[regorus::unstable::ExprRef] = &[];
@@ -323,7 +290,12 @@ impl<'a> Survey<'a> {
                 }
                 self.own_keys
                     .extend(loose::own_key(statement).map(|(name, reference)| (statement, name, reference)));
-                let computed = |modifier: &&WithModifier| self.is_computed(scope, &locals, &modifier.r#as);
+                let is_function = |value: &Expr| match self.function(scope, value) {
+                    Ok(path) => self.rules.get(&path).is_none_or(|facts| facts.arity.is_some()),
+                    Err(name) => is_builtin_name(&name),
+                };
+                let computed =
+                    |modifier: &&WithModifier| ahead::is_computed(&modifier.r#as, &locals, &is_function);
                 let computed: Vec<_> = statement.with_mods.iter().filter(computed).collect();
                 if !computed.is_empty() {
                     let is_bare = loose::is_bare(rule, statement);
@@ -360,6 +332,7 @@ impl<'a> Survey<'a> {
                 let mut terms = loose::gathered(whole, &|name| self.names_a_value(scope, &fixed, name));
                 self.chosen.append(&mut terms);
                 let Some(query) = walk::query_of(whole) else { return };
+                self.late.extend(loose::late(query));
                 if loose::is_loopless(query)
                     && !query.stmts.first().is_some_and(|first| loose::is_one_turn(&first.literal))
                 {
@@ -483,27 +456,6 @@ impl<'a> Survey<'a> {
     fn own(&self, scope: &Scope<'_>, name: &str) -> bool {
         let path = joined(&scope.package, name, std::iter::empty());
         self.rules.range(path.clone()..).next().is_some_and(|(rule, _)| rule.starts_with(&path))
-    }
-
-    /// Whether what `with` puts in place has to be evaluated: neither a constant nor a variable, nor a function.
-    fn is_computed(&self, scope: &Scope<'_>, locals: &BTreeSet<&str>, value: &Expr) -> bool {
-        let is_computed = |value: &ExprRef| self.is_computed(scope, locals, value);
-        match value {
-            Expr::String { .. }
-            | Expr::RawString { .. }
-            | Expr::Number { .. }
-            | Expr::Bool { .. }
-            | Expr::Null { .. } => false,
-            Expr::Array { items, .. } | Expr::Set { items, .. } => items.iter().any(is_computed),
-            Expr::Object { fields, .. } => {
-                fields.iter().any(|(_, key, value)| is_computed(key) || is_computed(value))
-            }
-            Expr::Var { span, .. } if locals.contains(span.text()) => false,
-            _ => match self.function(scope, value) {
-                Ok(path) => self.rules.get(&path).is_some_and(|facts| facts.arity.is_none()),
-                Err(name) => !is_builtin_name(&name),
-            },
-        }
     }
 
     /// The bundle's own function or rule that an expression names; else the name as it is written.

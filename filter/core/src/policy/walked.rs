@@ -16,6 +16,7 @@ use super::risks;
 use super::survey::{Path, Scope, Survey};
 use super::walk::{self, Node, Segment};
 use super::weights::{self, HEAVY, Names, Reading, SMALL, Weights};
+use crate::ordered;
 
 /// What [`rewrite`] finds.
 pub(super) struct Walked {
@@ -30,8 +31,7 @@ pub(super) fn rewrite<'a>(survey: &Survey<'a>, modules: &'a [Ref<Module>], decis
     let scopes: Vec<Scope<'a>> = modules.iter().map(|module| Scope::of(module)).collect();
     let readings = weights::readings(survey, &scopes, modules);
     let weights = Weights::of(survey, &readings);
-    let mut places: BTreeMap<&str, BTreeSet<(usize, usize)>> = BTreeMap::new();
-    let mut inserts: BTreeMap<&str, Vec<(usize, String)>> = BTreeMap::new();
+    let (mut places, mut inserts) = (Vec::new(), Vec::new());
     for reading in &readings {
         let names = weights.names(reading);
         let sure = sure(reading.rule);
@@ -39,19 +39,18 @@ pub(super) fn rewrite<'a>(survey: &Survey<'a>, modules: &'a [Ref<Module>], decis
             Found { survey, weights: &weights, reading, names, sure, exprs: Vec::new(), keys: Vec::new() };
         found.look();
         let file = reading.rule.span().source.get_path();
-        inserts.entry(file).or_default().extend(in_bodies(reading.rule, &found.keys));
-        for expr in found.exprs {
-            places.entry(expr.span().source.get_path()).or_default().extend(stands(expr));
-        }
+        inserts.extend(in_bodies(reading.rule, &found.keys).into_iter().map(|insert| (file, insert)));
+        places.extend(found.exprs.into_iter().filter_map(stands).map(|place| (file, place)));
     }
-    inserts.retain(|_, inserts| !inserts.is_empty());
     let texts = !(places.is_empty() && inserts.is_empty());
     let texts = texts.then(|| {
         let mut texts = BTreeMap::new();
         for module in modules {
             let source = &module.package.span.source;
-            let places = places.remove(source.get_path().as_str()).unwrap_or_default();
-            let inserts = inserts.remove(source.get_path().as_str()).unwrap_or_default();
+            let path = source.get_path();
+            let places = places.iter().filter(|(file, _)| *file == path).map(|(_, place)| *place);
+            let inserts = inserts.iter().filter(|(file, _)| *file == path).map(|(_, insert)| insert.clone());
+            let (places, inserts) = (ordered::set(places), inserts.collect());
             texts.insert(source.get_path().clone(), wrapped(source.get_contents(), &places, inserts));
         }
         texts

@@ -9,7 +9,7 @@ use regorus::Value;
 
 /// A size of `bits` × 2^`exponent`. The first of the 64 bits is set, but for 0.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Fraction {
+pub(super) struct Fraction {
     is_negative: bool,
     bits: u64,
     exponent: i32,
@@ -31,8 +31,8 @@ pub(super) fn minus(a: &Value, b: &Value) -> Option<Value> {
 pub(super) fn times(a: &Value, b: &Value) -> Option<Value> {
     let (a, b) = fractions(a, b)?;
     let exponent = a.exponent.checked_add(b.exponent)?;
-    let bits = u128::from(a.bits).checked_mul(u128::from(b.bits))?;
-    Fraction::rounded(a.is_negative != b.is_negative, bits, exponent, false)?.value()
+    let is_negative = a.is_negative != b.is_negative;
+    Fraction { is_negative, exponent, ..a }.times(b.bits)?.value()
 }
 
 /// As [`plus`]; the divisor is not 0.
@@ -91,7 +91,11 @@ impl Fraction {
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let digits: u128 = format!("{whole}{fraction}").parse().ok()?;
         let exponent = exponent.parse::<i32>().ok()?.checked_sub(i32::try_from(fraction.len()).ok()?)?;
-        let is_negative = number.is_sign_negative();
+        Self::decimal(number.is_sign_negative(), digits, exponent)
+    }
+
+    /// `digits` × 10^`exponent`; `None` where that is very large or very small.
+    pub(super) fn decimal(is_negative: bool, digits: u128, exponent: i32) -> Option<Self> {
         let power = 10_u64.checked_pow(exponent.unsigned_abs())?;
         if exponent >= 0 {
             return Self::rounded(is_negative, digits.checked_mul(u128::from(power))?, 0, false);
@@ -129,6 +133,20 @@ impl Fraction {
             Some(bits) => Self { is_negative, bits, exponent },
             None => Self { is_negative, bits: 1 << 63, exponent: exponent.checked_add(1)? },
         })
+    }
+
+    /// Times a whole number.
+    pub(super) fn times(self, factor: u64) -> Option<Self> {
+        let bits = u128::from(self.bits).checked_mul(u128::from(factor))?;
+        Self::rounded(self.is_negative, bits, self.exponent, false)
+    }
+
+    /// What is in front of the point of its size; `None` where that has more than 64 bits.
+    pub(super) fn whole(self) -> Option<u64> {
+        match u32::try_from(self.exponent) {
+            Ok(up) => self.bits.checked_mul(2_u64.checked_pow(up)?),
+            Err(_) => Some(self.bits.checked_shr(self.exponent.unsigned_abs()).unwrap_or(0)),
+        }
     }
 
     fn plus(self, other: Self) -> Option<Self> {
