@@ -353,7 +353,7 @@ mod tests {
             (&[("b/p.rego", sends)], false, true, "p.rego:2"),
             (&[("b/p.rego", old)], false, true, "\"rego_version\": 0"),
             (&[("b/p.rego", shadows)], false, true, "p.rego:2:1: input cannot be shadowed"),
-            (&[("b/p.rego", unserved)], false, true, "p.rego:3:24: io.jwt.verify_es512 is neither"),
+            (&[("b/p.rego", unserved)], false, true, "p.rego:3:21: io.jwt.verify_es512 is neither"),
             (&[("b/p.rego", unserved)], false, true, "; policy-bundles/BUILTINS.md lists what is"),
             (
                 &[("b/p.rego", deprecated)],

@@ -4,6 +4,8 @@ use regorus::unstable::{Rule, RuleHead};
 use remit_core::bundle::{Bundle, RegoVersion};
 use remit_core::policy;
 
+use super::constant;
+
 /// One definition of a rule, or a default.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Definition {
@@ -40,9 +42,8 @@ pub fn definitions(bundle: &Bundle) -> Vec<Definition> {
                     }
                     | Rule::Default { span, refr, .. } => (span, refr, false),
                 };
-                let name = plain(refr.span().text());
                 // `by_path[path]` is a rule `by_path`.
-                let name = name.split(['[', '(']).next().unwrap_or_default();
+                let name = constant(refr).join(".");
                 found.push(Definition {
                     rule: format!("data.{package}.{name}"),
                     file: module.path.clone(),

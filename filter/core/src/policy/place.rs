@@ -17,7 +17,12 @@ pub struct Place {
 
 impl Place {
     pub(super) fn of(span: &Span) -> Self {
-        Self { file: span.source.get_path().clone(), line: span.line, column: span.col }
+        // The parser counts a tab as four columns.
+        let before = usize::try_from(span.start).ok().and_then(|at| span.source.get_contents().get(..at));
+        let line = before.and_then(|before| before.rsplit('\n').next()).unwrap_or_default();
+        let tabs = u32::try_from(line.matches('\t').count()).unwrap_or(0);
+        let column = span.col.saturating_sub(tabs.saturating_mul(3)).max(1);
+        Self { file: span.source.get_path().clone(), line: span.line, column }
     }
 
     /// For what belongs to no single file.
@@ -49,11 +54,25 @@ pub(super) fn located(message: &str) -> (Option<Place>, String) {
             text = text.or(Some(rest.to_owned()));
         }
     }
+    let text = text.map(|text| as_written(&text));
     let text = text.unwrap_or_else(|| {
         let one_line = message.split_whitespace().collect::<Vec<_>>().join(" ");
         one_line.chars().take(300).collect()
     });
     (at, text)
+}
+
+/// Without what [`super::shadow`] puts before a name.
+fn as_written(text: &str) -> String {
+    let mut parts = text.split("remit_s");
+    let mut written = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix('_') {
+            Some(name) => written.push_str(name),
+            None => written.extend(["remit_s", part]),
+        }
+    }
+    written
 }
 
 fn parse_place(text: &str) -> Option<Place> {
@@ -66,6 +85,8 @@ fn parse_place(text: &str) -> Option<Place> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::tests::{bundle, try_policy};
+    use crate::policy::{Policy, PolicyLimits};
 
     #[test]
     fn messages_come_apart() {
@@ -74,5 +95,15 @@ mod tests {
         assert_eq!(at.unwrap().to_string(), "a/b.rego:3:14");
         assert_eq!(text, "unexpected end");
         assert_eq!(located("no\n place"), (None, "no place".to_owned()));
+        assert_eq!(located("error: var `remit_s0_name` of remit_set").1, "var `name` of remit_set");
+    }
+
+    #[test]
+    fn a_tab_is_one_column_and_a_mark_at_the_start_is_none() {
+        let error = try_policy("decision if {\n\t\tnope(1)\n}").err().unwrap().to_string();
+        assert!(error.starts_with("p.rego:3:7: nope is neither"), "{error}");
+        let module = "\u{feff}package p\ndecision := 1\n";
+        let policy = Policy::compile(&bundle(&[("p.rego", module)]), "p/decision", &PolicyLimits::default());
+        assert!(policy.is_ok());
     }
 }

@@ -194,6 +194,7 @@ pub fn add_module(engine: &mut Engine, is_v0: bool, path: &str, text: &str) -> R
 
 /// The same, and how much was read; see [`nesting::check`].
 fn add_counted(engine: &mut Engine, is_v0: bool, path: &str, text: &str) -> Result<u64, PolicyError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let text = templates::written_out(is_v0, path, text)?.unwrap_or_else(|| text.to_owned());
     let read = nesting::check(path, &text)?;
     add_with_facts(engine, is_v0, path, text)?;

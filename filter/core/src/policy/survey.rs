@@ -218,10 +218,10 @@ impl<'a> Survey<'a> {
             },
             Node::Call { function, arguments, span } => {
                 let at = Place::of(span);
-                if loose::is_on_next_line(function) {
-                    self.refused.push((at.clone(), Construct::Parenthesis));
-                }
                 match self.function(scope, function) {
+                    _ if loose::is_on_next_line(function) => {
+                        self.refused.push((at, Construct::Parenthesis));
+                    }
                     Ok(path) => {
                         uses.insert((path.clone(), true));
                         let (name, given) = (function, arguments.len());
