@@ -88,7 +88,9 @@ impl TestResult {
         }
         write_cases(&mut text, &self.file, &self.cases, 1, verbose, style);
         for print in &self.prints {
-            text.push_str(&format!("\n  {}\n", printable(print)));
+            text.push('\n');
+            let lines = print.split('\n').map(|line| printable(&line.replace('\t', "    ")));
+            lines.for_each(|line| text.push_str(&format!("  {line}\n")));
         }
         text
     }

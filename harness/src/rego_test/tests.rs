@@ -31,7 +31,7 @@ fn values_that_end_with_a_bracket_and_template_strings_are_tested() {
 #[test]
 fn tests_go_as_with_opa() {
     let tests = "package a_test\n\nimport data.a\n\ntest_ok if a.ok with input as {\"n\": 3}\n\
-        test_no if {\n\tprint(\"seen\", 1)\n\tfalse\n}\ntest_false := false\ntest_number := 3\n\
+        test_no if {\n\tprint(\"seen\\n\\tso\", 1)\n\tfalse\n}\ntest_false := false\ntest_number := 3\n\
         test_mocked if a.ok with data.a.n as 5 with input.n as 5\ntest_twice if true\ntest_twice if false\n\
         todo_test_later if true\ntest_conflict := true if true\ntest_conflict := 2 if true\n\
         test_error := x if { some i in [1, 2]; x := i }\ndefault test_default := true\ntest_cases[x] if { some x in [1] }\n";
@@ -68,7 +68,10 @@ fn tests_go_as_with_opa() {
     assert_eq!((counts.passed, counts.failed, counts.errors, counts.skipped), (6, 5, 1, 1));
     let quiet = text(&results, false, Style::default());
     assert!(!quiet.contains("test_ok"), "{quiet}");
-    assert!(quiet.contains("data.a_test.test_no: FAIL") && quiet.contains("seen 1"), "{quiet}");
+    assert!(
+        quiet.contains("data.a_test.test_no: FAIL") && quiet.contains("a_test.rego:7: seen\n      so 1\n"),
+        "{quiet}"
+    );
     assert!(quiet.ends_with("PASS: 6/13\nFAIL: 5/13\nERROR: 1/13\nSKIPPED: 1/13\n"), "{quiet}");
     assert!(text(&results, true, Style::default()).contains("data.a_test.test_ok: PASS ("));
     assert_eq!(json(&results)[1]["fail"], true);
