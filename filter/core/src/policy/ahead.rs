@@ -6,6 +6,7 @@ use regorus::unstable::{Expr, ExprRef, LiteralStmt, WithModifier};
 
 use super::edit::{Edit, Edits};
 use super::faithful::{extent, stands, whole};
+use super::nesting::Inside;
 use super::survey::Survey;
 
 /// A statement with a `with` that puts something in place which has to be evaluated.
@@ -60,7 +61,7 @@ fn with_names(replacing: &Replacing<'_>, round: usize, text: &str) -> Option<Edi
     for modifier in &replacing.computed {
         let (from, to) = in_parentheses(modifier, text)?;
         let name = format!("remit_{round}_{from}");
-        names.push_str(&format!("{name} := {}; ", on_one_line(text.get(from..to)?)));
+        names.push_str(&format!("{name} := {}; ", code(text.get(from..to)?)));
         changed.push_str(text.get(at..from)?);
         changed.push_str(&name);
         at = to;
@@ -76,11 +77,8 @@ fn with_names(replacing: &Replacing<'_>, round: usize, text: &str) -> Option<Edi
 /// `…; some x; …` as `some x; …; true; …`.
 fn put_first(some: &LiteralStmt, first: &LiteralStmt) -> Option<[Edit; 2]> {
     let ((start, end), (begin, _)) = (extent(&some.span)?, extent(&first.span)?);
-    let written = on_one_line(some.span.source.get_contents().get(start..end)?);
-    let lines = some.span.source.get_contents().get(start..end)?.matches('\n').count();
-    if written.contains('\n') {
-        return None;
-    }
+    let whole = some.span.source.get_contents().get(start..end)?;
+    let (written, lines) = (code(whole), whole.matches('\n').count());
     let text = format!("true{}", "\n".repeat(lines));
     Some([Edit { start, end, text }, Edit { start: begin, end: begin, text: format!("{written}; ") }])
 }
@@ -100,15 +98,40 @@ fn compared(statement: &LiteralStmt, name: &Expr, reference: &Expr) -> Option<Ed
 /// Where what `with` puts in place stands, with the parentheses around it, which are in no span.
 fn in_parentheses(modifier: &WithModifier, text: &str) -> Option<(usize, usize)> {
     let (mut start, mut end) = stands(&modifier.r#as)?;
-    while let Some(before) = text.get(..start)?.trim_end().strip_suffix('(') {
-        start = before.len();
-        let rest = text.get(end..)?;
-        end = end.checked_add(rest.find(')')?.checked_add(1)?)?;
+    let begun = stands(&modifier.refr)?.1;
+    let open = code(text.get(begun..start)?);
+    for _ in open.matches('(') {
+        let mut inside = Inside::Code;
+        let (at, _) = text.get(end..)?.char_indices().find(|(_, c)| {
+            let ends = (inside, *c) == (Inside::Code, ')');
+            inside = inside.after(*c);
+            ends
+        })?;
+        end = end.checked_add(at)?.checked_add(1)?;
+    }
+    if open.contains('(') {
+        let mut inside = Inside::Code;
+        let (at, _) = text.get(begun..start)?.char_indices().find(|(_, c)| {
+            let begins = (inside, *c) == (Inside::Code, '(');
+            inside = inside.after(*c);
+            begins
+        })?;
+        start = begun.checked_add(at)?;
     }
     Some((start, end))
 }
 
-/// A text that can be on one line, on one line.
-fn on_one_line(text: &str) -> String {
-    if text.contains(['#', '`']) { text.to_owned() } else { text.replace('\n', " ") }
+/// A text without its comments, on one line but for texts that have several.
+fn code(text: &str) -> String {
+    let (mut code, mut inside) = (String::with_capacity(text.len()), Inside::Code);
+    for c in text.chars() {
+        let next = inside.after(c);
+        match (inside, next, c) {
+            (Inside::Comment, _, '\n') | (Inside::Code, _, '\n') => code.push(' '),
+            (Inside::Comment, ..) | (_, Inside::Comment, _) => {}
+            (_, _, c) => code.push(c),
+        }
+        inside = next;
+    }
+    code
 }

@@ -26,6 +26,10 @@ pub(super) fn with_value(text: &str, line: u32) -> Option<String> {
         }
         if (inside, c, open) == (Inside::Code, ')', 0) {
             let end = begun.checked_add(at)?.checked_add(1)?;
+            let rest = text.get(end..)?.trim_start_matches([' ', '\t', '\r']);
+            if !rest.is_empty() && !rest.starts_with(['\n', '#']) {
+                return None;
+            }
             return Some(format!("{} = true{}", text.get(..end)?, text.get(end..)?));
         }
         inside = inside.after(c);
@@ -34,9 +38,13 @@ pub(super) fn with_value(text: &str, line: u32) -> Option<String> {
 }
 
 /// The text of the engine's one module of Rego v0 with a value for each; `None` where there are none.
-pub(super) fn with_values(engine: &mut Engine) -> Option<String> {
+///
+/// # Errors
+///
+/// The line of one that something else follows.
+pub(super) fn with_values(engine: &mut Engine) -> Result<Option<String>, u32> {
     let modules = engine.get_modules();
-    let module = modules.first()?;
+    let Some(module) = modules.first() else { return Ok(None) };
     let is_fact = |rule: &Rule| match rule {
         Rule::Spec { head: RuleHead::Func { span, assign: None, .. }, bodies, .. } if bodies.is_empty() => {
             Some(span.line)
@@ -46,9 +54,9 @@ pub(super) fn with_values(engine: &mut Engine) -> Option<String> {
     let lines: Vec<u32> = module.policy.iter().filter_map(|rule| is_fact(rule)).collect();
     let mut text = module.package.span.source.get_contents().clone();
     for line in &lines {
-        text = with_value(&text, *line)?;
+        text = with_value(&text, *line).ok_or(*line)?;
     }
-    (!lines.is_empty()).then_some(text)
+    Ok((!lines.is_empty()).then_some(text))
 }
 
 #[cfg(test)]
@@ -74,6 +82,7 @@ mod tests {
             ("a\nb(1)", 1, None),
             ("a[\"f(1)\"]\n", 1, None),
             ("f(\")\"", 1, None),
+            ("f(1)[2]", 1, None),
             ("f(1)", 7, None),
         ] {
             assert_eq!(with_value(text, line).as_deref(), expected, "{text}");

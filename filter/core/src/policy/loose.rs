@@ -295,7 +295,20 @@ pub(super) fn late(query: &Query) -> Vec<(&LiteralStmt, &LiteralStmt)> {
     let is_some = |statement: &&LiteralStmt| matches!(statement.literal, Literal::SomeVars { .. });
     let Some(first) = query.stmts.first() else { return Vec::new() };
     let is_early = |statement: &&LiteralStmt| is_some(statement) || is_one_turn(&statement.literal);
-    query.stmts.iter().skip_while(is_early).filter(is_some).map(|some| (some, first)).collect()
+    let mentions = |statement: &LiteralStmt, name: &Span| {
+        let mut words = statement.span.text().split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        words.any(|word| word == name.text())
+    };
+    // OPA refuses a name that is declared behind its use.
+    let is_new = |some: &&LiteralStmt| match &some.literal {
+        Literal::SomeVars { vars, .. } => {
+            let mut before = query.stmts.iter().take_while(|statement| !std::ptr::eq(*statement, *some));
+            !before.any(|statement| vars.iter().any(|name| mentions(statement, name)))
+        }
+        _ => false,
+    };
+    let late = query.stmts.iter().skip_while(is_early).filter(is_some).filter(is_new);
+    late.map(|some| (some, first)).collect()
 }
 
 /// `c` and `xs[c]` of `c = xs[c]`.

@@ -199,10 +199,21 @@ pub(super) fn with_keys(rule: &Rule, round: usize, is_v1: bool) -> Option<Vec<Ed
     Some(edits)
 }
 
-/// Whether a rule gives an element of a set without a body, and it could be undefined.
+/// Whether a rule gives an element of a set without a body, and it could be undefined, or be read as an object's in Rego v0.
 pub(super) fn is_bodiless(rule: &Rule) -> bool {
-    let Rule::Spec { head: RuleHead::Set { key: Some(key), .. }, bodies, .. } = rule else { return false };
-    bodies.is_empty() && super::risks::literal(key).is_none()
+    let Rule::Spec { head, bodies, .. } = rule else { return false };
+    let is_loose = match head {
+        RuleHead::Set { key: Some(key), .. } => {
+            super::risks::literal(key).is_none() || super::refused::is_element(head)
+        }
+        // The parser takes `p[1]` for this where a keyword follows, such as `default`.
+        RuleHead::Compr { refr, assign: None, .. } => {
+            matches!(refr.as_ref(), Expr::RefBrack { refr, .. } if matches!(refr.as_ref(), Expr::Var { .. }))
+        }
+        _ => false,
+    };
+    // What is computed in its name gives it a body too.
+    bodies.is_empty() && is_loose && computed(rule).is_empty()
 }
 
 /// The parts of a rule's name that have to be computed, and could be undefined.

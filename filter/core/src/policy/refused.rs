@@ -115,6 +115,15 @@ pub enum Construct {
     /// `$"{x; y}"`
     #[error("in the braces of a template string stands one expression")]
     Template,
+    /// `q with input as …` that cannot be taken apart.
+    #[error("what `with` puts in place is not served as it is written: give it a name above")]
+    With,
+    /// `f(input.x) := …`
+    #[error("an argument of a function is a name, a value or a pattern of these: compare in the body")]
+    Argument,
+    /// `default p := $"{x}"`
+    #[error("a default is a value that is written out")]
+    Default,
     /// `f($"{x}") := …`
     #[error("a template string among a function's arguments is not served: compare it in the body")]
     TemplateArgument,
@@ -124,6 +133,18 @@ pub enum Construct {
     /// A name that Remit uses itself.
     #[error("names that begin with remit__ are taken")]
     Taken,
+}
+
+/// A call in a default, as which a template string is written.
+fn called_by_default(rule: &Rule) -> Option<(Place, Construct)> {
+    let Rule::Default { value, .. } = rule else { return None };
+    let mut found = None;
+    walk::expr(value, &mut |node| {
+        if let Node::Call { span, .. } = node {
+            found.get_or_insert((Place::of(span), Construct::Default));
+        }
+    });
+    found
 }
 
 /// What of the arguments of a function is not served.
@@ -136,6 +157,11 @@ pub(super) fn arguments(rule: &Rule) -> Vec<(Place, Construct)> {
                 && function.span().text() == functions::TEMPLATE
             {
                 found.push((Place::of(span), Construct::TemplateArgument));
+            }
+            if let Node::Reference(reference) = node
+                && (matches!(reference.root, "input" | "data") || !reference.segments.is_empty())
+            {
+                found.push((Place::of(arg.span()), Construct::Argument));
             }
         });
         let mut own = BTreeSet::new();
@@ -293,7 +319,7 @@ pub(super) fn import(path: &[String], import: &Import, is_v1: bool) -> Option<(P
 
 /// What regorus reads otherwise than OPA in one definition.
 pub(super) fn misread(rule: &Rule, is_v1: bool) -> Vec<(Place, Construct)> {
-    let mut found = Vec::new();
+    let mut found = Vec::from_iter(called_by_default(rule));
     if let Rule::Spec { head, bodies, .. } = rule {
         let gives_true = match head {
             RuleHead::Compr { assign, .. } | RuleHead::Func { assign, .. } => assign.is_none(),
@@ -394,6 +420,7 @@ mod tests {
             ("decision { deny.x }\ndeny.x { input.a }", true),
             ("decision { deny.x }\ndeny.x = true { input.a }", false),
             ("decision { f(1) }\nf(1)", false),
+            ("decision { f(1) }\nf(1) f(2)", true),
             ("decision { f(1) }\nf(1) = true", false),
         ] {
             let text = format!("package p\n{rego}\n");

@@ -23,47 +23,58 @@ pub(super) fn rewrite(modules: &[Ref<Module>], round: usize) -> Option<BTreeMap<
         let scope = Scope::of(module);
         let is_value = |name: &&str| scope.import(name).is_some_and(|(base, _)| is_root(base));
         let imported: BTreeSet<&str> = ordered::set(scope.imports.keys().copied().filter(is_value));
-        let mut own = rules.get(&scope.package).cloned().unwrap_or_default();
-        own.extend(&imported);
+        let own = Own { rules: rules.get(&scope.package), imported };
         for rule in &module.policy {
             let Rule::Spec { head, bodies, .. } = rule.as_ref() else { continue };
-            if !rename_locals(rule, &own, &imported, round, &mut renamed).is_empty() {
+            if !rename_locals(rule, &own, round, &mut renamed).is_empty() {
                 continue;
             }
             let mut around = names::arguments(rule);
-            around.extend(&own);
             bodies.iter().for_each(|body| around.extend(declared(&body.query)));
             walk::rule(rule, &mut |node| {
                 if let Node::Statement(statement) = node
                     && let Literal::Every { key, value, query, .. } = &statement.literal
                 {
                     let mut twice = ordered::set(key.iter().chain([value]).map(|name| name.text()));
-                    twice.retain(|name| own.contains(name));
-                    twice.extend(declared(query).intersection(&around));
+                    twice.retain(|name| own.has(name));
+                    let others = declared(query).into_iter();
+                    twice.extend(others.filter(|name| around.contains(name) || own.has(name)));
                     rename(&|see| walk::query(query, see), &twice, round, &mut renamed);
                     let names = key.iter().chain([value]).filter(|name| twice.contains(name.text()));
                     renamed.extend(names.filter_map(|name| renaming(name.text(), name, round)));
                 }
             });
-            let known = around;
             let mut terms = of_head(head);
             terms.extend(bodies.iter().filter_map(|body| Some(body.assign.as_ref()?.value.as_ref())));
-            terms.iter().for_each(|term| look(&|see| walk::expr(term, see), &known, round, &mut renamed));
-            bodies
+            terms
                 .iter()
-                .for_each(|body| look(&|see| walk::query(&body.query, see), &known, round, &mut renamed));
+                .for_each(|term| look(&|see| walk::expr(term, see), &around, &own, round, &mut renamed));
+            bodies.iter().for_each(|body| {
+                look(&|see| walk::query(&body.query, see), &around, &own, round, &mut renamed)
+            });
         }
         edits.add(&module.package.span, renamed);
     }
     edits.texts(modules)
 }
 
+/// The names that a module's rules and imports have.
+struct Own<'s, 'a> {
+    rules: Option<&'s BTreeSet<&'a str>>,
+    imported: BTreeSet<&'a str>,
+}
+
+impl Own<'_, '_> {
+    fn has(&self, name: &str) -> bool {
+        self.rules.is_some_and(|rules| rules.contains(name)) || self.imported.contains(name)
+    }
+}
+
 /// Renames what a rule's bodies declare by the name of a rule or an import, and says what that is. A body and what it gives share their names;
 /// bodies of the same head share them all.
 fn rename_locals<'a>(
     rule: &'a Rule,
-    own: &BTreeSet<&str>,
-    imported: &BTreeSet<&str>,
+    own: &Own<'_, '_>,
     round: usize,
     renamed: &mut Vec<Edit>,
 ) -> BTreeSet<&'a str> {
@@ -75,7 +86,7 @@ fn rename_locals<'a>(
                 names::said(&statement.literal, &mut said);
             }
         }
-        said.retain(|name| own.contains(name));
+        said.retain(|name| own.has(name));
         said
     };
     if has_alternatives(rule) {
@@ -90,7 +101,8 @@ fn rename_locals<'a>(
     for (at, body) in bodies.iter().enumerate() {
         let mut twice = said(&body.query);
         let others = declared(&body.query);
-        twice.extend(others.into_iter().filter(|name| imported.contains(name) && !for_all.contains(name)));
+        twice
+            .extend(others.into_iter().filter(|name| own.imported.contains(name) && !for_all.contains(name)));
         if twice.is_empty() {
             continue;
         }
@@ -115,7 +127,13 @@ pub(super) fn has_alternatives(rule: &Rule) -> bool {
 type See<'s, 'a> = &'s mut dyn FnMut(Node<'a>);
 
 /// The outermost comprehensions of what is walked that declare what is declared around them.
-fn look<'a>(walked: &dyn Fn(See<'_, 'a>), around: &BTreeSet<&'a str>, round: usize, edits: &mut Vec<Edit>) {
+fn look<'a>(
+    walked: &dyn Fn(See<'_, 'a>),
+    around: &BTreeSet<&'a str>,
+    own: &Own<'_, '_>,
+    round: usize,
+    edits: &mut Vec<Edit>,
+) {
     let mut known = around.clone();
     let mut inside = Vec::new();
     let mut done: BTreeSet<u32> = BTreeSet::new();
@@ -128,7 +146,8 @@ fn look<'a>(walked: &dyn Fn(See<'_, 'a>), around: &BTreeSet<&'a str>, round: usi
                     done.extend(walk::query_of(whole).map(|query| query.qidx));
                 }
             });
-            let twice: BTreeSet<&str> = declared(query).intersection(&known).copied().collect();
+            let mut twice = declared(query);
+            twice.retain(|name| known.contains(name) || own.has(name));
             if twice.is_empty() {
                 inside.push((whole, query));
             } else {
@@ -146,7 +165,7 @@ fn look<'a>(walked: &dyn Fn(See<'_, 'a>), around: &BTreeSet<&'a str>, round: usi
     for (whole, query) in inside {
         let mut known = known.clone();
         known.extend(declared(query));
-        look(&|see| walk::inside(whole, see), &known, round, edits);
+        look(&|see| walk::inside(whole, see), &known, own, round, edits);
     }
 }
 

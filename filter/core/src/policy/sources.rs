@@ -206,7 +206,11 @@ fn add_with_facts(engine: &mut Engine, is_v0: bool, path: &str, text: String) ->
     if is_v0 {
         let mut alone = parser();
         add(&mut alone, is_v0, path.to_owned(), text.clone())?;
-        return add(engine, is_v0, path.to_owned(), facts::with_values(&mut alone).unwrap_or(text));
+        let with_values = facts::with_values(&mut alone).map_err(|line| PolicyError::Syntax {
+            at: Place { file: path.to_owned(), line, column: 0 },
+            message: BODILESS.to_owned(),
+        })?;
+        return add(engine, is_v0, path.to_owned(), with_values.unwrap_or(text));
     }
     let mut text = text;
     for _ in 0..facts::MOST {

@@ -176,8 +176,7 @@ impl<'a> Survey<'a> {
         let locals = names::declared(rule);
         // A name that only a part of the definition declares may mean a rule in the others.
         let fixed = names::arguments(rule);
-        let mut uses = BTreeSet::new();
-        let mut undeclared = BTreeSet::new();
+        let (mut uses, mut undeclared) = (BTreeSet::new(), BTreeSet::new());
         let is_named = |name: &str| self.own(scope, name) || scope.import(name).is_some();
         self.refused.extend(refused::shadowing(rule, is_named));
         if let Rule::Spec { bodies, .. } = rule {
@@ -361,7 +360,8 @@ impl<'a> Survey<'a> {
         let keyed = self.keyed.iter().map(|(rule, _)| (rule.span(), Construct::ComputedKey));
         let heads = self.heads.iter().map(|(rule, ..)| (rule.span(), Construct::ObjectPattern));
         let taken = self.taken.iter().map(|taken| (taken.span(), Construct::ObjectPattern));
-        let (at, construct) = taken.chain(heads).chain(keyed).next()?;
+        let replacing = self.replacing.iter().map(|replacing| (&replacing.whole.span, Construct::With));
+        let (at, construct) = taken.chain(heads).chain(keyed).chain(replacing).next()?;
         Some(PolicyError::Construct { at: Place::of(at), construct })
     }
 

@@ -193,6 +193,7 @@ mod tests {
             ("x := $\"{input.a[i]}\" if input.b[i]", None),
             ("x := $\"{[y | y := input.a[_]]}\"", None),
             ("f($\"{x}\") := 1 if x := \"a\"", Some("p.rego:3:")),
+            ("default x := $\"{1}\"", Some("p.rego:3:")),
             ("x := $1", Some("p.rego:3:6: ")),
         ]);
     }

@@ -36,6 +36,11 @@ pub(super) fn sprintf(format: &str, values: &[Value]) -> Result<String, String> 
             rest = "";
             continue;
         };
+        if letter == '%' {
+            text.push('%');
+            rest = verb.as_str();
+            continue;
+        }
         let field = Field {
             verb: letter,
             has_sign: flags.contains('+') && letter != 'v',
