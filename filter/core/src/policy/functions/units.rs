@@ -29,7 +29,7 @@ pub(super) fn parse(arguments: &[Value]) -> Result<Option<Value>, Stop> {
     let Some((number, unit)) = taken_apart(&text) else { return Ok(None) };
     let mut letters = unit.chars();
     let first = letters.next().map(String::from).unwrap_or_default();
-    let unit = first + &letters.as_str().to_ascii_lowercase();
+    let unit = first + &small(letters.as_str());
     let is_milli = unit == "m";
     let Some(factor) = factor(&unit.to_ascii_lowercase()) else { return Ok(None) };
     let Some(amount) = amount(number)? else { return Ok(None) };
@@ -41,7 +41,7 @@ pub(super) fn parse(arguments: &[Value]) -> Result<Option<Value>, Stop> {
 /// As [`parse`].
 pub(super) fn parse_bytes(arguments: &[Value]) -> Result<Option<Value>, Stop> {
     let [Value::String(text)] = arguments else { return Ok(None) };
-    let text = text.to_lowercase().replace('"', "");
+    let text = small(text).replace('"', "");
     let Some((number, unit)) = taken_apart(&text) else { return Ok(None) };
     let factor = match unit.strip_suffix('b') {
         Some("") => None,
@@ -51,6 +51,16 @@ pub(super) fn parse_bytes(arguments: &[Value]) -> Result<Option<Value>, Stop> {
     let Some(factor) = factor else { return Ok(None) };
     let Some(amount) = amount(number)? else { return Ok(None) };
     amount.cut(factor).ok_or_else(too_long).map(Some)
+}
+
+/// In small letters, as far as units have them: two that are no ASCII become some in Go.
+fn small(text: &str) -> String {
+    let small = |c: char| match c {
+        '\u{130}' => 'i',
+        '\u{212a}' => 'k',
+        other => other.to_ascii_lowercase(),
+    };
+    text.chars().map(small).collect()
 }
 
 fn too_long() -> Stop {
@@ -187,6 +197,7 @@ mod tests {
             ("1.2.3", None, None),
             ("1e9999999", None, None),
             ("7b", None, None),
+            ("1K\u{130}", Some("1024"), Some("1024")),
         ] {
             let given = [Value::from(text)];
             let shown = |value: Option<Value>| value.map(|value| value.to_string());
