@@ -364,6 +364,12 @@ mod tests {
             (&[("b/p.rego", misspelt)], false, true, "serves; look for a misspelt name"),
             (&[("b/p.rego", "package other\n")], false, true, "remit/authz/decision"),
             (&[("b/p.rego", "package other\nallow := true\n")], false, true, "there are: other/allow"),
+            (
+                &[("b/p.rego", "package other\ndefault allow[\"decision\"] := false\n")],
+                false,
+                true,
+                "there are: other/allow/decision",
+            ),
         ] {
             let error = format!("{:#}", run(files, config, bundle).unwrap_err());
             assert!(error.contains(expected), "{error}");

@@ -97,28 +97,27 @@ fn compared(statement: &LiteralStmt, name: &Expr, reference: &Expr) -> Option<Ed
 
 /// Where what `with` puts in place stands, with the parentheses around it, which are in no span.
 fn in_parentheses(modifier: &WithModifier, text: &str) -> Option<(usize, usize)> {
-    let (mut start, mut end) = stands(&modifier.r#as)?;
     let begun = stands(&modifier.refr)?.1;
-    let open = code(text.get(begun..start)?);
-    for _ in open.matches('(') {
-        let mut inside = Inside::Code;
-        let (at, _) = text.get(end..)?.char_indices().find(|(_, c)| {
-            let ends = (inside, *c) == (Inside::Code, ')');
-            inside = inside.after(*c);
-            ends
-        })?;
-        end = end.checked_add(at)?.checked_add(1)?;
+    let (mut start, mut end) = stands(&modifier.r#as)?;
+    let before = text.get(begun..start)?;
+    for _ in code(before).matches('(') {
+        end = end.checked_add(in_code(text.get(end..)?, ')')?)?.checked_add(1)?;
     }
-    if open.contains('(') {
-        let mut inside = Inside::Code;
-        let (at, _) = text.get(begun..start)?.char_indices().find(|(_, c)| {
-            let begins = (inside, *c) == (Inside::Code, '(');
-            inside = inside.after(*c);
-            begins
-        })?;
-        start = begun.checked_add(at)?;
+    if let Some(first) = in_code(before, '(') {
+        start = begun.checked_add(first)?;
     }
     Some((start, end))
+}
+
+/// Where a character first stands outside of texts and comments.
+fn in_code(text: &str, wanted: char) -> Option<usize> {
+    let mut inside = Inside::Code;
+    let found = text.char_indices().find(|(_, c)| {
+        let is_here = (inside, *c) == (Inside::Code, wanted);
+        inside = inside.after(*c);
+        is_here
+    });
+    found.map(|(at, _)| at)
 }
 
 /// A text without its comments, on one line but for texts that have several.

@@ -7,7 +7,7 @@ use regorus::unstable::{Rule, RuleHead};
 use super::nesting::Inside;
 
 /// How many of them a module of Rego v1 may have: it is read again for each.
-pub(super) const MOST: usize = 64;
+pub(super) const MOST: u64 = 64;
 
 /// What regorus says of one in Rego v1.
 pub(super) const REFUSED: &str = "rule must have a body or assignment";

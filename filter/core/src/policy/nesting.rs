@@ -18,6 +18,11 @@ const WORDS: [&str; 2] = ["in", "not"];
 /// Words between two expressions, where they are no part of a reference.
 const SEPARATORS: [&str; 4] = ["as", "else", "if", "with"];
 
+/// How often a file may be read again of which so much is read.
+pub(super) fn times(read: u64) -> u64 {
+    MAX_READ.checked_div(read).unwrap_or(MAX_READ)
+}
+
 /// Finds what is nested too deep, and says how many words and signs are read.
 pub(super) fn check(path: &str, text: &str) -> Result<u64, PolicyError> {
     let (mut line, mut column) = (1_u32, 0_u32);

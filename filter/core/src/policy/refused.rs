@@ -403,6 +403,8 @@ mod tests {
             ("minus(a, b) := 7\nx := 1", Some("p.rego:3:1: a function by this name")),
             ("user := 1\nx if every user in [1] { user == 1 }", None),
             ("user := 1\nx if { some user in [1]; user } else if user", None),
+            ("f(input.x) := 1", Some("p.rego:3:8: an argument of a function is a name")),
+            ("x if { input.xs[i]; some i }", Some("p.rego:3:")),
             ("u := 1 if { every u in [1] { u == 1 }; u = input.a }", Some("p.rego:3:1: ")),
         ]);
         let two = |one: &str, other: &str| {

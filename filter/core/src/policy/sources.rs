@@ -197,12 +197,19 @@ fn add_counted(engine: &mut Engine, is_v0: bool, path: &str, text: &str) -> Resu
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let text = templates::written_out(is_v0, path, text)?.unwrap_or_else(|| text.to_owned());
     let read = nesting::check(path, &text)?;
-    add_with_facts(engine, is_v0, path, text)?;
-    Ok(read)
+    let times = add_with_facts(engine, is_v0, path, text, nesting::times(read))?;
+    Ok(read.saturating_mul(times))
 }
 
-/// The same of a text that has been looked at, with a value for each function that has neither one nor a body.
-fn add_with_facts(engine: &mut Engine, is_v0: bool, path: &str, text: String) -> Result<(), PolicyError> {
+/// The same of a text that has been looked at, with a value for each function that has neither one nor a body. The text is read again for each,
+/// at most so many times; says how often it was.
+fn add_with_facts(
+    engine: &mut Engine,
+    is_v0: bool,
+    path: &str,
+    text: String,
+    most: u64,
+) -> Result<u64, PolicyError> {
     if is_v0 {
         let mut alone = parser();
         add(&mut alone, is_v0, path.to_owned(), text.clone())?;
@@ -210,10 +217,10 @@ fn add_with_facts(engine: &mut Engine, is_v0: bool, path: &str, text: String) ->
             at: Place { file: path.to_owned(), line, column: 0 },
             message: BODILESS.to_owned(),
         })?;
-        return add(engine, is_v0, path.to_owned(), with_values.unwrap_or(text));
+        return add(engine, is_v0, path.to_owned(), with_values.unwrap_or(text)).map(|()| 1);
     }
     let mut text = text;
-    for _ in 0..facts::MOST {
+    for times in 1..facts::MOST.min(most) {
         match add(engine, is_v0, path.to_owned(), text.clone()) {
             Err(PolicyError::Syntax { at, message }) if message == BODILESS => {
                 match facts::with_value(&text, at.line) {
@@ -221,10 +228,10 @@ fn add_with_facts(engine: &mut Engine, is_v0: bool, path: &str, text: String) ->
                     None => return Err(PolicyError::Syntax { at, message }),
                 }
             }
-            outcome => return outcome,
+            outcome => return outcome.map(|()| times),
         }
     }
-    add(engine, is_v0, path.to_owned(), text)
+    add(engine, is_v0, path.to_owned(), text).map(|()| facts::MOST.min(most))
 }
 
 /// An engine to parse with. Lines and files may be as long as a bundle: keys and tokens stand on one line.
