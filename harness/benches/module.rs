@@ -2,6 +2,8 @@
 //!
 //! `REMIT_ENGINES` names a JSON file with `headers`, `body` and a plugin configuration for each evaluator, `REMIT_MODULE` the
 //! module; prints lines of a name and a number. `cargo xtask bench` makes the file; without it there is nothing to measure.
+//! `REMIT_TRACED` in place of the module names one that counts the functions that a request runs through (`cargo xtask layout`):
+//! prints their names in order.
 
 use std::path::Path;
 use std::thread;
@@ -10,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, anyhow, bail};
 use remit_core::ids::Now;
 use remit_harness::capture::Response;
-use remit_harness::host::{Module, ModuleOptions};
+use remit_harness::host::{MetricValue, Module, ModuleOptions};
 use remit_harness::replay::{Subject, Wasm, WasmOptions, WireRequest};
 use serde_json::Value;
 
@@ -22,13 +24,17 @@ const ROUNDS: usize = 100;
 const REPLAYED: Duration = Duration::from_secs(2);
 
 fn main() -> Result<()> {
+    let file = |name| std::env::var_os(name);
     let (Some(document), Some(module)) =
-        (std::env::var_os("REMIT_ENGINES"), std::env::var_os("REMIT_MODULE"))
+        (file("REMIT_ENGINES"), file("REMIT_MODULE").or_else(|| file("REMIT_TRACED")))
     else {
         println!("skipped: REMIT_ENGINES and REMIT_MODULE name no files; run `cargo xtask bench`");
         return Ok(());
     };
     let document: Value = serde_json::from_slice(&std::fs::read(document)?)?;
+    if file("REMIT_MODULE").is_none() {
+        return trace(Path::new(&module), &document);
+    }
     let load = |interruptible| {
         Module::load(Path::new(&module), &ModuleOptions { interruptible, ..ModuleOptions::default() })
     };
@@ -45,6 +51,28 @@ fn main() -> Result<()> {
     let (module, configuration) = (load(true)?, configuration(&document, "bytecode", 0)?);
     for cores in [1, 2] {
         println!("replays-{cores} {:.0}", replays(&module, &configuration, &request, cores)?);
+    }
+    Ok(())
+}
+
+/// What the module counts in gauges that begin with `f`, the lowest first, after a request that is evaluated and one whose token
+/// and decision it knows.
+fn trace(module: &Path, document: &Value) -> Result<()> {
+    let module = Module::load(module, &ModuleOptions::default())?;
+    let mut subject = start(&module, &configuration(document, "bytecode", 64)?)?;
+    for _ in 0..2 {
+        carry(&mut subject, &request(document)?)?;
+    }
+    let gauges = subject.vm().world().metrics().into_iter();
+    let mut ran: Vec<_> = gauges
+        .filter_map(|(name, value)| match value {
+            MetricValue::Gauge(place) if name.starts_with('f') => Some((place, name)),
+            _ => None,
+        })
+        .collect();
+    ran.sort();
+    for (_, name) in ran {
+        println!("{name}");
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 use anyhow::{Context, Result, bail};
 
 use crate::playground::Folder;
-use crate::{upstream, workspace};
+use crate::{build_wasm, layout, upstream, workspace};
 use subject::{Running, Subject};
 use subjects::{BODY, PER_ROUND, PER_ROUND_IN_MODULE, PER_ROUND_UNCACHED};
 use table::{Row, median, spread};
@@ -111,6 +111,14 @@ pub fn run(rows: Rows<'_>) -> Result<()> {
         print!("\n{}", engines::render(&rows, apart));
     }
     Ok(())
+}
+
+/// Records through which functions of the module the request runs that is measured, in which order.
+///
+/// # Errors
+/// When the module cannot be built or run.
+pub fn record_layout() -> Result<()> {
+    layout::record(&build_wasm::link()?, &subjects::request()?)
 }
 
 /// A subject and what was measured of it so far.

@@ -20,11 +20,13 @@ const DEBIAN_CONFLICTS: [&str; 3] = ["rustc", "cargo", "rustup"];
 /// The linker leaves five bytes for each number that it fills in, 6% of the module; the first flag writes them as short as
 /// they are. The second has memory copied and compared in vectors, and sha2's own digests, which takes 2%: any engine for
 /// `WebAssembly` 2.0 has them. `#[inline]` makes the compiler copy functions at every place up to a size meant for speed (325),
-/// another 4%; with the third it copies smaller ones, which costs some 2% of the time that a policy takes.
-const SMALL: [&str; 3] = [
+/// another 6%; with the third it copies small ones only, and V8 copies more by itself. The last names functions with the types that
+/// they are for, which `layout.rs` goes by.
+const FLAGS: [&str; 4] = [
     "-Clink-arg=--compress-relocations",
     "-Ctarget-feature=+simd128",
-    "-Cllvm-args=-inlinehint-threshold=200",
+    "-Cllvm-args=-inlinehint-threshold=50",
+    "-Csymbol-mangling-version=v0",
 ];
 
 /// The largest module that is let pass, in bytes. Envoy compiles it in each start and for each new configuration before it serves, and
@@ -46,19 +48,7 @@ enum Toolchain {
 /// When no toolchain for the target can be had, when the build fails, or when the module lacks a callback.
 pub fn build() -> Result<PathBuf> {
     let begun = Instant::now();
-    let toolchain = Toolchain::find()?;
-    let target_dir = workspace::target_dir().join("wasm").join(toolchain.name());
-    let built = target_dir.join(WASM_TARGET).join("release/remit_filter.wasm");
-    println!("Building the filter for {WASM_TARGET} with {}.", toolchain.description());
-    if !built.exists() {
-        println!("The first build takes 4 to 8 minutes on two cores; later ones only what changed.");
-    }
-    // Unpacks the dependencies, whose folders are named below.
-    workspace::run(workspace::cargo().args(["fetch", "--quiet", "--locked", "--target", WASM_TARGET]))?;
-    workspace::run(&mut toolchain.cargo_build(&target_dir)?)?;
-
-    let module = std::fs::read(&built).with_context(|| format!("failed to read {}", built.display()))?;
-    let shrunk = shrink::shrink(&module).with_context(|| format!("failed to shrink {}", built.display()))?;
+    let shrunk = shrink::shrink(&link()?).context("failed to shrink the module")?;
     let path = workspace::filter_wasm();
     let changed = workspace::write_if_changed(&path, &shrunk)?;
     println!(
@@ -69,6 +59,24 @@ pub fn build() -> Result<PathBuf> {
         begun.elapsed().as_secs_f64(),
     );
     Ok(path)
+}
+
+/// The module as the linker made it, with the names of its functions.
+///
+/// # Errors
+/// When no toolchain for the target can be had, or the build fails.
+pub(crate) fn link() -> Result<Vec<u8>> {
+    let toolchain = Toolchain::find()?;
+    let target_dir = workspace::target_dir().join("wasm").join(toolchain.name());
+    let built = target_dir.join(WASM_TARGET).join("release/remit_filter.wasm");
+    println!("Building the filter for {WASM_TARGET} with {}.", toolchain.description());
+    if !built.exists() {
+        println!("The first build takes 4 to 8 minutes on two cores; later ones only what changed.");
+    }
+    // Unpacks the dependencies, whose folders are named below.
+    workspace::run(workspace::cargo().args(["fetch", "--quiet", "--locked", "--target", WASM_TARGET]))?;
+    workspace::run(&mut toolchain.cargo_build(&target_dir)?)?;
+    std::fs::read(&built).with_context(|| format!("failed to read {}", built.display()))
 }
 
 /// Clippy for what is compiled for the module alone.
@@ -135,7 +143,7 @@ impl Toolchain {
     }
 
     fn cargo_build(&self, target_dir: &Path) -> Result<Command> {
-        let mut own = SMALL.map(str::to_owned).to_vec();
+        let mut own = FLAGS.map(str::to_owned).to_vec();
         own.extend(remapped_folders()?);
         let mut command = match self {
             Self::Installed => {

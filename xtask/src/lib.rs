@@ -9,6 +9,7 @@ pub mod envoy_config;
 pub mod fuzz;
 pub mod go;
 pub mod http;
+mod layout;
 pub mod node;
 pub mod playground;
 pub mod python;

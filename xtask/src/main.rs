@@ -21,6 +21,7 @@ Tasks:
                    what the filter adds to a request, compared; --floor: only what any filter adds; --only: rows
                    whose name contains the text
   builtins         play OPA's own cases and write policy-bundles/BUILTINS.md
+  layout           record the order in which a request runs through the module's functions
   tidy             check the house rules
   rego-fuzz [--cases N] [--seed N]
                    compare generated policies with OPA, 10000 of them
@@ -51,6 +52,7 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["bench", "--only", text] => bench::run(Rows::Named(text)),
         ["build-wasm"] => build_wasm::build_within_bounds(),
         ["builtins"] => builtins::write(),
+        ["layout"] => bench::record_layout(),
         ["tidy"] => tidy::tidy(),
         ["rego-fuzz", settings @ ..] => rego_fuzz::run(settings),
         ["fuzz"] => fuzz::run(fuzz::DEFAULT_SECONDS),

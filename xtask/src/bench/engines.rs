@@ -88,11 +88,15 @@ impl Compared {
         })))
     }
 
+    /// The document that `harness/benches/module.rs` reads.
+    pub(super) fn document(&self) -> String {
+        self.0.to_string()
+    }
+
     /// Runs the measurements that [`build`] has built.
     pub(super) fn measure(&self, folder: &Path, module: &Path) -> Result<Apart> {
         let file = folder.join("engines.json");
-        fs::write(&file, self.0.to_string())
-            .with_context(|| format!("failed to write {}", file.display()))?;
+        fs::write(&file, self.document()).with_context(|| format!("failed to write {}", file.display()))?;
         let run = |mut command: Command| {
             workspace::output(command.env("REMIT_ENGINES", &file).env("REMIT_MODULE", module))
         };

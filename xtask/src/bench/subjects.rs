@@ -165,6 +165,12 @@ pub(super) fn all(folder: &Folder, rows: Rows<'_>, tokens: usize, fewer: usize) 
     Ok(Subjects { measured, skipped, compared })
 }
 
+/// The request that is measured, and the configurations that decide it, as JSON.
+pub(super) fn request() -> Result<String> {
+    let setup = scenario::scenario_setup(POLICY, FIRST_ALGORITHM, 0)?;
+    Ok(Compared::new(measured_call(&setup)?, &setup.configuration, &setup.configuration)?.document())
+}
+
 /// The configuration with the memory of decisions turned off: every call is evaluated, however long a busy machine takes.
 fn evaluating(configuration: &str) -> Result<String> {
     let configuration = with_setting(configuration, "limits", "decision_cache_entries", 0.into())?;
