@@ -9,10 +9,12 @@ use std::fmt;
 
 use anyhow::{Context, Result, bail};
 use wasm_encoder::reencode::{Error, Reencode, utils};
-use wasm_encoder::{CodeSection, ExportSection, Function, FunctionSection, Instruction, Module};
+use wasm_encoder::{
+    CodeSection, ConstExpr, DataSection, ExportSection, Function, FunctionSection, Instruction, Module,
+};
 use wasmparser::{
-    CodeSectionReader, CustomSectionReader, Export, FunctionBody, FunctionSectionReader, ImportSectionReader,
-    Parser,
+    CodeSectionReader, CustomSectionReader, Data, DataKind, Export, FunctionBody, FunctionSectionReader,
+    ImportSectionReader, Operator, Parser,
 };
 
 use crate::layout;
@@ -35,8 +37,9 @@ const KEPT_CALLBACKS: [&str; 12] = [
 
 /// Envoy has V8 compile once and for good. V8 copies every function into the ones that call it, in their order, as long as it is
 /// smaller than what is left of twice the bytes of the caller, so what all call (to allocate, to panic) is compiled thousands of
-/// times, which took a fifth of the time to ready. What is called from as many places as this is widened.
-const CALLED_OFTEN: usize = 78;
+/// times, which took a fifth of the time to ready. What is called from as many places as this is widened, unless it calls nothing:
+/// then its copies are no larger than itself, and worth it (the multiplication of long numbers).
+const CALLED_OFTEN: usize = 46;
 
 /// To so many bytes, with instructions that do nothing and are compiled to nothing: most callers are too small for it then.
 const WIDE: usize = 1024;
@@ -46,6 +49,9 @@ const SHORT_NUMBERS: usize = 128;
 
 /// A call takes as much as what a function of so many bytes does.
 const TINY: usize = 12;
+
+/// Fewer zeros than this take less than a part of the data of its own.
+const ZEROS: usize = 64;
 
 /// The module without what it does not need.
 ///
@@ -200,7 +206,11 @@ impl Survey {
         if let Some(others) = own.get_mut(SHORT_NUMBERS.saturating_sub(self.imports)..) {
             others.sort_by_key(|(index, _)| rank(index));
         }
-        let widened = own.iter().map(|(_, count)| *count >= CALLED_OFTEN).collect();
+        let calls = |index: &usize| {
+            let own = index.checked_sub(self.imports).and_then(|own| self.bodies.get(own));
+            own.is_some_and(|(_, calls)| !calls.is_empty())
+        };
+        let widened = own.iter().map(|(index, count)| *count >= CALLED_OFTEN && calls(index)).collect();
         let order: Vec<usize> = own.into_iter().map(|(index, _)| index).collect();
         let places: BTreeMap<usize, usize> =
             (0..self.imports).chain(order.iter().copied()).enumerate().map(|(new, old)| (old, new)).collect();
@@ -242,7 +252,7 @@ struct Plan {
     places: Vec<Option<usize>>,
     /// The module's own functions that are kept, in their new order, by their place among its own functions before.
     order: Vec<usize>,
-    /// Of each in the new order, whether it is called from many places.
+    /// Of each in the new order, whether it is called from many places and calls others.
     widened: Vec<bool>,
 }
 
@@ -291,6 +301,24 @@ impl Reencode for Plan {
         if is_kept(export.name) { utils::parse_export(self, exports, export) } else { Ok(()) }
     }
 
+    /// Memory is zero before it is filled: long runs of zeros in what fills it are left out.
+    fn parse_data(&mut self, data: &mut DataSection, datum: Data<'_>) -> Outcome<()> {
+        let DataKind::Active { memory_index, offset_expr } = &datum.kind else {
+            return utils::parse_data(self, data, datum);
+        };
+        let Operator::I32Const { value: begin } = offset_expr.get_operators_reader().read()? else {
+            return utils::parse_data(self, data, datum);
+        };
+        for (at, part) in without_zeros(datum.data) {
+            let at = i32::try_from(at)
+                .ok()
+                .and_then(|at| begin.checked_add(at))
+                .ok_or(Error::UserError(Missing))?;
+            data.active(*memory_index, &ConstExpr::i32_const(at), part.iter().copied());
+        }
+        Ok(())
+    }
+
     fn parse_code_section(&mut self, code: &mut CodeSection, section: CodeSectionReader<'_>) -> Outcome<()> {
         let bodies = section.into_iter().collect::<Result<Vec<_>, _>>()?;
         let widened = std::mem::take(&mut self.widened);
@@ -301,12 +329,27 @@ impl Reencode for Plan {
     }
 }
 
+/// The parts of these bytes between runs of more than [`ZEROS`] zeros, and where each begins.
+fn without_zeros(bytes: &[u8]) -> Vec<(usize, &[u8])> {
+    let (mut parts, mut begin, mut end) = (Vec::new(), 0, 0);
+    for (at, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte != 0) {
+        if at.saturating_sub(end) > ZEROS {
+            parts.extend(bytes.get(begin..end).filter(|part| !part.is_empty()).map(|part| (begin, part)));
+            begin = at;
+        }
+        end = at.saturating_add(1);
+    }
+    parts.extend(bytes.get(begin..end).filter(|part| !part.is_empty()).map(|part| (begin, part)));
+    parts
+}
+
 #[cfg(test)]
 mod tests {
     use wasmparser::{Parser, Payload, Validator};
 
     use super::{
         CALLED_OFTEN, KEPT_CALLBACKS, SHORT_NUMBERS, Unnamed, WIDE, is_kept, rewrite, shrink, shrink_with,
+        without_zeros,
     };
 
     /// A module with all callbacks that the filter implements, and with this in front of them and behind.
@@ -369,11 +412,13 @@ mod tests {
     fn what_is_called_from_many_places_is_widened() {
         let calls =
             |name: &str, times| format!("(func (export \"{name}{times}\") {})", "call $f ".repeat(times));
-        let small = "(func $f (local i64) i64.const 123456789 i64.const 987654321 i64.add local.set 0)";
-        let tiny = "(func $f unreachable)";
+        let small = "(func $g) (func $f call $g i64.const 123456789 i64.const 987654321 i64.add drop)";
+        let leaf = "(func $f i64.const 123456789 i64.const 987654321 i64.add drop)";
+        let tiny = "(func $g) (func $f call $g)";
         for (what, function, times, widened) in [
             ("from many places", small, CALLED_OFTEN, 1),
             ("from few", small, CALLED_OFTEN - 1, 0),
+            ("what calls nothing", leaf, CALLED_OFTEN, 0),
             ("what takes less than a call", tiny, CALLED_OFTEN, 0),
         ] {
             let shrunk = shrink(&module("", &format!("{function} {}", calls("f", times)))).unwrap();
@@ -381,6 +426,21 @@ mod tests {
             let wide = lengths(&shrunk).into_iter().filter(|length| *length == WIDE + 1).count();
             assert_eq!(wide, widened, "{what}: {:?}", lengths(&shrunk));
         }
+    }
+
+    #[test]
+    fn long_runs_of_zeros_are_left_out() {
+        let data = [&[0; 70][..], b"a", &[0; 64], b"b", &[0; 65], b"c", &[0; 3]].concat();
+        let parts: Vec<_> = without_zeros(&data).into_iter().map(|(at, part)| (at, part.len())).collect();
+        assert_eq!(parts, [(70, 66), (201, 1)]);
+        assert!(without_zeros(&[0; 9]).is_empty() && without_zeros(&[]).is_empty());
+
+        let memory = |parts: &str| module("", &format!("(memory 1) {parts}"));
+        let text = |bytes: &[u8]| bytes.iter().map(|byte| format!("\\{byte:02x}")).collect::<String>();
+        let whole = memory(&format!("(data (i32.const 5) \"{}\")", text(&data)));
+        let apart =
+            format!("(data (i32.const 75) \"{}\") (data (i32.const 206) \"c\")", text(&data[70..136]));
+        assert_eq!(shrink(&whole).unwrap(), memory(&apart));
     }
 
     #[test]
