@@ -5,6 +5,7 @@
 //! `REMIT_TRACED` in place of the module names one that counts the functions that a request runs through (`cargo xtask layout`):
 //! prints their names in order.
 
+use std::env;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -24,15 +25,14 @@ const ROUNDS: usize = 100;
 const REPLAYED: Duration = Duration::from_secs(2);
 
 fn main() -> Result<()> {
-    let file = |name| std::env::var_os(name);
     let (Some(document), Some(module)) =
-        (file("REMIT_ENGINES"), file("REMIT_MODULE").or_else(|| file("REMIT_TRACED")))
+        (env::var_os("REMIT_ENGINES"), env::var_os("REMIT_MODULE").or_else(|| env::var_os("REMIT_TRACED")))
     else {
         println!("skipped: REMIT_ENGINES and REMIT_MODULE name no files; run `cargo xtask bench`");
         return Ok(());
     };
     let document: Value = serde_json::from_slice(&std::fs::read(document)?)?;
-    if file("REMIT_MODULE").is_none() {
+    if env::var_os("REMIT_MODULE").is_none() {
         return trace(Path::new(&module), &document);
     }
     let load = |interruptible| {

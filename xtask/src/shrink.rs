@@ -188,8 +188,7 @@ impl Survey {
         while let Some(index) = open.pop() {
             let count = mentions.entry(index).or_default();
             *count = count.saturating_add(1);
-            let own = index.checked_sub(self.imports).and_then(|own| self.bodies.get(own));
-            if let (1, Some((_, calls))) = (*count, own) {
+            if let (1, Some(calls)) = (*count, self.calls(index)) {
                 for call in calls {
                     open.push(same(call)?);
                 }
@@ -206,17 +205,20 @@ impl Survey {
         if let Some(others) = own.get_mut(SHORT_NUMBERS.saturating_sub(self.imports)..) {
             others.sort_by_key(|(index, _)| rank(index));
         }
-        let calls = |index: &usize| {
-            let own = index.checked_sub(self.imports).and_then(|own| self.bodies.get(own));
-            own.is_some_and(|(_, calls)| !calls.is_empty())
-        };
-        let widened = own.iter().map(|(index, count)| *count >= CALLED_OFTEN && calls(index)).collect();
+        let calls = |index| self.calls(index).is_some_and(|calls| !calls.is_empty());
+        let widened = own.iter().map(|(index, count)| *count >= CALLED_OFTEN && calls(*index)).collect();
         let order: Vec<usize> = own.into_iter().map(|(index, _)| index).collect();
         let places: BTreeMap<usize, usize> =
             (0..self.imports).chain(order.iter().copied()).enumerate().map(|(new, old)| (old, new)).collect();
         let places = (0..all).map(|index| Ok(places.get(&same(&index)?).copied())).collect::<Result<_>>()?;
         let order = order.into_iter().map(|index| index.saturating_sub(self.imports)).collect();
         Ok(Plan { places, order, widened })
+    }
+
+    /// What one of the module's own functions calls.
+    fn calls(&self, index: usize) -> Option<&[usize]> {
+        let (_, calls) = self.bodies.get(index.checked_sub(self.imports)?)?;
+        Some(calls)
     }
 
     /// Of each function, the first that says the same: of one type, with one text, and with calls of functions of which this holds.
