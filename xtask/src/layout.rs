@@ -1,70 +1,93 @@
-//! Which functions a request runs through, and in what order: `shrink` puts them next to each other. In the order of the linker
-//! they lie scattered over the module and what is compiled from it, and each request has to fetch them from all over memory.
+//! What a request runs through: its functions, in order, and of their branches the ways that it does not go. `shrink` puts the
+//! functions next to each other, and tells the proxy's compiler which ways are unlikely: it moves them behind the others. In
+//! the order of the linker they lie scattered over the module and what is compiled from it, and each request has to fetch
+//! them from all over memory.
 //!
-//! The order is recorded by `cargo xtask layout` and kept in `xtask/layout.txt`, a name a line. A name that the module no longer
-//! has is passed over, a function that the list does not have comes behind: an old list costs some time, and changes nothing else.
-//! The build tells when it is old.
+//! Both are recorded by `cargo xtask layout` and kept in `xtask/layout.txt`, a function a line: its name, and behind a tab, for each
+//! branch, [`ALWAYS`], [`NEVER`] or [`EITHER`]. A name that the module no longer has is passed over, and so are the branches of
+//! a function that has more or fewer of them now; a function that the list does not have comes behind. An old list costs some time, and changes
+//! nothing else. The build tells when it is old.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use wasm_encoder::reencode::{Error, Reencode, utils};
-use wasm_encoder::{
-    BlockType, CodeSection, ConstExpr, ExportSection, GlobalSection, GlobalType, ImportSection,
-};
-use wasm_encoder::{Instruction, MemArg, MemoryType, Module, ValType};
-use wasmparser::{
-    Export, FunctionBody, GlobalSectionReader, ImportSectionReader, KnownCustom, Name, Parser, Payload,
-    TypeRef,
-};
+use wasmparser::{BinaryReaderError, ImportSectionReader, KnownCustom, Name, Parser, Payload, TypeRef};
 
 use crate::workspace;
 
-/// The functions of a request, in the order in which the recorded one ran through them first.
+pub(crate) mod trace;
+
+/// What was recorded.
 const RECORDED: &str = include_str!("../layout.txt");
 
-/// The callback that begins a request.
-const BEGINS: &str = "proxy_on_request_headers";
-
-/// A function makes a metric when a request first runs through it: this letter and the number that it has in the module. The
-/// metric's value tells the order.
-const LETTER: char = 'f';
-
-/// The kind of metric, as proxy-wasm counts them: a gauge.
-const GAUGE: i32 = 1;
-
-/// Bytes of a page of memory.
-const PAGE: u64 = 65_536;
+/// The condition of a branch held each time, never, or it did sometimes or nobody asked.
+const ALWAYS: char = '+';
+const NEVER: char = '-';
+const EITHER: char = '.';
 
 /// The list is old when fewer of a hundred of its names are in the module.
 const ENOUGH: usize = 85;
 
-/// The recorded functions of a module, the first first, by their numbers in it. Says where the list is old.
+/// What was recorded of a module's functions, by their numbers in it.
+#[derive(Default)]
+pub(crate) struct Layout {
+    /// Those that a request runs through, the first first.
+    pub(crate) first: Vec<u32>,
+    /// Of each branch of a function, in order, whether its condition is likely to hold, where that is known.
+    pub(crate) likely: BTreeMap<u32, Vec<Option<bool>>>,
+}
+
+/// What was recorded, for this module. Says where the list is old.
 ///
 /// # Errors
 /// When the module cannot be read.
-pub(crate) fn recorded(module: &[u8]) -> Result<Vec<u32>> {
+pub(crate) fn recorded(module: &[u8]) -> Result<Layout> {
+    let (layout, found, all) = read(RECORDED, module)?;
+    if found.saturating_mul(100) < all.saturating_mul(ENOUGH) {
+        println!(
+            "The module has {found} of the {all} functions in xtask/layout.txt: `cargo xtask layout` records those that \
+             a request runs through now."
+        );
+    }
+    Ok(layout)
+}
+
+/// A list, for this module; how many of its functions the module has, and how many there are.
+fn read(list: &str, module: &[u8]) -> Result<(Layout, usize, usize)> {
     let names = names(module)?;
     let mut numbers = BTreeMap::<&str, Vec<u32>>::new();
     for (number, name) in &names {
         numbers.entry(name).or_default().push(*number);
     }
-    let found: Vec<_> = RECORDED.lines().filter_map(|name| numbers.get(name)).collect();
-    let all = RECORDED.lines().count();
-    if found.len().saturating_mul(100) < all.saturating_mul(ENOUGH) {
-        println!(
-            "The module has {} of the {all} functions in xtask/layout.txt: `cargo xtask layout` records those that \
-             a request runs through now.",
-            found.len()
-        );
+    let (imports, branches) = trace::branches(module)?;
+    let branches: BTreeMap<u32, u32> = (imports..).zip(branches).collect();
+    let (mut layout, mut found, mut all) = (Layout::default(), 0_usize, 0_usize);
+    for line in list.lines() {
+        let (name, ways) = line.split_once('\t').unwrap_or((line, ""));
+        let numbers = numbers.get(name).map(Vec::as_slice).unwrap_or_default();
+        all = all.saturating_add(1);
+        found = found.saturating_add(usize::from(!numbers.is_empty()));
+        layout.first.extend(numbers);
+        for number in numbers {
+            if branches.get(number).and_then(|count| usize::try_from(*count).ok()) == Some(ways.len()) {
+                layout.likely.entry(*number).or_insert_with(|| ways.chars().map(likely).collect());
+            }
+        }
     }
-    Ok(found.into_iter().flatten().copied().collect())
+    Ok((layout, found, all))
 }
 
-/// Has a module with names carry the request of this document, see `harness/benches/module.rs`, and writes down through which
-/// functions it ran.
+fn likely(way: char) -> Option<bool> {
+    match way {
+        ALWAYS => Some(true),
+        NEVER => Some(false),
+        _ => None,
+    }
+}
+
+/// Has a module with names carry the request of this document, see `harness/benches/module.rs`, and writes down what it ran through.
 ///
 /// # Errors
 /// When the module cannot be read, or does not carry it.
@@ -72,15 +95,15 @@ pub(crate) fn record(linked: &[u8], request: &str) -> Result<()> {
     let folder = workspace::target_dir().join("layout");
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let (traced, document) = (folder.join("traced.wasm"), folder.join("request.json"));
-    fs::write(&traced, trace(linked)?).with_context(|| traced.display().to_string())?;
+    fs::write(&traced, trace::trace(linked)?).with_context(|| traced.display().to_string())?;
     fs::write(&document, request).with_context(|| document.display().to_string())?;
     let mut command: Command = workspace::cargo();
     command.args(["bench", "--quiet", "--package", "remit-harness", "--bench", "module"]);
     command.env("REMIT_ENGINES", &document).env("REMIT_TRACED", &traced);
     let said = workspace::output(&mut command)?;
-    let names: BTreeMap<u32, String> = names(linked)?.into_iter().collect();
-    let ran = said.lines().filter_map(|line| line.strip_prefix(LETTER)?.parse::<u32>().ok());
-    let list: String = ran.filter_map(|number| names.get(&number)).map(|name| format!("{name}\n")).collect();
+    let passed: Vec<u32> =
+        said.lines().filter_map(|line| line.strip_prefix(trace::LETTER)?.parse().ok()).collect();
+    let list = list(linked, &passed)?;
     if list.is_empty() {
         bail!("the module ran through no function: {said}");
     }
@@ -95,8 +118,46 @@ pub(crate) fn record(linked: &[u8], request: &str) -> Result<()> {
     Ok(())
 }
 
+/// The lines for a module whose request passed these points, the first first.
+fn list(linked: &[u8], passed: &[u32]) -> Result<String> {
+    let names: BTreeMap<u32, String> = names(linked)?.into_iter().collect();
+    let (imports, branches) = trace::branches(linked)?;
+    let places: BTreeMap<u32, usize> = passed.iter().copied().zip(0..).collect();
+    let (mut lines, mut entry) = (BTreeMap::new(), 0_u32);
+    for (number, branches) in (imports..).zip(branches) {
+        let behind = entry.saturating_add(trace::points(branches));
+        if let (Some(place), Some(name)) = (places.get(&entry), names.get(&number)) {
+            let ways = (entry.saturating_add(1)..behind).step_by(2).map(|holds| {
+                match (places.contains_key(&holds), places.contains_key(&holds.saturating_add(1))) {
+                    (true, false) => ALWAYS,
+                    (false, true) => NEVER,
+                    _ => EITHER,
+                }
+            });
+            lines.insert(*place, format!("{name}\t{}\n", ways.collect::<String>()));
+        }
+        entry = behind;
+    }
+    Ok(lines.into_values().collect())
+}
+
+/// How many functions are imported.
+///
+/// # Errors
+/// When the section cannot be read.
+pub(crate) fn functions(imports: ImportSectionReader<'_>) -> Result<u32, BinaryReaderError> {
+    let mut count = 0_u32;
+    for import in imports.into_imports() {
+        count = count.saturating_add(u32::from(matches!(import?.ty, TypeRef::Func(_))));
+    }
+    Ok(count)
+}
+
 /// Each function's number and name, without what the compiler adds to tell apart two of one name.
-fn names(module: &[u8]) -> Result<Vec<(u32, String)>> {
+///
+/// # Errors
+/// When the module cannot be read.
+pub(crate) fn names(module: &[u8]) -> Result<Vec<(u32, String)>> {
     let mut names = Vec::new();
     for payload in Parser::new(0).parse_all(module) {
         let Payload::CustomSection(section) = payload.context("not a WebAssembly module")? else { continue };
@@ -113,206 +174,63 @@ fn names(module: &[u8]) -> Result<Vec<(u32, String)>> {
     Ok(names)
 }
 
-/// The module with functions that say when they first run, from the first request on.
-fn trace(module: &[u8]) -> Result<Vec<u8>> {
-    let mut traced = Module::new();
-    Traced::default().parse_core_module(&mut traced, Parser::new(0), module).context("no module to trace")?;
-    Ok(traced.finish())
-}
-
-/// The module has no place for what is said, or no way to say it.
-#[derive(Debug)]
-struct Mute;
-
-impl std::fmt::Display for Mute {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a module without memory or without metrics")
-    }
-}
-
-impl std::error::Error for Mute {}
-
-type Outcome<T> = Result<T, Error<Mute>>;
-
-#[derive(Default)]
-struct Traced {
-    imports: u32,
-    define: Option<u32>,
-    record: Option<u32>,
-    begins: Option<u32>,
-    /// Where what is said is written, in a page of its own behind the module's.
-    text: Option<u64>,
-    /// How many have spoken, and one; nothing before the first request. Behind it comes one global for each function.
-    order: u32,
-    functions: u32,
-    done: u32,
-}
-
-impl Reencode for Traced {
-    type Error = Mute;
-
-    fn parse_import_section(
-        &mut self,
-        imports: &mut ImportSection,
-        section: ImportSectionReader<'_>,
-    ) -> Outcome<()> {
-        for import in section.clone().into_imports() {
-            let import = import?;
-            if matches!(import.ty, TypeRef::Func(_)) {
-                match import.name {
-                    "proxy_define_metric" => self.define = Some(self.imports),
-                    "proxy_record_metric" => self.record = Some(self.imports),
-                    _ => (),
-                }
-                self.imports = self.imports.saturating_add(1);
-            }
-        }
-        utils::parse_import_section(self, imports, section)
-    }
-
-    fn parse_function_section(
-        &mut self,
-        functions: &mut wasm_encoder::FunctionSection,
-        section: wasmparser::FunctionSectionReader<'_>,
-    ) -> Outcome<()> {
-        self.functions = section.count();
-        utils::parse_function_section(self, functions, section)
-    }
-
-    fn memory_type(&mut self, memory: wasmparser::MemoryType) -> Outcome<MemoryType> {
-        let mut memory = utils::memory_type(self, memory);
-        self.text = memory.minimum.checked_mul(PAGE);
-        memory.minimum = memory.minimum.saturating_add(1);
-        memory.maximum = memory.maximum.map(|most| most.saturating_add(1));
-        Ok(memory)
-    }
-
-    fn parse_global_section(
-        &mut self,
-        globals: &mut GlobalSection,
-        section: GlobalSectionReader<'_>,
-    ) -> Outcome<()> {
-        self.order = section.count();
-        utils::parse_global_section(self, globals, section)?;
-        let kind = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
-        for _ in 0..=self.functions {
-            globals.global(kind, &ConstExpr::i32_const(0));
-        }
-        Ok(())
-    }
-
-    fn parse_export(&mut self, exports: &mut ExportSection, export: Export<'_>) -> Outcome<()> {
-        if export.name == BEGINS {
-            self.begins = Some(export.index);
-        }
-        utils::parse_export(self, exports, export)
-    }
-
-    fn parse_function_body(&mut self, code: &mut CodeSection, body: FunctionBody<'_>) -> Outcome<()> {
-        let (Some(define), Some(record), Some(text)) = (self.define, self.record, self.text) else {
-            return Err(Error::UserError(Mute));
-        };
-        let number = self.imports.saturating_add(self.done);
-        self.done = self.done.saturating_add(1);
-        let (order, spoke) = (self.order, self.order.saturating_add(self.done));
-        let name = format!("{LETTER}{number:07}");
-        let name = name.as_bytes().try_into().map_err(|_| Error::UserError(Mute))?;
-        let at = i32::try_from(text).map_err(|_| Error::UserError(Mute))?;
-        let behind_name = MemArg { offset: 8, align: 0, memory_index: 0 };
-
-        let mut function = self.new_function_with_parsed_locals(&body)?;
-        let begins = [
-            Instruction::GlobalGet(order),
-            Instruction::I32Eqz,
-            Instruction::If(BlockType::Empty),
-            Instruction::I32Const(1),
-            Instruction::GlobalSet(order),
-            Instruction::End,
-        ];
-        let speaks = [
-            Instruction::GlobalGet(order),
-            Instruction::GlobalGet(spoke),
-            Instruction::I32Eqz,
-            Instruction::I32Mul,
-            Instruction::If(BlockType::Empty),
-            Instruction::I32Const(1),
-            Instruction::GlobalSet(spoke),
-            Instruction::GlobalGet(order),
-            Instruction::I32Const(1),
-            Instruction::I32Add,
-            Instruction::GlobalSet(order),
-            Instruction::I32Const(at),
-            Instruction::I64Const(i64::from_le_bytes(name)),
-            Instruction::I64Store(MemArg { offset: 0, ..behind_name }),
-            Instruction::I32Const(GAUGE),
-            Instruction::I32Const(at),
-            Instruction::I32Const(8),
-            Instruction::I32Const(at.saturating_add(8)),
-            Instruction::Call(define),
-            Instruction::Drop,
-            Instruction::I32Const(at),
-            Instruction::I32Load(behind_name),
-            Instruction::GlobalGet(order),
-            Instruction::I64ExtendI32U,
-            Instruction::Call(record),
-            Instruction::Drop,
-            Instruction::End,
-        ];
-        let begins = begins.iter().filter(|_| self.begins == Some(number));
-        for instruction in begins.chain(&speaks) {
-            function.instruction(instruction);
-        }
-        let mut reader = body.get_operators_reader()?;
-        while !reader.eof() {
-            function.instruction(&self.parse_instruction(&mut reader)?);
-        }
-        code.function(&function);
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use wasmparser::Validator;
+    use super::{list, names, read};
 
-    use super::{names, trace};
+    /// Two functions with branches, one without, and one that is imported.
+    fn module() -> Vec<u8> {
+        let text = r#"(module
+            (import "env" "f" (func))
+            (func $_RNvCsaaaaaaaaaaa_4core1f (param i32)
+                (block local.get 0 br_if 0 (if (local.get 0) (then nop)) (br_if 0 (local.get 0))))
+            (func $g)
+            (func $h (param i32) (if (local.get 0) (then nop))))"#;
+        wat::parse_str(text).unwrap()
+    }
 
     #[test]
-    fn a_traced_module_is_valid_and_names_its_functions() {
-        let module = wat::parse_str(
-            r#"(module
-                (import "env" "proxy_define_metric" (func $define (param i32 i32 i32 i32) (result i32)))
-                (import "env" "proxy_record_metric" (func $record (param i32 i64) (result i32)))
-                (memory 1 2)
-                (global $stack (mut i32) (i32.const 7))
-                (func $_RNvCsaaaaaaaaaaa_4core1f (param i32) (result i32) (local i64) local.get 0)
-                (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
-                    global.get $stack call $_RNvCsaaaaaaaaaaa_4core1f)
-            )"#,
-        )
-        .unwrap();
-        let traced = trace(&module).unwrap();
-        Validator::new().validate_all(&traced).unwrap();
-        // The name says nothing of the build that it comes from.
-        assert!(names(&module).unwrap().contains(&(2, "core::f".to_owned())));
-        // Each says its own number.
-        for name in ["f0000002", "f0000003"] {
-            let number = i64::from_le_bytes(name.as_bytes().try_into().unwrap());
-            let mut constant = Vec::new();
-            wasm_encoder::Encode::encode(&wasm_encoder::Instruction::I64Const(number), &mut constant);
-            assert!(traced.windows(constant.len()).any(|part| part == constant), "{name}");
+    fn names_say_nothing_of_the_build() {
+        assert!(names(&module()).unwrap().contains(&(1, "core::f".to_owned())));
+        assert!(names(b"no module").is_err());
+    }
+
+    #[test]
+    fn what_was_passed_becomes_a_list() {
+        // The points: 0 is the entry of f, 1 to 6 are its branches, 7 is the entry of g, 8 that of h.
+        for (passed, lines) in [
+            (&[][..], ""),
+            (&[0], "core::f\t...\n"),
+            (&[0, 1, 4, 5, 6], "core::f\t+-.\n"),
+            (&[8, 10, 7, 0, 2], "h\t-\ng\t\ncore::f\t-..\n"),
+        ] {
+            assert_eq!(list(&module(), passed).unwrap(), lines, "{passed:?}");
         }
     }
 
     #[test]
-    fn what_cannot_be_traced_is_refused() {
-        for (text, message) in [
-            ("(module (func))", "without memory or without metrics"),
-            ("(module (memory 1) (func))", "without memory or without metrics"),
+    fn a_list_is_read_as_far_as_the_module_is_the_same() {
+        for (list, first, likely, found) in [
+            ("", &[][..], &[][..], (0, 0)),
+            ("core::f\t+-.\nh\t-\n", &[1, 3], &[(1, "+-."), (3, "-")], (2, 2)),
+            ("more branches", &[], &[], (0, 1)),
+            ("core::f\t+-.+\nh\t-\n", &[1, 3], &[(3, "-")], (2, 2)),
+            ("gone\t--\ng\t\ncore::f\n", &[2, 1], &[(2, "")], (2, 3)),
         ] {
-            let error = format!("{:#}", trace(&wat::parse_str(text).unwrap()).unwrap_err());
-            assert!(error.contains(message), "{error}");
+            let (layout, found_now, all) = read(list, &module()).unwrap();
+            let way = |likely: &Option<bool>| likely.map_or('.', |likely| if likely { '+' } else { '-' });
+            let shown: Vec<_> = layout
+                .likely
+                .iter()
+                .map(|(number, ways)| (*number, ways.iter().map(way).collect::<String>()))
+                .collect();
+            let expected: Vec<_> =
+                likely.iter().map(|(number, ways)| (*number, (*ways).to_owned())).collect();
+            assert_eq!(
+                (layout.first.as_slice(), shown, (found_now, all)),
+                (first, expected, found),
+                "{list}"
+            );
         }
-        assert!(trace(b"\0asm").is_err() && names(b"no module").is_err());
     }
 }

@@ -21,7 +21,7 @@ Tasks:
                    what the filter adds to a request, compared; --floor: only what any filter adds; --only: rows
                    whose name contains the text
   builtins         play OPA's own cases and write policy-bundles/BUILTINS.md
-  layout           record the order in which a request runs through the module's functions
+  layout           record what a request runs through: the module's functions, in order, and their branches
   tidy             check the house rules
   rego-fuzz [--cases N] [--seed N]
                    compare generated policies with OPA, 10000 of them

@@ -1,23 +1,26 @@
 //! Makes the linked module smaller: V8 compiles all of it at load, and the proxy calls every callback that it finds, on each
 //! request. What goes: callbacks that the filter does not implement, all functions but one of those that say the same (the linker
 //! for WebAssembly folds none), and what nothing reaches then. The functions called most come first: a call of one of the first 128 takes
-//! two bytes in place of three; then those that a request runs through, see `layout.rs`.
+//! two bytes in place of three; then those that a request runs through, see `layout.rs`. What is known of branches is written
+//! in a section of its own (WebAssembly's *branch hinting*), which V8 goes by and others pass over.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use anyhow::{Context, Result, bail};
 use wasm_encoder::reencode::{Error, Reencode, utils};
 use wasm_encoder::{
-    CodeSection, ConstExpr, DataSection, ExportSection, Function, FunctionSection, Instruction, Module,
+    BranchHint, BranchHints, CodeSection, ConstExpr, DataSection, ExportSection, Function, FunctionSection,
+    Instruction, Module, SectionId,
 };
 use wasmparser::{
     CodeSectionReader, CustomSectionReader, Data, DataKind, Export, FunctionBody, FunctionSectionReader,
     ImportSectionReader, Operator, Parser,
 };
 
-use crate::layout;
+use crate::layout::trace::is_branch;
+use crate::layout::{self, Layout};
 
 /// The callbacks that the filter implements. Each must be in the module; every other `proxy_on_*` is dropped.
 const KEPT_CALLBACKS: [&str; 12] = [
@@ -34,6 +37,10 @@ const KEPT_CALLBACKS: [&str; 12] = [
     "proxy_on_tick",
     "proxy_on_vm_start",
 ];
+
+/// A crate of which nothing ever runs: the standard library makes names in backtraces readable with it, and finds no frames to
+/// name on WebAssembly. Should it run after all, the module traps.
+const NEVER_RUNS: &str = "rustc_demangle::";
 
 /// Envoy has V8 compile once and for good. V8 copies every function into the ones that call it, in their order, as long as it is
 /// smaller than what is left of twice the bytes of the caller, so what all call (to allocate, to panic) is compiled thousands of
@@ -61,9 +68,11 @@ pub(crate) fn shrink(module: &[u8]) -> Result<Vec<u8>> {
     shrink_with(module, &layout::recorded(module)?)
 }
 
-/// The same with these functions first.
-fn shrink_with(module: &[u8], first: &[u32]) -> Result<Vec<u8>> {
-    let module = &rewrite(&mut Unnamed, module)?;
+/// The same with this layout.
+fn shrink_with(module: &[u8], layout: &Layout) -> Result<Vec<u8>> {
+    let never = layout::names(module)?.into_iter().filter(|(_, name)| name.contains(NEVER_RUNS));
+    let mut bare = Bare { never: never.map(|(number, _)| number).collect(), ..Bare::default() };
+    let module = &rewrite(&mut bare, module)?;
     let mut survey = Survey::default();
     rewrite(&mut survey, module)?;
     let missing: Vec<_> =
@@ -71,8 +80,9 @@ fn shrink_with(module: &[u8], first: &[u32]) -> Result<Vec<u8>> {
     if !missing.is_empty() {
         bail!("the module does not export {}", missing.join(", "));
     }
-    let mut plan = survey.plan(first)?;
-    rewrite(&mut plan, module)
+    let mut plan = survey.plan(layout)?;
+    let module = rewrite(&mut plan, module)?;
+    if plan.hints.is_empty() { Ok(module) } else { rewrite(&mut Hinted(plan.hints), &module) }
 }
 
 fn rewrite(how: &mut impl Reencode<Error = Missing>, module: &[u8]) -> Result<Vec<u8>> {
@@ -99,13 +109,41 @@ impl std::error::Error for Missing {}
 
 type Outcome<T> = Result<T, Error<Missing>>;
 
-/// Leaves out names, which would be those of other functions afterwards, and what else is no part of the program.
-struct Unnamed;
+/// Leaves out names, which would be those of other functions afterwards, what else is no part of the program, and what functions
+/// say that never run.
+#[derive(Default)]
+struct Bare {
+    imports: u32,
+    done: u32,
+    /// Functions that never run.
+    never: BTreeSet<u32>,
+}
 
-impl Reencode for Unnamed {
+impl Reencode for Bare {
     type Error = Missing;
 
     fn parse_custom_section(&mut self, _module: &mut Module, _names: CustomSectionReader<'_>) -> Outcome<()> {
+        Ok(())
+    }
+
+    fn parse_import_section(
+        &mut self,
+        imports: &mut wasm_encoder::ImportSection,
+        section: ImportSectionReader<'_>,
+    ) -> Outcome<()> {
+        self.imports = layout::functions(section.clone())?;
+        utils::parse_import_section(self, imports, section)
+    }
+
+    fn parse_function_body(&mut self, code: &mut CodeSection, body: FunctionBody<'_>) -> Outcome<()> {
+        let number = self.imports.saturating_add(self.done);
+        self.done = self.done.saturating_add(1);
+        if !self.never.contains(&number) {
+            return utils::parse_function_body(self, code, body);
+        }
+        code.function(
+            Function::new([]).instruction(&Instruction::Unreachable).instruction(&Instruction::End),
+        );
         Ok(())
     }
 }
@@ -138,11 +176,7 @@ impl Reencode for Survey {
         _imports: &mut wasm_encoder::ImportSection,
         section: ImportSectionReader<'_>,
     ) -> Outcome<()> {
-        for import in section.into_imports() {
-            if matches!(import?.ty, wasmparser::TypeRef::Func(_)) {
-                self.imports = self.imports.saturating_add(1);
-            }
-        }
+        self.imports = usize::try_from(layout::functions(section)?).map_err(|_| Error::UserError(Missing))?;
         Ok(())
     }
 
@@ -176,7 +210,7 @@ impl Reencode for Survey {
 }
 
 impl Survey {
-    fn plan(mut self, first: &[u32]) -> Result<Plan> {
+    fn plan(mut self, layout: &Layout) -> Result<Plan> {
         self.roots.append(&mut self.mentioned);
         let all = self.imports.saturating_add(self.bodies.len());
         let same = self.same(all);
@@ -196,7 +230,7 @@ impl Survey {
         }
 
         let mut ranks = BTreeMap::new();
-        for (rank, index) in first.iter().enumerate() {
+        for (rank, index) in layout.first.iter().enumerate() {
             ranks.entry(same(&usize::try_from(*index)?)?).or_insert(rank);
         }
         let rank = |index: &usize| ranks.get(index).copied().unwrap_or(usize::MAX);
@@ -205,14 +239,20 @@ impl Survey {
         if let Some(others) = own.get_mut(SHORT_NUMBERS.saturating_sub(self.imports)..) {
             others.sort_by_key(|(index, _)| rank(index));
         }
-        let calls = |index| self.calls(index).is_some_and(|calls| !calls.is_empty());
-        let widened = own.iter().map(|(index, count)| *count >= CALLED_OFTEN && calls(*index)).collect();
-        let order: Vec<usize> = own.into_iter().map(|(index, _)| index).collect();
+        let mut likely = BTreeMap::new();
+        for (index, ways) in &layout.likely {
+            likely.entry(same(&usize::try_from(*index)?)?).or_insert(ways);
+        }
         let places: BTreeMap<usize, usize> =
-            (0..self.imports).chain(order.iter().copied()).enumerate().map(|(new, old)| (old, new)).collect();
+            (0..self.imports).chain(own.iter().map(|(index, _)| *index)).zip(0..).collect();
         let places = (0..all).map(|index| Ok(places.get(&same(&index)?).copied())).collect::<Result<_>>()?;
-        let order = order.into_iter().map(|index| index.saturating_sub(self.imports)).collect();
-        Ok(Plan { places, order, widened })
+        let calls = |index| self.calls(index).is_some_and(|calls| !calls.is_empty());
+        let order = own.into_iter().map(|(index, count)| Kept {
+            at: index.saturating_sub(self.imports),
+            widened: count >= CALLED_OFTEN && calls(index),
+            likely: likely.get(&index).map(|ways| (*ways).clone()).unwrap_or_default(),
+        });
+        Ok(Plan { places, order: order.collect(), hints: BranchHints::new() })
     }
 
     /// What one of the module's own functions calls.
@@ -252,30 +292,49 @@ impl Survey {
 struct Plan {
     /// Of each function, where it or the one in its place is found in the new numbering.
     places: Vec<Option<usize>>,
-    /// The module's own functions that are kept, in their new order, by their place among its own functions before.
-    order: Vec<usize>,
-    /// Of each in the new order, whether it is called from many places and calls others.
-    widened: Vec<bool>,
+    /// The module's own functions that are kept, in their new order.
+    order: Vec<Kept>,
+    /// What is known of their branches, gathered while they are written.
+    hints: BranchHints,
+}
+
+/// One of the module's own functions.
+struct Kept {
+    /// Its place among its own functions before.
+    at: usize,
+    /// It is called from many places and calls others.
+    widened: bool,
+    /// Of each branch, in order, whether its condition is likely to hold, where that is known.
+    likely: Vec<Option<bool>>,
 }
 
 impl Plan {
     fn kept<T: Clone>(&self, functions: &[T]) -> Vec<T> {
-        self.order.iter().filter_map(|index| functions.get(*index).cloned()).collect()
+        self.order.iter().filter_map(|kept| functions.get(kept.at).cloned()).collect()
     }
 
-    fn function(&mut self, body: &FunctionBody<'_>, widened: bool) -> Outcome<Function> {
+    /// The function, and what is known of its branches.
+    fn function(&mut self, body: &FunctionBody<'_>, kept: &Kept) -> Outcome<(Function, Vec<BranchHint>)> {
         let mut function = self.new_function_with_parsed_locals(body)?;
+        let (mut hints, mut likely) = (Vec::new(), kept.likely.iter());
         let mut reader = body.get_operators_reader()?;
         while !reader.eof() {
             let instruction = self.parse_instruction(&mut reader)?;
-            if widened && reader.eof() && function.byte_len() > TINY {
+            if kept.widened && reader.eof() && function.byte_len() > TINY {
                 for _ in function.byte_len()..WIDE {
                     function.instruction(&Instruction::Nop);
                 }
             }
+            if is_branch(&instruction)
+                && let Some(Some(holds)) = likely.next()
+            {
+                let branch_func_offset =
+                    u32::try_from(function.byte_len()).map_err(|_| Error::UserError(Missing))?;
+                hints.push(BranchHint { branch_func_offset, branch_hint_value: u32::from(*holds) });
+            }
             function.instruction(&instruction);
         }
-        Ok(function)
+        Ok((function, hints))
     }
 }
 
@@ -323,9 +382,35 @@ impl Reencode for Plan {
 
     fn parse_code_section(&mut self, code: &mut CodeSection, section: CodeSectionReader<'_>) -> Outcome<()> {
         let bodies = section.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let widened = std::mem::take(&mut self.widened);
-        for (body, widened) in self.kept(&bodies).into_iter().zip(widened) {
-            code.function(&self.function(&body, widened)?);
+        let imports = self.places.len().saturating_sub(bodies.len());
+        let order = std::mem::take(&mut self.order);
+        for (number, kept) in (imports..).zip(&order) {
+            let Some(body) = bodies.get(kept.at) else { continue };
+            let (function, hints) = self.function(body, kept)?;
+            code.function(&function);
+            if !hints.is_empty() {
+                let number = u32::try_from(number).map_err(|_| Error::UserError(Missing))?;
+                self.hints.function_hints(number, hints);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Adds what is known of branches, which has to stand before the code.
+struct Hinted(BranchHints);
+
+impl Reencode for Hinted {
+    type Error = Missing;
+
+    fn intersperse_section_hook(
+        &mut self,
+        module: &mut Module,
+        _after: Option<SectionId>,
+        before: Option<SectionId>,
+    ) -> Outcome<()> {
+        if before == Some(SectionId::Code) {
+            module.section(&self.0);
         }
         Ok(())
     }
@@ -347,18 +432,18 @@ fn without_zeros(bytes: &[u8]) -> Vec<(usize, &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use wasmparser::{Parser, Payload, Validator};
+    use wasmparser::{KnownCustom, Parser, Payload, Validator};
 
     use super::{
-        CALLED_OFTEN, KEPT_CALLBACKS, SHORT_NUMBERS, Unnamed, WIDE, is_kept, rewrite, shrink, shrink_with,
-        without_zeros,
+        Bare, CALLED_OFTEN, KEPT_CALLBACKS, Layout, SHORT_NUMBERS, WIDE, is_kept, rewrite, shrink,
+        shrink_with, without_zeros,
     };
 
     /// A module with all callbacks that the filter implements, and with this in front of them and behind.
     fn module(front: &str, behind: &str) -> Vec<u8> {
         let exports = KEPT_CALLBACKS.map(|name| format!("(export {name:?} (func $callback))")).concat();
         let module = wat::parse_str(format!("(module {front} (func $callback) {exports} {behind})")).unwrap();
-        rewrite(&mut Unnamed, &module).unwrap()
+        rewrite(&mut Bare::default(), &module).unwrap()
     }
 
     #[test]
@@ -453,13 +538,72 @@ mod tests {
         let text =
             format!("{functions} (func (export \"all\") {} {})", calls(1, 300), calls(1, SHORT_NUMBERS));
         let module = module("", &text);
-        let plain = lengths(&shrink_with(&module, &[]).unwrap());
-        let ordered = lengths(&shrink_with(&module, &[250, 200, 3]).unwrap());
+        let plain = lengths(&shrink_with(&module, &Layout::default()).unwrap());
+        let ordered = lengths(
+            &shrink_with(&module, &Layout { first: vec![250, 200, 3], ..Layout::default() }).unwrap(),
+        );
         let (short, others) = ordered.split_at(SHORT_NUMBERS);
         assert_eq!(short, &plain[..SHORT_NUMBERS]);
         // A body has a byte for its locals and one for its end; the callback is the function 0.
         assert_eq!(others[..2], [252, 202]);
         assert_eq!(ordered.len(), plain.len());
+    }
+
+    #[test]
+    fn what_never_runs_goes_with_what_only_it_calls() {
+        let exports = KEPT_CALLBACKS.map(|name| format!("(export {name:?} (func $callback))")).concat();
+        let named = |name: &str| {
+            let text = format!(
+                "(module (func $callback) {exports} (func $only (param i32) nop nop)
+                 (func ${name} (param i32) local.get 0 call $only) (table funcref (elem ${name})))"
+            );
+            lengths(&shrink(&wat::parse_str(text).unwrap()).unwrap())
+        };
+        assert_eq!(named("<rustc_demangle::Demangle>::fmt").len(), 2);
+        assert_eq!(named("<rustc_mangle::Demangle>::fmt").len(), 3);
+    }
+
+    #[test]
+    fn what_is_known_of_branches_stands_before_the_code() {
+        let module = module(
+            "(import \"env\" \"f\" (func))",
+            "(func $first (param i32) (if (local.get 0) (then nop)) (block (br_if 0 (local.get 0))) (if (local.get 0) (then)))
+             (func $dead)
+             (func $second (param i32) (local i64 i32) (block (br_if 0 (local.get 0))))
+             (func $twin (param i32) (if (local.get 0) (then nop)) (block (br_if 0 (local.get 0))) (if (local.get 0) (then)))
+             (func (export \"all\") i32.const 0 call $second i32.const 1 call $twin i32.const 1 call $twin)",
+        );
+        let likely = [(4, vec![Some(true)]), (5, vec![Some(false), None, Some(true)])];
+        let shrunk = shrink_with(&module, &Layout { likely: likely.into(), ..Layout::default() }).unwrap();
+        Validator::new().validate_all(&shrunk).unwrap();
+
+        let (mut hints, mut bodies) = (Vec::new(), Vec::new());
+        for payload in Parser::new(0).parse_all(&shrunk) {
+            match payload.unwrap() {
+                Payload::CustomSection(section) => {
+                    let KnownCustom::BranchHints(section) = section.as_known() else { continue };
+                    assert!(bodies.is_empty());
+                    for function in section {
+                        let function = function.unwrap();
+                        hints.extend(function.hints.into_iter().map(|hint| (function.func, hint.unwrap())));
+                    }
+                }
+                Payload::CodeSectionEntry(body) => bodies.push(body),
+                _ => (),
+            }
+        }
+        let hints: Vec<_> = hints
+            .into_iter()
+            .map(|(function, hint)| {
+                let body = &bodies[function as usize - 1];
+                let at = body.range().start + hint.func_offset as usize;
+                let reader = body.get_operators_reader().unwrap().into_iter_with_offsets();
+                let branch = reader.map(Result::unwrap).find(|(_, offset)| *offset == at).unwrap().0;
+                (body.range().len(), format!("{branch:?}"), hint.taken)
+            })
+            .collect();
+        let (if_, br_if) = ("If { blockty: Empty }".to_owned(), "BrIf { relative_depth: 0 }".to_owned());
+        assert_eq!(hints, [(20, if_.clone(), false), (20, if_, true), (13, br_if, true)]);
     }
 
     #[test]
