@@ -12,11 +12,11 @@ use anyhow::{Context, Result, bail};
 use wasm_encoder::reencode::{Error, Reencode, utils};
 use wasm_encoder::{
     BranchHint, BranchHints, CodeSection, ConstExpr, DataSection, ExportSection, Function, FunctionSection,
-    Instruction, Module, SectionId,
+    Instruction, Module, SectionId, TypeSection, ValType,
 };
 use wasmparser::{
     CodeSectionReader, CustomSectionReader, Data, DataKind, Export, FunctionBody, FunctionSectionReader,
-    ImportSectionReader, Operator, Parser,
+    ImportSectionReader, Operator, Parser, Payload, TypeSectionReader,
 };
 
 use crate::layout::trace::is_branch;
@@ -37,6 +37,9 @@ const KEPT_CALLBACKS: [&str; 12] = [
     "proxy_on_tick",
     "proxy_on_vm_start",
 ];
+
+/// What copies memory, in place of each instruction that does.
+const COPY: &str = include_str!("../copy.wat");
 
 /// A crate of which nothing ever runs: the standard library makes names in backtraces readable with it, and finds no frames to
 /// name on WebAssembly. Should it run after all, the module traps.
@@ -161,6 +164,8 @@ struct Survey {
     roots: Vec<usize>,
     /// What has been mentioned since the last function ended.
     mentioned: Vec<usize>,
+    /// Whether a function copies memory.
+    copies: bool,
 }
 
 impl Reencode for Survey {
@@ -200,6 +205,9 @@ impl Reencode for Survey {
     fn parse_function_body(&mut self, _code: &mut CodeSection, body: FunctionBody<'_>) -> Outcome<()> {
         let outside = std::mem::take(&mut self.mentioned);
         self.roots.extend(outside);
+        for operator in body.get_operators_reader()? {
+            self.copies |= matches!(operator?, Operator::MemoryCopy { .. });
+        }
         let mut code = CodeSection::new();
         utils::parse_function_body(self, &mut code, body)?;
         let mut text = Vec::new();
@@ -252,7 +260,10 @@ impl Survey {
             widened: count >= CALLED_OFTEN && calls(index),
             likely: likely.get(&index).map(|ways| (*ways).clone()).unwrap_or_default(),
         });
-        Ok(Plan { places, order: order.collect(), hints: BranchHints::new() })
+        let order: Vec<_> = order.collect();
+        let copy =
+            self.copies.then(|| u32::try_from(self.imports.saturating_add(order.len()))).transpose()?;
+        Ok(Plan { places, order, copy, copy_type: 0, hints: BranchHints::new() })
     }
 
     /// What one of the module's own functions calls.
@@ -294,6 +305,9 @@ struct Plan {
     places: Vec<Option<usize>>,
     /// The module's own functions that are kept, in their new order.
     order: Vec<Kept>,
+    /// The number of [`COPY`], which comes behind them, where it is needed, and its type.
+    copy: Option<u32>,
+    copy_type: u32,
     /// What is known of their branches, gathered while they are written.
     hints: BranchHints,
 }
@@ -319,7 +333,10 @@ impl Plan {
         let (mut hints, mut likely) = (Vec::new(), kept.likely.iter());
         let mut reader = body.get_operators_reader()?;
         while !reader.eof() {
-            let instruction = self.parse_instruction(&mut reader)?;
+            let instruction = match (self.parse_instruction(&mut reader)?, self.copy) {
+                (Instruction::MemoryCopy { src_mem: 0, dst_mem: 0 }, Some(copy)) => Instruction::Call(copy),
+                (instruction, _) => instruction,
+            };
             if kept.widened && reader.eof() && function.byte_len() > TINY {
                 for _ in function.byte_len()..WIDE {
                     function.instruction(&Instruction::Nop);
@@ -341,6 +358,15 @@ impl Plan {
 impl Reencode for Plan {
     type Error = Missing;
 
+    fn parse_type_section(&mut self, types: &mut TypeSection, section: TypeSectionReader<'_>) -> Outcome<()> {
+        utils::parse_type_section(self, types, section)?;
+        if self.copy.is_some() {
+            self.copy_type = types.len();
+            types.ty().function([ValType::I32; 3], []);
+        }
+        Ok(())
+    }
+
     fn function_index(&mut self, function: u32) -> Outcome<u32> {
         let place = usize::try_from(function).ok().and_then(|function| *self.places.get(function)?);
         place.and_then(|place| u32::try_from(place).ok()).ok_or(Error::UserError(Missing))
@@ -352,7 +378,8 @@ impl Reencode for Plan {
         section: FunctionSectionReader<'_>,
     ) -> Outcome<()> {
         let types = section.into_iter().collect::<Result<Vec<_>, _>>()?;
-        for kind in self.kept(&types) {
+        let copy = self.copy.map(|_| self.copy_type);
+        for kind in self.kept(&types).into_iter().chain(copy) {
             functions.function(kind);
         }
         Ok(())
@@ -391,6 +418,14 @@ impl Reencode for Plan {
             if !hints.is_empty() {
                 let number = u32::try_from(number).map_err(|_| Error::UserError(Missing))?;
                 self.hints.function_hints(number, hints);
+            }
+        }
+        if self.copy.is_some() {
+            let copy = wat::parse_str(COPY).map_err(|_| Error::UserError(Missing))?;
+            for payload in Parser::new(0).parse_all(&copy) {
+                if let Payload::CodeSectionEntry(body) = payload? {
+                    utils::parse_function_body(self, code, body)?;
+                }
             }
         }
         Ok(())
@@ -561,6 +596,41 @@ mod tests {
         };
         assert_eq!(named("<rustc_demangle::Demangle>::fmt").len(), 2);
         assert_eq!(named("<rustc_mangle::Demangle>::fmt").len(), 3);
+    }
+
+    #[test]
+    fn copies_are_as_the_instruction_makes_them() {
+        let text = "(memory (export \"memory\") 1)
+            (func (export \"copy\") (param i32 i32 i32) (memory.copy (local.get 0) (local.get 1) (local.get 2)))";
+        let module = shrink(&module("", text)).unwrap();
+        assert_eq!(lengths(&module).len(), 3, "the callback, the copy, and what copies");
+        let engine = wasmtime::Engine::default();
+        let mut store = wasmtime::Store::new(&engine, ());
+        let module = wasmtime::Module::new(&engine, &module).unwrap();
+        let instance = wasmtime::Instance::new(&mut store, &module, &[]).unwrap();
+        let memory = instance.get_memory(&mut store, "memory").unwrap();
+        let copy = instance.get_typed_func::<(u32, u32, u32), ()>(&mut store, "copy").unwrap();
+        let all: Vec<u8> = (0..=255).collect();
+        for length in 0..=130_u8 {
+            for to in 0..=125_u8 {
+                let mut expected = all.clone();
+                expected.copy_within(60..usize::from(60 + length), usize::from(to));
+                memory.write(&mut store, 0, &all).unwrap();
+                copy.call(&mut store, (to.into(), 60, length.into())).unwrap();
+                assert_eq!(memory.data(&store)[..256], expected, "{length} bytes from 60 to {to}");
+            }
+        }
+        // Neither end may lie outside.
+        for (to, from) in [(65_530, 0), (0, 65_530), (u32::MAX, 0), (0, u32::MAX)] {
+            for length in [1, 5, 10, 20, 40, 100_u32] {
+                let inside = u64::from(to.max(from)) + u64::from(length) <= 65_536;
+                assert_eq!(
+                    copy.call(&mut store, (to, from, length)).is_ok(),
+                    inside,
+                    "{length}: {from} to {to}"
+                );
+            }
+        }
     }
 
     #[test]
