@@ -27,7 +27,7 @@ const ALWAYS: char = '+';
 const NEVER: char = '-';
 const EITHER: char = '.';
 
-/// The list is old when fewer of a hundred of its names are in the module.
+/// The list is old when fewer of a hundred of its functions are in the module as they were.
 const ENOUGH: usize = 85;
 
 /// What was recorded of a module's functions, by their numbers in it.
@@ -47,14 +47,14 @@ pub(crate) fn recorded(module: &[u8]) -> Result<Layout> {
     let (layout, found, all) = read(RECORDED, module)?;
     if found.saturating_mul(100) < all.saturating_mul(ENOUGH) {
         println!(
-            "The module has {found} of the {all} functions in xtask/layout.txt: `cargo xtask layout` records those that \
+            "The module has {found} of the {all} functions in xtask/layout.txt as they were: `cargo xtask layout` records those that \
              a request runs through now."
         );
     }
     Ok(layout)
 }
 
-/// A list, for this module; how many of its functions the module has, and how many there are.
+/// A list, for this module; how many of its functions the module has with as many branches, and how many there are.
 fn read(list: &str, module: &[u8]) -> Result<(Layout, usize, usize)> {
     let names = names(module)?;
     let mut numbers = BTreeMap::<&str, Vec<u32>>::new();
@@ -67,13 +67,13 @@ fn read(list: &str, module: &[u8]) -> Result<(Layout, usize, usize)> {
     for line in list.lines() {
         let (name, ways) = line.split_once('\t').unwrap_or((line, ""));
         let numbers = numbers.get(name).map(Vec::as_slice).unwrap_or_default();
+        let count = u32::try_from(ways.len())?;
+        let mut same = numbers.iter().filter(|number| branches.get(number) == Some(&count)).peekable();
         all = all.saturating_add(1);
-        found = found.saturating_add(usize::from(!numbers.is_empty()));
+        found = found.saturating_add(usize::from(same.peek().is_some()));
         layout.first.extend(numbers);
-        for number in numbers {
-            if branches.get(number).and_then(|count| usize::try_from(*count).ok()) == Some(ways.len()) {
-                layout.likely.entry(*number).or_insert_with(|| ways.chars().map(likely).collect());
-            }
+        for number in same {
+            layout.likely.entry(*number).or_insert_with(|| ways.chars().map(likely).collect());
         }
     }
     Ok((layout, found, all))
@@ -214,8 +214,8 @@ mod tests {
             ("", &[][..], &[][..], (0, 0)),
             ("core::f\t+-.\nh\t-\n", &[1, 3], &[(1, "+-."), (3, "-")], (2, 2)),
             ("more branches", &[], &[], (0, 1)),
-            ("core::f\t+-.+\nh\t-\n", &[1, 3], &[(3, "-")], (2, 2)),
-            ("gone\t--\ng\t\ncore::f\n", &[2, 1], &[(2, "")], (2, 3)),
+            ("core::f\t+-.+\nh\t-\n", &[1, 3], &[(3, "-")], (1, 2)),
+            ("gone\t--\ng\t\ncore::f\n", &[2, 1], &[(2, "")], (1, 3)),
         ] {
             let (layout, found_now, all) = read(list, &module()).unwrap();
             let way = |likely: &Option<bool>| likely.map_or('.', |likely| if likely { '+' } else { '-' });
