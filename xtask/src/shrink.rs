@@ -23,11 +23,10 @@ use crate::layout::trace::is_branch;
 use crate::layout::{self, Layout};
 
 /// The callbacks that the filter implements. Each must be in the module; every other `proxy_on_*` is dropped.
-const KEPT_CALLBACKS: [&str; 12] = [
+const KEPT_CALLBACKS: [&str; 11] = [
     "proxy_on_configure",
     "proxy_on_context_create",
     "proxy_on_delete",
-    "proxy_on_done",
     "proxy_on_http_call_response",
     "proxy_on_memory_allocate",
     "proxy_on_request_body",
