@@ -77,7 +77,16 @@ fn floor_with(request: &[u8]) -> Result<Vec<Subject>> {
         repeated(NO_FILTER, Filter::None, request),
         repeated(UNIT, wat(include_str!("../../bench/empty.wat"))?, request),
         repeated("empty, reads headers and body", wat(include_str!("../../bench/reading.wat"))?, request),
+        repeated("empty, makes Remit's calls", wat(&calls())?, request),
     ])
+}
+
+/// The filter that makes Remit's calls, with a record about as long as one of Remit's.
+fn calls() -> String {
+    let members: Vec<_> = (0..36).map(|i| format!(r#""member{i:02}":"its value""#)).collect();
+    let record = format!("{{{}}}", members.join(","));
+    let text = record.replace('"', "\\\"");
+    include_str!("../../bench/calls.wat").replace("RECORD", &text).replace("SIZE", &record.len().to_string())
 }
 
 /// Everything, all with the same `tools/call` of the scenario; `tokens` new tokens for each algorithm.
@@ -246,4 +255,22 @@ fn jwt(setup: &Setup, remembers: bool) -> Result<Filter> {
         subject: "bea.lindqvist@internal.example".to_owned(),
         remembers,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmparser::Validator;
+
+    use super::{Filter, floor};
+
+    #[test]
+    fn filters_that_do_nothing_are_modules() {
+        let subjects = floor().unwrap().measured;
+        assert_eq!(subjects.len(), 4);
+        for subject in subjects {
+            if let Filter::Wasm { module, .. } = subject.filter {
+                Validator::new().validate_all(&module).unwrap();
+            }
+        }
+    }
 }
