@@ -51,6 +51,23 @@ pub fn run(seconds: u32) -> Result<()> {
     Ok(())
 }
 
+/// Whether the lock of the targets, which are a workspace of their own, still fits what the core needs.
+///
+/// # Errors
+/// When it does not.
+pub fn is_locked() -> Result<()> {
+    let mut metadata = workspace::cargo();
+    metadata.current_dir(workspace::root().join("filter/core/fuzz")).args([
+        "metadata",
+        "--quiet",
+        "--locked",
+        "--format-version",
+        "1",
+    ]);
+    let fits = workspace::output(&mut metadata).map(|_| ());
+    fits.context("filter/core/fuzz/Cargo.lock does not fit: `cargo update --workspace` in its folder mends one that is old")
+}
+
 /// Runs a target; says on standard error why it does not hold.
 fn holds(target: &str, binaries: &Path, folder: &Path, seconds: u32) -> bool {
     println!("\n== {target}");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{build_wasm, go, scenario, tidy, workspace};
+use crate::{build_wasm, fuzz, go, scenario, tidy, workspace};
 
 /// A step: what the summary calls it, and what it does.
 type Step = (&'static str, fn() -> Result<()>);
@@ -69,6 +69,7 @@ fn format() -> Result<()> {
 }
 
 fn clippy() -> Result<()> {
+    fuzz::is_locked()?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     build_wasm::clippy()
 }
