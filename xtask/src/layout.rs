@@ -176,7 +176,7 @@ pub(crate) fn names(module: &[u8]) -> Result<Vec<(u32, String)>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{list, names, read};
+    use super::{ALWAYS, EITHER, NEVER, RECORDED, list, names, read};
 
     /// Two functions with branches, one without, and one that is imported.
     fn module() -> Vec<u8> {
@@ -187,6 +187,15 @@ mod tests {
             (func $g)
             (func $h (param i32) (if (local.get 0) (then nop))))"#;
         wat::parse_str(text).unwrap()
+    }
+
+    #[test]
+    fn the_shipped_list_tells_functions_and_branches() {
+        let lines: Vec<_> = RECORDED.lines().map(|line| line.split_once('\t').unwrap()).collect();
+        assert_eq!(lines.first().map(|(name, _)| *name), Some("proxy_on_request_headers"));
+        let ways = || lines.iter().flat_map(|(_, ways)| ways.chars());
+        assert!(ways().all(|way| [ALWAYS, NEVER, EITHER].contains(&way)));
+        assert!(ways().any(|way| way == ALWAYS) && ways().any(|way| way == NEVER));
     }
 
     #[test]
