@@ -2,8 +2,8 @@
 //!
 //! `REMIT_ENGINES` names a JSON file with `headers`, `body` and a plugin configuration for each evaluator, `REMIT_MODULE` the
 //! module; prints lines of a name and a number. `cargo xtask bench` makes the file; without it there is nothing to measure.
-//! `REMIT_TRACED` in place of the module names one that counts the functions that a request runs through (`cargo xtask layout`):
-//! prints their names in order.
+//! `REMIT_TRACED` in place of the module names one that says what a request runs through (`cargo xtask layout`): prints the names that it
+//! gives to functions and ways of branches, in order.
 
 use std::env;
 use std::path::Path;
@@ -55,8 +55,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// What the module counts in gauges that begin with `f`, the lowest first, after a request that is evaluated and one whose token
-/// and decision it knows.
+/// What the module says in gauges that begin with `f`, the lowest first, after a request that is evaluated and one whose token and
+/// decision it knows.
 fn trace(module: &Path, document: &Value) -> Result<()> {
     let module = Module::load(module, &ModuleOptions::default())?;
     let mut subject = start(&module, &configuration(document, "bytecode", 64)?)?;

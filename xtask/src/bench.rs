@@ -113,7 +113,7 @@ pub fn run(rows: Rows<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Records through which functions of the module the request runs that is measured, in which order.
+/// Records what the request that is measured runs through in the module, see `layout.rs`.
 ///
 /// # Errors
 /// When the module cannot be built or run.

@@ -6,7 +6,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use anyhow::{Context, Result, bail};
 use wasm_encoder::reencode::{Error, Reencode, utils};
@@ -98,16 +97,9 @@ fn is_kept(export: &str) -> bool {
 }
 
 /// The module mentions a function that it does not have.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("a function is mentioned that is not there")]
 struct Missing;
-
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a function is mentioned that is not there")
-    }
-}
-
-impl std::error::Error for Missing {}
 
 type Outcome<T> = Result<T, Error<Missing>>;
 

@@ -69,6 +69,7 @@ fn format() -> Result<()> {
 }
 
 fn clippy() -> Result<()> {
+    // The fuzz targets are no part of the workspace, and need more than a fresh machine has.
     fuzz::is_locked()?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     build_wasm::clippy()

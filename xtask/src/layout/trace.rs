@@ -79,16 +79,9 @@ pub(super) fn trace(module: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// The module has no place for what is said, or no way to say it.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("a module without memory or without metrics")]
 struct Mute;
-
-impl std::fmt::Display for Mute {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a module without memory or without metrics")
-    }
-}
-
-impl std::error::Error for Mute {}
 
 type Outcome<T> = Result<T, Error<Mute>>;
 
