@@ -100,7 +100,8 @@ impl Delegation {
     ///
     /// See [`DelegationError`]; `rules` are those that the token was verified with.
     pub fn resolve(token: &VerifiedToken, rules: &IssuerRules) -> Result<Self, DelegationError> {
-        let parties = profile::read(token.claims(), token.sub(), rules)?;
+        let claims = token.claims();
+        let parties = profile::read(&claims, token.sub(), rules)?;
         let is_allowed = |client: &str| rules.clients.iter().any(|allowed| allowed == client);
         if !rules.clients.is_empty() && !token.client_id().is_some_and(is_allowed) {
             return Err(DelegationError::ClientNotAllowed);
@@ -110,7 +111,7 @@ impl Delegation {
         if !traceable && rules.subjects != Subjects::Unattended {
             return Err(DelegationError::NotTraceable);
         }
-        let (task, prompt_digest) = task::read(token.claims(), rules)?;
+        let (task, prompt_digest) = task::read(&claims, rules)?;
         let current = parties.actors.first();
         let actor_kind = current.map(|actor| actor.kind.unwrap_or(PrincipalKind::Unknown));
         let delegation = Self {

@@ -139,7 +139,6 @@ impl Revocations {
             return None;
         }
         let principal = &delegation.principal.party;
-        let txn = token.claims().get("txn").and_then(Value::as_str);
         let task = delegation.task.as_ref().map(|task| task.task_id.as_str());
         self.find(Kind::Tokens, token.iss(), token.jti())
             .or_else(|| self.find(Kind::Keys, token.iss(), token.kid()))
@@ -148,7 +147,7 @@ impl Revocations {
             .or_else(|| self.party(Kind::Agents, principal))
             .or_else(|| delegation.chain.iter().find_map(|actor| self.party(Kind::Agents, actor)))
             .or_else(|| self.find(Kind::Agents, token.iss(), token.client_id()))
-            .or_else(|| self.transaction(txn))
+            .or_else(|| self.transaction(token.txn()))
             .or_else(|| self.find(Kind::Tasks, "", task))
     }
 

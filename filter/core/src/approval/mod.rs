@@ -148,9 +148,10 @@ impl Approval {
         delegation: &Delegation,
         client_id: Option<&str>,
     ) -> Result<Self, ApprovalError> {
-        let claim = |name: &'static str| token.claims().get(name).ok_or(ApprovalError::Claim(name));
+        let claims = token.claims();
+        let claim = |name: &'static str| claims.get(name).ok_or(ApprovalError::Claim(name));
         let text_claim = |name: &'static str| claim(name)?.as_str().ok_or(ApprovalError::Claim(name));
-        if !is_human_in_person(token.claims()) {
+        if !is_human_in_person(&claims) {
             return Err(ApprovalError::NotHuman);
         }
         if token.jti().is_none() {

@@ -70,8 +70,9 @@ pub(super) fn verify(
 ) -> Result<Grant, DelegationError> {
     let missing = |member| DelegationError::HopsMissing { member };
     let digest = token.digest().ok_or(missing("jws"))?;
-    let mut leaf = Grant::read(token.claims(), digest, rules, false).map_err(missing)?;
-    if leaf.depth != 0 || token.claims().contains_key("par_hash") {
+    let claims = token.claims();
+    let mut leaf = Grant::read(&claims, digest, rules, false).map_err(missing)?;
+    if leaf.depth != 0 || claims.contains_key("par_hash") {
         return Err(missing("del_depth"));
     }
     // `act` may name the holder of the root's key, and nobody else.

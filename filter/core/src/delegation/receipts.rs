@@ -27,8 +27,8 @@ pub(super) fn verify(
     keys: Option<&KeySet>,
     limits: &TokenLimits,
 ) -> Result<(), DelegationError> {
-    let none = Vec::new();
-    let texts = match token.claims().get("actor_receipts") {
+    let (none, claimed) = (Vec::new(), token.claims());
+    let texts = match claimed.get("actor_receipts") {
         None => &none,
         Some(Value::Array(texts)) if texts.len() <= chain.len() => texts,
         Some(_) => return Err(DelegationError::ReceiptInvalid { hop: 0, member: "actor_receipts" }),
@@ -86,7 +86,7 @@ pub(super) fn verify(
         if older.keys().any(|name| !BOUNDS.contains(&name.as_str())) {
             return Err(invalid("bounds"));
         }
-        let held = newer.as_ref().map_or(token.claims(), |(newer, _)| newer);
+        let held = newer.as_ref().map_or(&*claimed, |(newer, _)| newer);
         if let Some(member) = bounds::widened(held, older) {
             return Err(DelegationError::BoundsExceeded { hop, member });
         }

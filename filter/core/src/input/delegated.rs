@@ -2,64 +2,68 @@
 
 use super::party_document;
 use crate::delegation::{Delegation, Party, PrincipalKind, PromptDigest, Task};
-use crate::policy::Document;
+use crate::policy::{Document, Fields, Footprint};
 use crate::token::Attenuation;
 
-/// As [`Delegation`] serialises.
-pub(super) fn document(delegation: &Delegation) -> Document {
-    let Party { iss, sub } = &delegation.principal.party;
-    let principal = Document::object([
-        ("iss", Document::text(iss)),
-        ("sub", Document::text(sub)),
-        ("kind", Document::text(kind(delegation.principal.kind))),
-    ]);
-    let depth = u64::try_from(delegation.depth).unwrap_or(u64::MAX);
-    let mut fields = vec![
-        ("principal", principal),
-        ("chain", Document::array(delegation.chain.iter().map(party_document))),
-        ("depth", Document::number_u64(depth)),
-        ("chain_complete", Document::boolean(delegation.chain_complete)),
-        ("evidence", Document::text(evidence(delegation.evidence))),
-        ("traceable", Document::boolean(delegation.traceable)),
-    ];
-    if let Some(actor) = &delegation.actor {
-        fields.push(("actor", party_document(actor)));
+/// As [`Delegation`] serialises, without what is not read.
+pub(super) fn document(delegation: &Delegation, reads: &Footprint) -> Document {
+    let mut fields = Fields::of(reads);
+    fields.put("principal", |of_principal| {
+        let Party { iss, sub } = &delegation.principal.party;
+        texts([("iss", iss), ("sub", sub), ("kind", kind(delegation.principal.kind))], of_principal)
+    });
+    fields.put("chain", |_| Document::array(delegation.chain.iter().map(party_document)));
+    fields.put("depth", |_| Document::number_u64(u64::try_from(delegation.depth).unwrap_or(u64::MAX)));
+    fields.put("chain_complete", |_| Document::boolean(delegation.chain_complete));
+    fields.text("evidence", evidence(delegation.evidence));
+    fields.put("traceable", |_| Document::boolean(delegation.traceable));
+    if let Some(Party { iss, sub }) = &delegation.actor {
+        fields.put("actor", |of_actor| texts([("iss", iss), ("sub", sub)], of_actor));
     }
     if let Some(actor_kind) = delegation.actor_kind {
-        fields.push(("actor_kind", Document::text(kind(actor_kind))));
+        fields.text("actor_kind", kind(actor_kind));
     }
     if let Some(task) = &delegation.task {
-        fields.push(("task", task_document(task)));
+        fields.put("task", |of_task| task_document(task, of_task));
     }
     if let Some(PromptDigest { alg, salt, digest }) = &delegation.prompt_digest {
-        let prompt = [("alg", *alg), ("salt", salt), ("digest", digest)];
-        let prompt = prompt.map(|(name, value)| (name, Document::text(value)));
-        fields.push(("prompt_digest", Document::object(prompt)));
+        fields.put("prompt_digest", |of_prompt| {
+            texts([("alg", *alg), ("salt", salt), ("digest", digest)], of_prompt)
+        });
     }
-    Document::object(fields)
+    fields.document()
 }
 
-fn task_document(task: &Task) -> Document {
+fn texts<const N: usize>(members: [(&str, &str); N], reads: &Footprint) -> Document {
+    let mut fields = Fields::of(reads);
+    members.into_iter().for_each(|(name, text)| fields.text(name, text));
+    fields.document()
+}
+
+fn task_document(task: &Task, reads: &Footprint) -> Document {
     let texts = |items: &[String]| Document::array(items.iter().map(|item| Document::text(item)));
-    let mut fields = vec![("task_id", Document::text(&task.task_id))];
+    let mut fields = Fields::of(reads);
+    fields.text("task_id", &task.task_id);
     if let Some(requested_by) = &task.requested_by {
-        fields.push(("requested_by", Document::text(requested_by)));
+        fields.text("requested_by", requested_by);
     }
     for (name, items) in [("actions", &task.actions), ("locations", &task.locations)] {
         if let Some(items) = items {
-            fields.push((name, texts(items)));
+            fields.put(name, |_| texts(items));
         }
     }
     if let Some(identifiers) = &task.identifiers {
-        let kinds = identifiers.iter().map(|(kind, values)| (kind.as_str(), texts(values)));
-        fields.push(("identifiers", Document::map(kinds)));
+        fields.put("identifiers", |of_identifiers| {
+            let kinds = identifiers.iter().map(|(kind, values)| (kind.as_str(), texts(values)));
+            Document::map(kinds).trimmed(of_identifiers)
+        });
     }
     for (name, number) in [("max_calls", task.max_calls), ("expires", task.expires.map(|time| time.0))] {
         if let Some(number) = number {
-            fields.push((name, Document::number_u64(number)));
+            fields.put(name, |_| Document::number_u64(number));
         }
     }
-    Document::object(fields)
+    fields.document()
 }
 
 fn kind(kind: PrincipalKind) -> &'static str {
@@ -128,7 +132,7 @@ mod tests {
                         prompt_digest: (at > 0).then(|| digest.clone()),
                     };
                     let serialised = serde_json::to_value(&delegation).unwrap();
-                    assert_eq!(document(&delegation).to_json(), Some(serialised));
+                    assert_eq!(document(&delegation, Footprint::whole()).to_json(), Some(serialised));
                 }
             }
         }

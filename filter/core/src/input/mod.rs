@@ -9,9 +9,9 @@ pub mod schema;
 #[cfg(test)]
 mod tests;
 
-use std::cell::OnceCell;
+use std::cell::RefCell;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::action::Action;
 use crate::approval::Approval;
@@ -19,13 +19,16 @@ use crate::audit::AuditedToken;
 use crate::body::ParsedBody;
 use crate::config::Mode;
 use crate::delegation::{Delegation, Grant, Party};
-use crate::ids::{Now, UnixSeconds};
+use crate::ids::Now;
 use crate::policy::{Document, Fields, Footprint, Reads};
 use crate::registry::Registration;
 use crate::request::{Circumstances, Property, RequestView};
 use crate::token::{Carrier, VerifiedToken};
 
 pub use contract::Contract;
+
+/// Policies that a token is shown to at the same time: the one in force, and its candidate.
+const SHOWN_TO: usize = 2;
 
 /// What depends on the token alone: made once for each token, and shared by every input that needs it.
 #[derive(Debug)]
@@ -36,32 +39,29 @@ pub struct Identity {
     pub grant: Option<Box<Grant>>,
     /// What records keep of the token.
     pub audited: AuditedToken,
-    token: Document,
-    /// The same with `claims`.
-    claimed: OnceCell<Document>,
-    delegated: Document,
+    /// By policy, the last one last.
+    shown: RefCell<Vec<Shown>>,
     /// Of a transaction token.
     transaction: Option<Document>,
-    auth_time: Option<UnixSeconds>,
+}
+
+/// What one policy reads of a token.
+#[derive(Debug, Clone)]
+struct Shown {
+    /// What it reads below `remit`, and whether of the claims.
+    reads: (Footprint, bool),
+    /// Without `auth_age_seconds`, which changes from request to request.
+    token: Document,
+    delegation: Document,
 }
 
 impl Identity {
     /// Prepares the part of the input that depends on the token alone.
     #[must_use]
     pub fn new(token: &VerifiedToken, delegation: Delegation) -> Self {
-        let delegated = delegated::document(&delegation);
         let transaction = (token.carrier() == Carrier::TxnToken).then(|| transaction_document(token));
         let audited = AuditedToken::of(token);
-        Self {
-            delegation,
-            grant: None,
-            audited,
-            token: token_document(token),
-            claimed: OnceCell::new(),
-            delegated,
-            transaction,
-            auth_time: token.auth_time(),
-        }
+        Self { delegation, grant: None, audited, shown: RefCell::default(), transaction }
     }
 
     /// Whether this comes of a transaction token.
@@ -73,34 +73,68 @@ impl Identity {
     /// Roughly what it holds, in bytes.
     #[must_use]
     pub fn bytes(&self, token_text: &str) -> usize {
-        // The claims, once as they came and once in the input's own form.
+        // What the delegation holds, and what policies that read all of it are shown.
         token_text.len().saturating_mul(8)
+    }
+
+    /// What a policy reads of the token, which is made for the first request that it decides on.
+    fn shown(&self, token: &VerifiedToken, footprint: &Footprint, claims: bool) -> Shown {
+        let mut known = self.shown.borrow_mut();
+        if let Some(shown) = known.iter().find(|shown| shown.reads.1 == claims && shown.reads.0.is(footprint))
+        {
+            return shown.clone();
+        }
+        let part = |name: &str, document: &dyn Fn(&Footprint) -> Document| {
+            footprint.of_member(name).map_or_else(Document::null, document)
+        };
+        let shown = Shown {
+            reads: (footprint.clone(), claims),
+            token: part("token", &|reads| token_document(token, reads, claims)),
+            delegation: part("delegation", &|reads| delegated::document(&self.delegation, reads)),
+        };
+        if known.len() >= SHOWN_TO {
+            known.remove(0);
+        }
+        known.push(shown.clone());
+        shown
     }
 }
 
-fn token_document(token: &VerifiedToken) -> Document {
+fn token_document(token: &VerifiedToken, reads: &Footprint, claims: bool) -> Document {
     let texts = |items: &[String]| Document::array(items.iter().map(|item| Document::text(item)));
-    let mut fields = vec![
-        ("iss", Document::text(token.iss())),
-        ("sub", Document::text(token.sub())),
-        ("aud", texts(token.aud())),
-        ("exp", Document::number_u64(token.exp().0)),
-        ("iat", Document::number_u64(token.iat().0)),
-        ("scope", texts(token.scope())),
-        ("alg", Document::text(token.alg().name())),
-        ("lifetime_seconds", Document::number_u64(token.lifetime_seconds())),
-    ];
-    if let Some(auth_time) = token.auth_time() {
-        fields.push(("auth_time", Document::number_u64(auth_time.0)));
-    }
-    for (name, value) in
-        [("jti", token.jti()), ("client_id", token.client_id()), ("kid", token.kid()), ("acr", token.acr())]
-    {
-        if let Some(value) = value {
-            fields.push((name, Document::text(value)));
+    let mut fields = Fields::of(reads);
+    for (name, text) in [
+        ("iss", Some(token.iss())),
+        ("sub", Some(token.sub())),
+        ("alg", Some(token.alg().name())),
+        ("jti", token.jti()),
+        ("client_id", token.client_id()),
+        ("kid", token.kid()),
+        ("acr", token.acr()),
+    ] {
+        if let Some(text) = text {
+            fields.text(name, text);
         }
     }
-    Document::object(fields)
+    for (name, items) in [("aud", token.aud()), ("scope", token.scope())] {
+        fields.put(name, |_| texts(items));
+    }
+    for (name, number) in [
+        ("exp", Some(token.exp().0)),
+        ("iat", Some(token.iat().0)),
+        ("lifetime_seconds", Some(token.lifetime_seconds())),
+        ("auth_time", token.auth_time().map(|time| time.0)),
+    ] {
+        if let Some(number) = number {
+            fields.put(name, |_| Document::number_u64(number));
+        }
+    }
+    if claims {
+        fields.put("claims", |of_claims| {
+            Document::from_json_trimmed(&Value::Object(token.claims().into_owned()), of_claims)
+        });
+    }
+    fields.document()
 }
 
 fn transaction_document(token: &VerifiedToken) -> Document {
@@ -111,31 +145,17 @@ fn transaction_document(token: &VerifiedToken) -> Document {
         ("exp", Document::number_u64(token.exp().0)),
         ("scope", Document::array(token.scope().iter().map(|item| Document::text(item)))),
     ];
+    let claims = token.claims();
     for name in ["req_wl", "tctx", "rctx"] {
-        if let Some(value) = token.claims().get(name) {
+        if let Some(value) = claims.get(name) {
             fields.push((name, Document::from_json(value)));
         }
     }
     Document::object(fields)
 }
 
-/// The token's part. The age of the sign-in alone changes from request to request; the claims are a copy that few policies
-/// read, made for the first that does.
-fn told(identity: &Identity, claims: Option<&Map<String, Value>>, now: Option<Now>) -> Document {
-    let token = match claims {
-        Some(claims) => identity.claimed.get_or_init(|| {
-            let members = claims.iter().map(|(name, value)| (name.as_str(), Document::from_json(value)));
-            identity.token.with("claims", Document::map(members))
-        }),
-        None => &identity.token,
-    };
-    match (identity.auth_time, now) {
-        (Some(time), Some(now)) => {
-            token.with("auth_age_seconds", Document::number_u64(now.seconds().since(time)))
-        }
-        _ => token.clone(),
-    }
-}
+/// How long ago the principal signed in.
+const AGE: &str = "auth_age_seconds";
 
 /// What the input is made of.
 #[derive(Debug)]
@@ -152,10 +172,8 @@ pub struct Parts<'a> {
     pub parsed_body: Option<ParsedBody>,
     /// Whether the body was over the limit.
     pub truncated: bool,
-    /// Whose token it came with.
-    pub identity: Option<&'a Identity>,
-    /// The claims of that token.
-    pub claims: Option<&'a Map<String, Value>>,
+    /// Whose token it came with, and the token.
+    pub identity: Option<(&'a Identity, &'a VerifiedToken)>,
     /// The transaction token that came along with another.
     pub transaction: Option<&'a Identity>,
     /// Whether the agent is registered.
@@ -210,13 +228,16 @@ fn remit_document(parts: &Parts<'_>, reads: &Reads, footprint: &Footprint) -> Do
     if reads.moment {
         fields.put("now", |_| Document::number_u64(parts.now.seconds().0));
     }
-    if let Some(identity) = parts.identity {
-        let claims = parts.claims.filter(|_| reads.claims);
-        let now = reads.moment.then_some(parts.now);
-        fields.put("token", |of_token| told(identity, claims, now).trimmed(of_token));
-        fields.put("delegation", |of_delegation| identity.delegated.trimmed(of_delegation));
+    if let Some((identity, token)) = parts.identity {
+        let shown = identity.shown(token, footprint, reads.claims);
+        fields.put("token", |of_token| {
+            let age = token.auth_time().filter(|_| reads.moment && of_token.of_member(AGE).is_some());
+            let age = age.map(|time| Document::number_u64(parts.now.seconds().since(time)));
+            age.map_or(shown.token.clone(), |age| shown.token.with(AGE, age))
+        });
+        fields.put("delegation", |_| shown.delegation.clone());
     }
-    let own = parts.identity.and_then(|identity| identity.transaction.as_ref());
+    let own = parts.identity.and_then(|(identity, _)| identity.transaction.as_ref());
     let beside = parts.transaction.and_then(|identity| identity.transaction.as_ref());
     if let Some(transaction) = own.or(beside) {
         fields.put("transaction", |of_transaction| transaction.trimmed(of_transaction));

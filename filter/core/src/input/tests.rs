@@ -66,8 +66,7 @@ fn trimmed(reads: Reads, footprint: &Footprint) -> Value {
         body: b"text",
         parsed_body: reads.body.then(ParsedBody::default),
         truncated: false,
-        identity: Some(&identity),
-        claims: Some(token.claims()),
+        identity: Some((&identity, &token)),
         transaction: None,
         registration: Registration::Registered,
         action: &action,
@@ -150,6 +149,48 @@ fn reading(paths: &[&str]) -> crate::policy::Policy {
 }
 
 #[test]
+fn what_is_built_is_the_whole_without_what_is_not_read() {
+    let whole = Document::from_json(&composed(Reads::ALL));
+    for paths in [
+        &["remit.token", "remit.delegation"][..],
+        &["remit.token.exp", "remit.token.lifetime_seconds", "remit.token.alg", "remit.token.kid.x"],
+        &["remit.token.claims", "remit.token.scope[0]", "remit.token.aud", "remit.token.acr"],
+        &["remit.token.claims.authorization_details[0].task_id", "remit.token.claims.act.sub"],
+        &["remit.delegation.task", "remit.delegation.principal", "remit.delegation.evidence"],
+        &[
+            "remit.delegation.task.identifiers.thread",
+            "remit.delegation.task.expires",
+            "remit.delegation.depth",
+        ],
+        &[
+            "remit.delegation.chain[0].sub",
+            "remit.delegation.prompt_digest.alg",
+            "remit.delegation.actor_kind",
+        ],
+        &["remit"],
+    ] {
+        let policy = reading(paths);
+        let expected = whole.trimmed(policy.footprint()).to_json().unwrap();
+        assert_eq!(trimmed(policy.reads(), policy.footprint()), expected, "{paths:?}");
+    }
+}
+
+#[test]
+fn a_token_keeps_what_the_last_two_policies_read() {
+    let token = Signer::new(crate::keys::Algorithm::EdDsa, "k1").verified(&claims());
+    let rules = IssuerRules::new(ISSUER, &[], "x");
+    let identity = Identity::new(&token, Delegation::resolve(&token, &rules).unwrap());
+    for path in ["remit.token.sub", "remit.token.iss", "remit.token.alg", "remit.delegation"] {
+        let policy = reading(&[path]);
+        let of_remit = policy.footprint().of_member("remit").unwrap();
+        let [first, again] = [(), ()].map(|()| identity.shown(&token, of_remit, false));
+        assert_eq!((first.token, first.delegation), (again.token, again.delegation));
+        let kept = identity.shown.borrow();
+        assert!(kept.len() <= SHOWN_TO && kept.last().unwrap().reads.0.is(of_remit), "{path}");
+    }
+}
+
+#[test]
 fn of_what_is_read_no_more_is_built() {
     for (paths, expected) in [
         (&[][..], json!({})),
@@ -173,6 +214,15 @@ fn of_what_is_read_no_more_is_built() {
         ),
         (&["attributes.destination.labels.other"], json!({"attributes": {"destination": {"labels": {}}}})),
         (&["remit.nothing.such", "attributes.nothing"], json!({"remit": {}, "attributes": {}})),
+        (
+            &[
+                "remit.delegation.principal.kind",
+                "remit.delegation.actor.sub",
+                "remit.delegation.task.actions[0]",
+            ],
+            json!({"remit": {"delegation": {"principal": {"kind": "human"}, "actor": {"sub": "agent-7"},
+                "task": {"actions": ["a"]}}}}),
+        ),
     ] {
         let policy = reading(paths);
         assert_eq!(trimmed(policy.reads(), policy.footprint()), expected, "{paths:?}");

@@ -2,6 +2,7 @@
 //! that are equal on them get the same decision.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
 
 use regorus::{Rc, Value};
 use serde_json::Value as Json;
@@ -10,8 +11,13 @@ use super::document::{Document, Key};
 use super::survey::Path;
 
 /// A part of the input, and which parts of it are read. A reference that stops somewhere reads all that is below.
+///
+/// Cheap to clone: a clone shares.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Footprint {
+pub struct Footprint(Arc<Node>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Node {
     is_whole: bool,
     /// Sorted by name; none where all is read.
     below: Vec<Member>,
@@ -26,7 +32,8 @@ struct Member {
 }
 
 /// What is read where all is.
-static WHOLE: Footprint = Footprint { is_whole: true, below: Vec::new() };
+static WHOLE: LazyLock<Footprint> =
+    LazyLock::new(|| Footprint(Arc::new(Node { is_whole: true, below: Vec::new() })));
 
 impl Footprint {
     /// Everything.
@@ -36,9 +43,19 @@ impl Footprint {
     }
 
     pub(super) fn of(paths: &BTreeSet<Path>) -> Self {
-        let mut root = Self { is_whole: false, below: Vec::new() };
+        let mut root = Self::nothing();
         paths.iter().for_each(|path| root.add(path));
         root
+    }
+
+    fn nothing() -> Self {
+        Self(Arc::new(Node { is_whole: false, below: Vec::new() }))
+    }
+
+    /// Whether this is the other one itself, or a clone of it.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     fn add(&mut self, path: &[String]) {
@@ -46,15 +63,16 @@ impl Footprint {
             *self = WHOLE.clone();
             return;
         };
-        if self.is_whole {
+        let node = Arc::make_mut(&mut self.0);
+        if node.is_whole {
             return;
         }
-        let at = self.below.binary_search_by(|member| member.name.cmp(name)).unwrap_or_else(|at| {
-            let reads = Self { is_whole: false, below: Vec::new() };
-            self.below.insert(at, Member { name: name.clone(), key: Key::new(name), reads });
+        let at = node.below.binary_search_by(|member| member.name.cmp(name)).unwrap_or_else(|at| {
+            let member = Member { name: name.clone(), key: Key::new(name), reads: Self::nothing() };
+            node.below.insert(at, member);
             at
         });
-        if let Some(member) = self.below.get_mut(at) {
+        if let Some(member) = node.below.get_mut(at) {
             member.reads.add(rest);
         }
     }
@@ -62,12 +80,12 @@ impl Footprint {
     /// What is read of a member; `None` where nothing is.
     #[must_use]
     pub fn of_member(&self, name: &str) -> Option<&Self> {
-        if self.is_whole { Some(&WHOLE) } else { self.member(name).map(|member| &member.reads) }
+        if self.0.is_whole { Some(&WHOLE) } else { self.member(name).map(|member| &member.reads) }
     }
 
     fn member(&self, name: &str) -> Option<&Member> {
-        let at = self.below.binary_search_by(|member| member.name.as_str().cmp(name)).ok()?;
-        self.below.get(at)
+        let at = self.0.below.binary_search_by(|member| member.name.as_str().cmp(name)).ok()?;
+        self.0.below.get(at)
     }
 }
 
@@ -100,7 +118,7 @@ impl<'f> Fields<'f> {
     }
 
     fn wanted(&self, name: &str) -> Option<(Key, &'f Footprint)> {
-        if self.reads.is_whole {
+        if self.reads.0.is_whole {
             return Some((Key::new(name), &WHOLE));
         }
         self.reads.member(name).map(|member| (member.key.clone(), &member.reads))
@@ -125,10 +143,10 @@ impl Document {
     #[must_use]
     pub fn from_json_trimmed(json: &Json, reads: &Footprint) -> Self {
         let Json::Object(members) = json else { return Self::from_json(json) };
-        if reads.is_whole {
+        if reads.0.is_whole {
             return Self::from_json(json);
         }
-        let wanted = reads.below.iter().filter_map(|member| {
+        let wanted = reads.0.below.iter().filter_map(|member| {
             let value = members.get(&member.name)?;
             Some((member.key.clone(), Self::from_json_trimmed(value, &member.reads)))
         });
@@ -138,10 +156,10 @@ impl Document {
 
 fn trimmed(value: &Value, reads: &Footprint) -> Value {
     let Value::Object(members) = value else { return value.clone() };
-    if reads.is_whole {
+    if reads.0.is_whole {
         return value.clone();
     }
-    let wanted = reads.below.iter().filter_map(|member| {
+    let wanted = reads.0.below.iter().filter_map(|member| {
         let value = members.get(member.key.value())?;
         Some((member.key.value().clone(), trimmed(value, &member.reads)))
     });

@@ -6,8 +6,6 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::VerifiedToken;
 use crate::ids::Now;
 use crate::remembered::Remembered;
@@ -106,10 +104,11 @@ impl<T> TokenCache<T> {
         &mut self,
         epoch: u64,
         text: &str,
-        token: VerifiedToken,
+        mut token: VerifiedToken,
         derived: T,
         derived_bytes: usize,
     ) -> Arc<CachedToken<T>> {
+        token.fold();
         let bytes = [text.len(), size_of::<CachedToken<T>>(), heap_bytes(&token), derived_bytes]
             .into_iter()
             .fold(0, usize::saturating_add);
@@ -167,26 +166,9 @@ impl<T> fmt::Debug for TokenCache<T> {
     }
 }
 
-/// Small values cost far more in memory than in the token, so its length alone would not bound anything.
+/// Claims as a policy may have them shown, and the lists that were read out of them.
 fn heap_bytes(token: &VerifiedToken) -> usize {
-    let claims = token.claims().iter().map(|(name, value)| member_bytes(name, value));
-    let scope = token.scope().iter().map(|scope| scope.len().saturating_add(size_of::<String>()));
-    claims.chain(scope).fold(0, usize::saturating_add)
-}
-
-fn member_bytes(name: &str, value: &Value) -> usize {
-    name.len().saturating_add(size_of::<String>()).saturating_add(value_bytes(value))
-}
-
-/// The depth was bounded when the value was parsed.
-fn value_bytes(value: &Value) -> usize {
-    let inside = match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(value_bytes).fold(0, usize::saturating_add),
-        Value::Object(members) => {
-            members.iter().map(|(name, value)| member_bytes(name, value)).fold(0, usize::saturating_add)
-        }
-    };
-    inside.saturating_add(size_of::<Value>())
+    let texts = token.aud().iter().chain(token.scope());
+    let texts = texts.map(|text| text.len().saturating_add(size_of::<String>()));
+    texts.fold(token.claims_bytes(), usize::saturating_add)
 }

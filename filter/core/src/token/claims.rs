@@ -1,8 +1,10 @@
 //! The claims of a token whose signature is verified (RFC 7519 section 4.1, RFC 9068 section 2.2).
 
+use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -43,7 +45,7 @@ pub struct VerifiedToken {
     kid: Option<String>,
     alg: Algorithm,
     lifetime_seconds: u64,
-    claims: Map<String, Value>,
+    claims: Claims,
     #[serde(skip)]
     digest: Option<[u8; 32]>,
     #[serde(skip)]
@@ -61,7 +63,7 @@ impl VerifiedToken {
         rules: &Arc<IssuerRules>,
         now: Now,
     ) -> Result<Self, TokenError> {
-        let Compact { claims, kid, typ, signed, claimed_issuer: iss, .. } = compact;
+        let Compact { claims, payload, kid, typ, signed, claimed_issuer: iss, .. } = compact;
         // The key of a hop list's root is no binding of this token: its proof comes with each action.
         let is_holder = |cnf: &Map<String, Value>| cnf.len() == 1 && cnf.contains_key("jwk");
         let heads_hops = rules.attenuation == Attenuation::HopList
@@ -97,7 +99,7 @@ impl VerifiedToken {
             confirmation,
             status,
             rules: Arc::clone(rules),
-            claims,
+            claims: Claims { text: payload, tree: Some(claims) },
         };
         if rules.carrier == Carrier::TxnToken {
             token.check_transaction()?;
@@ -120,11 +122,9 @@ impl VerifiedToken {
         if self.txn.is_none() {
             return Err(TokenError::ClaimMissing { claim: "txn" });
         }
-        text(&self.claims, "req_wl")?;
-        match ["tctx", "rctx"]
-            .into_iter()
-            .find(|claim| self.claims.get(*claim).is_some_and(|v| !v.is_object()))
-        {
+        let claims = self.claims();
+        text(&claims, "req_wl")?;
+        match ["tctx", "rctx"].into_iter().find(|claim| claims.get(*claim).is_some_and(|v| !v.is_object())) {
             Some(claim) => Err(TokenError::ClaimMalformed { claim }),
             None => Ok(()),
         }
@@ -271,16 +271,59 @@ impl VerifiedToken {
         &self.rules
     }
 
-    /// All claims as they came.
+    /// All claims as they came. Of a token that is remembered they are read anew: few policies ask for them.
     #[must_use]
-    pub fn claims(&self) -> &Map<String, Value> {
-        &self.claims
+    pub fn claims(&self) -> Cow<'_, Map<String, Value>> {
+        self.claims.tree()
+    }
+
+    /// Leaves of the claims the text alone, which is a fifth of their tree.
+    pub(super) fn fold(&mut self) {
+        self.claims.tree = None;
+    }
+
+    /// Roughly what the claims and a tree of them hold, in bytes: a short value costs far more than its text.
+    pub(super) fn claims_bytes(&self) -> usize {
+        let values = self.claims.text.iter().filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{'));
+        values.count().saturating_mul(size_of::<Value>()).saturating_add(self.claims.text.len())
     }
 
     /// SHA-256 of the JWS signing input, which hops name their parent by; `None` where the issuer's rules know no hops.
     #[must_use]
     pub fn digest(&self) -> Option<[u8; 32]> {
         self.digest
+    }
+}
+
+/// Claims as they came, and their tree while the token is being verified.
+#[derive(Clone)]
+struct Claims {
+    text: Vec<u8>,
+    tree: Option<Map<String, Value>>,
+}
+
+impl Claims {
+    fn tree(&self) -> Cow<'_, Map<String, Value>> {
+        if let Some(tree) = &self.tree {
+            return Cow::Borrowed(tree);
+        }
+        // It was read before, so it can be.
+        match crate::json::parse(&self.text, usize::MAX) {
+            Ok(Value::Object(tree)) => Cow::Owned(tree),
+            _ => Cow::Owned(Map::new()),
+        }
+    }
+}
+
+impl Serialize for Claims {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.tree().serialize(serializer)
+    }
+}
+
+impl fmt::Debug for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.tree().fmt(f)
     }
 }
 

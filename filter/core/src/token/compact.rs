@@ -35,6 +35,7 @@ pub struct Compact {
     pub(super) typ: Option<String>,
     pub(super) claimed_issuer: String,
     pub(super) claims: Map<String, Value>,
+    pub(super) payload: Vec<u8>,
     pub(super) signed: Box<str>,
     pub(super) signature: Vec<u8>,
 }
@@ -58,7 +59,8 @@ impl Compact {
     ///
     /// As of [`Compact::parse`].
     pub fn parse_pinned(token: &str, limits: &TokenLimits, pinned: Option<&str>) -> Result<Self, TokenError> {
-        let Parts { header, algorithm, claims, signed, signature } = Parts::parse(token, None, limits)?;
+        let Parts { header, algorithm, claims, payload, signed, signature } =
+            Parts::parse(token, None, limits)?;
         let claimed_issuer = match (claims.get("iss"), pinned) {
             (None, None) => return Err(TokenError::ClaimMissing { claim: "iss" }),
             (None, Some(pinned)) => pinned.to_owned(),
@@ -71,6 +73,7 @@ impl Compact {
             typ: parameter(&header, "typ")?,
             claimed_issuer,
             claims,
+            payload,
             signed: signed.into(),
             signature,
         })
@@ -120,6 +123,8 @@ pub(crate) struct Parts<'t> {
     pub(crate) header: Map<String, Value>,
     pub(crate) algorithm: String,
     pub(crate) claims: Map<String, Value>,
+    /// The text that they were read from.
+    pub(crate) payload: Vec<u8>,
     pub(crate) signed: &'t str,
     pub(crate) signature: Vec<u8>,
 }
@@ -140,7 +145,7 @@ impl<'t> Parts<'t> {
         if header.is_empty() || payload.is_empty() || payload.contains('.') || signature.is_empty() {
             return Err(TokenFault::Segments.into());
         }
-        let header = object("header", header, limits)?;
+        let header = object("header", &decode("header", header)?, limits)?;
         let refused = |parameter: &&str| Some(*parameter) != needed && header.contains_key(*parameter);
         if let Some(parameter) = REFUSED.into_iter().find(refused) {
             return Err(TokenError::HeaderRefused { parameter });
@@ -149,14 +154,18 @@ impl<'t> Parts<'t> {
         if algorithm.eq_ignore_ascii_case("none") {
             return Err(TokenError::HeaderRefused { parameter: "alg" });
         }
-        let claims = object("payload", payload, limits)?;
-        Ok(Self { header, algorithm, claims, signed, signature: decode("signature", signature)? })
+        let payload = decode("payload", payload)?;
+        let claims = object("payload", &payload, limits)?;
+        Ok(Self { header, algorithm, claims, payload, signed, signature: decode("signature", signature)? })
     }
 }
 
-fn object(segment: &'static str, text: &str, limits: &TokenLimits) -> Result<Map<String, Value>, TokenFault> {
-    let bytes = decode(segment, text)?;
-    match crate::json::parse(&bytes, limits.max_depth) {
+fn object(
+    segment: &'static str,
+    text: &[u8],
+    limits: &TokenLimits,
+) -> Result<Map<String, Value>, TokenFault> {
+    match crate::json::parse(text, limits.max_depth) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(TokenFault::NotAnObject { segment }),
         Err(source) => Err(TokenFault::Json { segment, source }),

@@ -106,6 +106,42 @@ fn what_is_remembered_helps_no_credential_that_is_not_good() {
 }
 
 #[test]
+fn of_a_remembered_token_each_policy_sees_what_it_reads() {
+    let telling = |path: &str| {
+        format!(
+            "package remit.authz\ndecision := {{\"allowed\": true, \"headers\": {{\"x-read\": input.remit.{path}}}}}\n"
+        )
+    };
+    let candidate = "package remit.authz\ndecision := {\"allowed\": true, \"reasons\": [input.remit.token.claims.unit]}\n";
+    let candidate = base64::engine::general_purpose::STANDARD.encode(targz(candidate));
+    let mut world = World::with(
+        &telling("token.sub"),
+        &json!({"candidate": {"bundle": {"inline": candidate}}, "limits": {"decision_cache_entries": 0}}),
+    );
+    let task = json!([{"type": "agent_task", "task_id": "t-1", "actions": ["forum.read"]}]);
+    let own = json!({"unit": "u_1", "client_id": "c-1", "authorization_details": task});
+    let bearer = format!("Bearer {}", world.idp.token(&with(claims(), &own)));
+    let mut seen = 0;
+    for (path, expected) in [
+        ("token.sub", "alice"),
+        ("delegation.actor.sub", "agent-7"),
+        ("token.claims.client_id", "c-1"),
+        ("delegation.task.actions[0]", "forum.read"),
+        ("token.claims.authorization_details[0].task_id", "t-1"),
+        ("token.client_id", "c-1"),
+    ] {
+        world.activate(&targz(&telling(path)));
+        for _ in 0..2 {
+            let came = world.send(("GET", "/threads/1"), &[("authorization", &bearer)], None);
+            assert!(came.headers.contains(&("x-read".to_owned(), expected.to_owned())), "{path}");
+            assert_eq!(came.cached, Some(seen > 0), "{path}");
+            assert_eq!(came.record["candidate"]["reasons"], json!(["u_1"]), "{path}");
+            seen += 1;
+        }
+    }
+}
+
+#[test]
 fn what_no_two_requests_share_is_not_remembered() {
     for read in [
         "input.remit.now",

@@ -294,10 +294,14 @@ pub(super) fn call_headers(bearer: &str) -> Vec<(String, Vec<u8>)> {
 impl World {
     /// Puts a bundle in force whose data has these facts, as a fetch does.
     pub(super) fn know(&mut self, facts: &Value) {
+        self.activate(&targz_with(POLICY, facts));
+    }
+
+    /// Puts a packed bundle in force.
+    pub(super) fn activate(&mut self, bytes: &[u8]) {
         let limits = self.engine.config.limits;
-        let bytes = targz_with(POLICY, facts);
         let bundle =
-            crate::bundle::Bundle::from_targz(&bytes, &crate::engine::bundle_limits(&limits)).unwrap();
+            crate::bundle::Bundle::from_targz(bytes, &crate::engine::bundle_limits(&limits)).unwrap();
         let active = ActiveBundle::load(&bundle, "remit/authz/decision", &limits).unwrap();
         self.engine.activate(active);
     }

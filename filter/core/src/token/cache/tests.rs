@@ -77,6 +77,20 @@ fn values_cost_more_than_their_text() {
 }
 
 #[test]
+fn what_is_remembered_has_the_same_claims() {
+    let signer = Signer::new(Algorithm::Hs256, "k1");
+    let mut cache = cache(8, 1 << 20);
+    let values = json!({"n": [0, -1, 1.5, 1e300, u64::MAX, null, true, "\u{e9}\"\\"], "o": {"a": {"": []}}});
+    let token = signer.verified(&with(claims(), &values));
+    let came = token.claims().into_owned();
+    assert_eq!(came["o"], values["o"]);
+    let epoch = cache.epoch();
+    let kept = cache.insert(epoch, "text 1", token, 1, 0);
+    assert_eq!(*kept.token.claims(), came);
+    assert_eq!(*cache.lookup("text 1", at(NOW)).unwrap().token.claims(), came);
+}
+
+#[test]
 fn nothing_is_kept_without_room() {
     for (max_entries, max_bytes) in [(0, 1 << 20), (1, 1 << 20), (8, 0), (8, 100)] {
         let mut cache = cache(max_entries, max_bytes);
