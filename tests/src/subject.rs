@@ -102,7 +102,7 @@ impl Subject for WithoutHostSignatures {
         self.world.set_now(now.0);
         let properties = Properties::new().with(&["source", "address"], "127.0.0.1:40000");
         let mut stream = self.vm.open_stream(properties)?;
-        let headers: HeaderMap = request.pairs().into_iter().collect();
+        let headers: HeaderMap = request.lines().collect();
         stream.request_headers(headers, request.ends_with_headers())?;
         if !request.ends_with_headers() {
             stream.request_body(&request.body, true)?;

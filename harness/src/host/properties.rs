@@ -1,10 +1,11 @@
 //! Attributes that the guest reads with `proxy_get_property`.
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// Attributes by path. Values are bytes as Envoy serialises them (numbers: 8 bytes little endian).
+/// Attributes by path. Values are bytes as Envoy serialises them (numbers: 8 bytes little endian). A clone shares.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Properties {
-    values: BTreeMap<Vec<u8>, Vec<u8>>,
+    values: Arc<BTreeMap<Vec<u8>, Vec<u8>>>,
 }
 
 impl Properties {
@@ -22,7 +23,7 @@ impl Properties {
 
     /// Sets a value under a path.
     pub fn insert(&mut self, path: &[&str], value: impl Into<Vec<u8>>) {
-        self.values.insert(path.join("\0").into_bytes(), value.into());
+        Arc::make_mut(&mut self.values).insert(path.join("\0").into_bytes(), value.into());
     }
 
     /// The value at a path of NUL-separated segments.

@@ -21,7 +21,7 @@ pub(crate) struct VmState {
     pub(crate) name: Arc<str>,
     pub(crate) instance: u32,
     pub(crate) memory: Option<Memory>,
-    pub(crate) allocate: Option<TypedFunc<u32, u32>>,
+    pub(crate) allocate: Option<Arc<TypedFunc<u32, u32>>>,
     pub(crate) limiter: MemoryLimiter,
     /// Whether `_initialize` or `_start` runs, when few calls are allowed.
     pub(crate) starting: bool,

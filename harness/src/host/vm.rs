@@ -53,7 +53,7 @@ impl Vm {
             None => find(&instance, &mut store, "proxy_on_memory_allocate")?,
         };
         store.data_mut().memory = instance.get_memory(&mut store, "memory");
-        store.data_mut().allocate = allocate;
+        store.data_mut().allocate = allocate.map(Arc::new);
         let next_context = ROOT;
         let mut vm =
             Self { store, exports, next_context, dead: None, interruptible, metered, _ticker: ticker };

@@ -4,6 +4,7 @@ use super::metrics::{Metric, MetricKind, MetricValue};
 use super::queues::Queues;
 use super::shared_data::SharedData;
 use super::status::Status;
+use crate::text::lossy;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -167,12 +168,7 @@ impl SharedWorld {
 
     pub(crate) fn log(&self, level: LogLevel, text: &[u8], vm: &Arc<str>) {
         let text = text.get(..self.inner.limits.log_line_bytes).unwrap_or(text);
-        let line = LogLine {
-            level,
-            text: String::from_utf8_lossy(text).into_owned(),
-            vm: Arc::clone(vm),
-            at: self.now(),
-        };
+        let line = LogLine { level, text: lossy(text.to_vec()), vm: Arc::clone(vm), at: self.now() };
         let mut logs = lock(&self.inner.logs);
         logs.lines.push_back(line);
         if logs.lines.len() > self.inner.limits.log_lines {

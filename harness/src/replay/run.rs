@@ -34,16 +34,18 @@ impl WireRequest {
     /// All headers, pseudo-headers first, in the order in which Envoy has them.
     #[must_use]
     pub fn pairs(&self) -> Vec<(String, String)> {
+        self.lines().map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect()
+    }
+
+    /// The same with names as they were written.
+    pub fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
         let pseudo = [
-            (":authority", &self.authority),
+            (":authority", self.authority.as_str()),
             (":path", &self.path),
             (":method", &self.method),
             (":scheme", &self.scheme),
         ];
-        let pseudo = pseudo.into_iter().map(|(name, value)| (name.to_owned(), value.clone()));
-        pseudo
-            .chain(self.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())))
-            .collect()
+        pseudo.into_iter().chain(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))
     }
 
     /// Whether the request ends with its headers.

@@ -11,6 +11,7 @@ use crate::capture::Response;
 use crate::host::{
     HeaderMap, HostError, HostLimits, LogLevel, Module, Properties, SharedWorld, Verdict, Vm, VmOptions,
 };
+use crate::text::lossy;
 
 /// How often a request that waits may need a tick and answers: for its token's keys, and its approval's.
 const ROUNDS: usize = 4;
@@ -40,6 +41,8 @@ impl Default for WasmOptions {
 pub struct Wasm {
     world: SharedWorld,
     vm: Vm,
+    /// Of every connection.
+    properties: Properties,
     chunk_bytes: usize,
     documents: Vec<Document>,
 }
@@ -68,7 +71,9 @@ impl Wasm {
                 _ => return Err(error).context("the module fails while it is configured"),
             }
         }
-        Ok(Self { world, vm, chunk_bytes: options.chunk_bytes.max(1), documents: Vec::new() })
+        let known = ATTRIBUTES.iter();
+        let properties = known.fold(Properties::new(), |all, (path, value)| all.with(path, *value));
+        Ok(Self { world, vm, properties, chunk_bytes: options.chunk_bytes.max(1), documents: Vec::new() })
     }
 
     /// The instance, for what a replay does not show.
@@ -82,12 +87,10 @@ impl Wasm {
         response: &Response,
         observed: &mut Observed,
     ) -> Result<(), HostError> {
-        let known = ATTRIBUTES.iter();
-        let properties = known.fold(Properties::new(), |all, (path, value)| all.with(path, *value));
-        let mut stream = self.vm.open_stream(properties)?;
+        let mut stream = self.vm.open_stream(self.properties.clone())?;
         let mut clock = Stopwatch::default();
         let ends = request.ends_with_headers();
-        let mut result = clock.time(|| stream.request_headers(request.pairs().into_iter().collect(), ends));
+        let mut result = clock.time(|| stream.request_headers(request.lines().collect(), ends));
         let pieces = request.body.chunks(self.chunk_bytes).count();
         for (i, piece) in request.body.chunks(self.chunk_bytes).enumerate() {
             let last = i.saturating_add(1) == pieces;
@@ -113,13 +116,13 @@ impl Wasm {
         if let Some(reply) = finished.reply {
             observed.status = u16::try_from(reply.status).unwrap_or(0);
             observed.reply =
-                Some(Reply { status: observed.status, headers: plain(&reply.headers), body: reply.body });
+                Some(Reply { status: observed.status, headers: plain(reply.headers), body: reply.body });
         } else if is_forwarded {
             observed.status = response.status;
             observed.forwarded = Some(Forwarded {
-                headers: texts(&finished.request.headers),
+                headers: texts(finished.request.headers).collect(),
                 body: finished.request.body,
-                response_headers: plain(&finished.response.headers),
+                response_headers: plain(finished.response.headers),
             });
         } else if result.is_ok() {
             observed.fault = Some("the filter neither forwards nor answers".to_owned());
@@ -197,14 +200,13 @@ impl Stopwatch {
     }
 }
 
-fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    headers.iter().map(|(name, value)| (text(name), text(value))).collect()
+fn texts(headers: HeaderMap) -> impl Iterator<Item = (String, String)> {
+    headers.into_iter().map(|(name, value)| (lossy(name), lossy(value)))
 }
 
 /// Headers without pseudo-headers.
-fn plain(headers: &HeaderMap) -> Vec<(String, String)> {
-    texts(headers).into_iter().filter(|(name, _)| !name.starts_with(':')).collect()
+fn plain(headers: HeaderMap) -> Vec<(String, String)> {
+    texts(headers).filter(|(name, _)| !name.starts_with(':')).collect()
 }
 
 #[cfg(test)]
