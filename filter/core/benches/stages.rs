@@ -21,7 +21,7 @@ use remit_core::json::JsonLimits;
 use remit_core::keys::{Algorithm, KeyLimits, KeySet};
 use remit_core::policy::HttpReply;
 use remit_core::request::{Circumstances, RequestView};
-use remit_core::token::{Compact, IssuerRules, TokenLimits, Unverified, VerifiedToken};
+use remit_core::token::{CachedToken, Compact, IssuerRules, TokenLimits, Unverified, VerifiedToken};
 use serde_json::{Value, json};
 
 type Failure = Box<dyn std::error::Error>;
@@ -166,7 +166,7 @@ fn stages(criterion: &mut Criterion) -> Result<(), Failure> {
     assert_eq!(fixture.run(), "allow");
     let (view, token) = (fixture.view()?, fixture.verified()?);
     let delegation = Delegation::resolve(&token, &fixture.rules)?;
-    let identity = Identity::new(&token, delegation.clone());
+    let known = CachedToken { derived: Identity::new(&token, delegation.clone()), token: token.clone() };
     let action = Route::find(&view, &fixture.bundle.catalog).classify(&view, Some(&fixture.body), LIMITS)?;
     let (reads, footprint) = (fixture.bundle.policy.reads(), fixture.bundle.policy.footprint());
     let (contract, circumstances) = (Contract::default(), Circumstances::default());
@@ -177,7 +177,7 @@ fn stages(criterion: &mut Criterion) -> Result<(), Failure> {
         body: &fixture.body,
         parsed_body: None,
         truncated: false,
-        identity: Some((&identity, &token)),
+        identity: Some(&known),
         transaction: None,
         registration: remit_core::registry::Registration::Registered,
         action: &action,

@@ -79,7 +79,7 @@ impl Exchange {
         host: Option<bool>,
         now: Now,
     ) -> Result<Step, Refusal> {
-        let token = unverified.verify_with(|_| host, now).map_err(ApprovalError::from)?;
+        let mut token = unverified.verify_with(|_| host, now).map_err(ApprovalError::from)?;
         let bundle = self.bundle.as_ref().ok_or_else(Refusal::internal)?;
         if let Some(revoked) = bundle.revoked.of_approval(&token) {
             return Err(revoked.into());
@@ -94,6 +94,7 @@ impl Exchange {
             approval.is_by_nobody_of(delegation, client)?;
         }
         self.approval = Some(approval);
+        token.fold();
         self.approval_token = Some(Box::new(token));
         self.stage = Stage::ApprovedChallenge;
         self.need_slot(engine)

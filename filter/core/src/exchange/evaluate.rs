@@ -191,7 +191,7 @@ impl Exchange {
             body: &self.body,
             parsed_body,
             truncated: self.counted.truncated,
-            identity: self.identity.as_ref().map(|identity| (&identity.derived, &identity.token)),
+            identity: self.identity.as_deref(),
             transaction: self.transaction.as_ref().map(|transaction| &transaction.derived),
             registration,
             action,

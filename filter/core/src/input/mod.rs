@@ -20,15 +20,16 @@ use crate::body::ParsedBody;
 use crate::config::Mode;
 use crate::delegation::{Delegation, Grant, Party};
 use crate::ids::Now;
-use crate::policy::{Document, Fields, Footprint, Reads};
+use crate::policy::{Document, Fields, Footprint, FootprintId, Reads};
 use crate::registry::Registration;
 use crate::request::{Circumstances, Property, RequestView};
-use crate::token::{Carrier, VerifiedToken};
+use crate::token::{CachedToken, Carrier, VerifiedToken};
 
 pub use contract::Contract;
 
-/// Policies that a token is shown to at the same time: the one in force, and its candidate.
-const SHOWN_TO: usize = 2;
+/// Policies that a token is shown to at the same time: the one in force, its candidate, and one that a request began with
+/// before a reload. The tools of authors, which are shown everything, take its place.
+const SHOWN_TO: usize = 3;
 
 /// What depends on the token alone: made once for each token, and shared by every input that needs it.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ pub struct Identity {
     pub grant: Option<Box<Grant>>,
     /// What records keep of the token.
     pub audited: AuditedToken,
-    /// By policy, the last one last.
+    /// By policy, in the order in which they came.
     shown: RefCell<Vec<Shown>>,
     /// Of a transaction token.
     transaction: Option<Document>,
@@ -48,8 +49,9 @@ pub struct Identity {
 /// What one policy reads of a token.
 #[derive(Debug, Clone)]
 struct Shown {
-    /// What it reads below `remit`, and whether of the claims.
-    reads: (Footprint, bool),
+    /// What it reads below `remit`, and whether of the claims: what all is read of is the same for all, the claims left out
+    /// or not.
+    reads: (FootprintId, bool),
     /// Without `auth_age_seconds`, which changes from request to request.
     token: Document,
     delegation: Document,
@@ -73,14 +75,15 @@ impl Identity {
     /// Roughly what it holds, in bytes.
     #[must_use]
     pub fn bytes(&self, token_text: &str) -> usize {
-        // What the delegation holds, and what policies that read all of it are shown.
+        // The delegation, and what policies are shown of it; the cache counts the claims.
         token_text.len().saturating_mul(8)
     }
 
-    /// What a policy reads of the token, which is made for the first request that it decides on.
+    /// What a policy reads of this identity's token, which is made for the first request that it decides on.
     fn shown(&self, token: &VerifiedToken, footprint: &Footprint, claims: bool) -> Shown {
         let mut known = self.shown.borrow_mut();
-        if let Some(shown) = known.iter().find(|shown| shown.reads.1 == claims && shown.reads.0.is(footprint))
+        if let Some(shown) =
+            known.iter().find(|shown| shown.reads.1 == claims && shown.reads.0.is_of(footprint))
         {
             return shown.clone();
         }
@@ -88,10 +91,11 @@ impl Identity {
             footprint.of_member(name).map_or_else(Document::null, document)
         };
         let shown = Shown {
-            reads: (footprint.clone(), claims),
+            reads: (footprint.id(), claims),
             token: part("token", &|reads| token_document(token, reads, claims)),
             delegation: part("delegation", &|reads| delegated::document(&self.delegation, reads)),
         };
+        known.retain(|shown| shown.reads.0.is_alive());
         if known.len() >= SHOWN_TO {
             known.remove(0);
         }
@@ -172,8 +176,8 @@ pub struct Parts<'a> {
     pub parsed_body: Option<ParsedBody>,
     /// Whether the body was over the limit.
     pub truncated: bool,
-    /// Whose token it came with, and the token.
-    pub identity: Option<(&'a Identity, &'a VerifiedToken)>,
+    /// The token that it came with, and whose.
+    pub identity: Option<&'a CachedToken<Identity>>,
     /// The transaction token that came along with another.
     pub transaction: Option<&'a Identity>,
     /// Whether the agent is registered.
@@ -228,7 +232,7 @@ fn remit_document(parts: &Parts<'_>, reads: &Reads, footprint: &Footprint) -> Do
     if reads.moment {
         fields.put("now", |_| Document::number_u64(parts.now.seconds().0));
     }
-    if let Some((identity, token)) = parts.identity {
+    if let Some(CachedToken { token, derived: identity }) = parts.identity {
         let shown = identity.shown(token, footprint, reads.claims);
         fields.put("token", |of_token| {
             let age = token.auth_time().filter(|_| reads.moment && of_token.of_member(AGE).is_some());
@@ -237,7 +241,7 @@ fn remit_document(parts: &Parts<'_>, reads: &Reads, footprint: &Footprint) -> Do
         });
         fields.put("delegation", |_| shown.delegation.clone());
     }
-    let own = parts.identity.and_then(|(identity, _)| identity.transaction.as_ref());
+    let own = parts.identity.and_then(|identity| identity.derived.transaction.as_ref());
     let beside = parts.transaction.and_then(|identity| identity.transaction.as_ref());
     if let Some(transaction) = own.or(beside) {
         fields.put("transaction", |of_transaction| transaction.trimmed(of_transaction));

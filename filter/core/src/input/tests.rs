@@ -41,8 +41,10 @@ fn trimmed(reads: Reads, footprint: &Footprint) -> Value {
     let signer = Signer::new(crate::keys::Algorithm::EdDsa, "k1");
     let task = json!([{"type": "agent_task", "task_id": "t", "actions": ["a"], "expires": NOW + 9}]);
     let token = signer.verified(&with(claims(), &json!({"authorization_details": task})));
-    let rules = IssuerRules::new(ISSUER, &[], "x");
-    let identity = Identity::new(&token, Delegation::resolve(&token, &rules).unwrap());
+    composed_of(&identified(token), reads, footprint, at(NOW))
+}
+
+fn composed_of(known: &CachedToken<Identity>, reads: Reads, footprint: &Footprint, now: Now) -> Value {
     let view = request(
         ("POST", "forum.example", "/mcp/a?x=1"),
         &[("a", "1"), ("a", "2"), ("x-envoy-auth-partial-body", "true")],
@@ -66,14 +68,14 @@ fn trimmed(reads: Reads, footprint: &Footprint) -> Value {
         body: b"text",
         parsed_body: reads.body.then(ParsedBody::default),
         truncated: false,
-        identity: Some((&identity, &token)),
+        identity: Some(known),
         transaction: None,
         registration: Registration::Registered,
         action: &action,
         approval,
         mode: Mode::Enforce,
         id: "d",
-        now: at(NOW),
+        now,
     };
     compose(parts, &reads, footprint).to_json().unwrap()
 }
@@ -175,18 +177,53 @@ fn what_is_built_is_the_whole_without_what_is_not_read() {
     }
 }
 
+fn identified(token: VerifiedToken) -> CachedToken<Identity> {
+    let delegation = Delegation::resolve(&token, &IssuerRules::new(ISSUER, &[], "x")).unwrap();
+    CachedToken { derived: Identity::new(&token, delegation), token }
+}
+
 #[test]
-fn a_token_keeps_what_the_last_two_policies_read() {
-    let token = Signer::new(crate::keys::Algorithm::EdDsa, "k1").verified(&claims());
-    let rules = IssuerRules::new(ISSUER, &[], "x");
-    let identity = Identity::new(&token, Delegation::resolve(&token, &rules).unwrap());
-    for path in ["remit.token.sub", "remit.token.iss", "remit.token.alg", "remit.delegation"] {
-        let policy = reading(&[path]);
-        let of_remit = policy.footprint().of_member("remit").unwrap();
-        let [first, again] = [(), ()].map(|()| identity.shown(&token, of_remit, false));
-        assert_eq!((first.token, first.delegation), (again.token, again.delegation));
-        let kept = identity.shown.borrow();
-        assert!(kept.len() <= SHOWN_TO && kept.last().unwrap().reads.0.is(of_remit), "{path}");
+fn a_token_keeps_what_policies_read_that_are_still_there() {
+    let known = identified(Signer::new(crate::keys::Algorithm::EdDsa, "k1").verified(&claims()));
+    let policies = ["token.sub", "token.iss", "token.alg", "delegation"]
+        .map(|path| reading(&[&format!("remit.{path}")]));
+    let of_remit = |policy: &crate::policy::Policy| policy.footprint().of_member("remit").unwrap().clone();
+    let kept = |footprint: &Footprint| {
+        known.derived.shown.borrow().iter().filter(|one| one.reads.0.is_of(footprint)).count()
+    };
+    let [first, second, third, fourth] = policies.each_ref().map(of_remit);
+    for turn in 0..3 {
+        for footprint in [&first, &second, &third] {
+            let shown = known.derived.shown(&known.token, footprint, false);
+            let built = (
+                token_document(&known.token, footprint.of_member("token").unwrap(), false),
+                Document::null(),
+            );
+            assert_eq!((shown.token, shown.delegation), built, "{turn}");
+        }
+        assert_eq!([&first, &second, &third].map(kept), [1, 1, 1], "{turn}");
+    }
+    known.derived.shown(&known.token, &fourth, false);
+    assert_eq!([&first, &second, &third, &fourth].map(kept), [0, 1, 1, 1]);
+    drop((policies, second, third));
+    known.derived.shown(&known.token, &first, false);
+    assert_eq!((known.derived.shown.borrow().len(), kept(&first), kept(&fourth)), (2, 1, 1));
+}
+
+#[test]
+fn claims_and_the_age_of_a_sign_in_are_each_requests_own() {
+    let signer = Signer::new(crate::keys::Algorithm::EdDsa, "k1");
+    let known = identified(signer.verified(&with(claims(), &json!({"auth_time": NOW - 50}))));
+    for claims in [false, true, false, true] {
+        let shown = known.derived.shown(&known.token, Footprint::whole(), claims).token.to_json().unwrap();
+        assert_eq!(shown.get("claims").is_some(), claims);
+        assert_eq!(shown.get(AGE), None);
+    }
+    for (reads, later, age) in
+        [(Reads::ALL, 0, json!(50)), (Reads::ALL, 7, json!(57)), (Reads::default(), 7, Value::Null)]
+    {
+        let input = composed_of(&known, reads, Footprint::whole(), at(NOW + later));
+        assert_eq!(input["remit"]["token"][AGE], age);
     }
 }
 

@@ -2,7 +2,7 @@
 //! that are equal on them get the same decision.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Weak};
 
 use regorus::{Rc, Value};
 use serde_json::Value as Json;
@@ -11,10 +11,12 @@ use super::document::{Document, Key};
 use super::survey::Path;
 
 /// A part of the input, and which parts of it are read. A reference that stops somewhere reads all that is below.
-///
-/// Cheap to clone: a clone shares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Footprint(Arc<Node>);
+
+/// Which footprint something was made for. Keeps its place from being another's, and nothing of what it holds.
+#[derive(Debug, Clone)]
+pub struct FootprintId(Weak<Node>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Node {
@@ -52,10 +54,10 @@ impl Footprint {
         Self(Arc::new(Node { is_whole: false, below: Vec::new() }))
     }
 
-    /// Whether this is the other one itself, or a clone of it.
+    /// This one, as opposed to all others, equal ones included.
     #[must_use]
-    pub fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+    pub fn id(&self) -> FootprintId {
+        FootprintId(Arc::downgrade(&self.0))
     }
 
     fn add(&mut self, path: &[String]) {
@@ -63,10 +65,10 @@ impl Footprint {
             *self = WHOLE.clone();
             return;
         };
-        let node = Arc::make_mut(&mut self.0);
-        if node.is_whole {
+        if self.0.is_whole {
             return;
         }
+        let node = Arc::make_mut(&mut self.0);
         let at = node.below.binary_search_by(|member| member.name.cmp(name)).unwrap_or_else(|at| {
             let member = Member { name: name.clone(), key: Key::new(name), reads: Self::nothing() };
             node.below.insert(at, member);
@@ -86,6 +88,20 @@ impl Footprint {
     fn member(&self, name: &str) -> Option<&Member> {
         let at = self.0.below.binary_search_by(|member| member.name.as_str().cmp(name)).ok()?;
         self.0.below.get(at)
+    }
+}
+
+impl FootprintId {
+    /// Whether there is such a footprint still.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
+    /// Whether it is this one's.
+    #[must_use]
+    pub fn is_of(&self, footprint: &Footprint) -> bool {
+        std::ptr::eq(self.0.as_ptr(), Arc::as_ptr(&footprint.0))
     }
 }
 
@@ -197,6 +213,21 @@ mod tests {
             assert_eq!(copied.to_json().unwrap(), expected, "{paths:?}");
             assert_eq!(Document::from_json(&json).trimmed(&footprint), copied, "{paths:?}");
         }
+    }
+
+    #[test]
+    fn an_id_is_of_one_footprint_and_does_not_keep_it() {
+        let ids: Vec<_> = (0..100)
+            .map(|_| {
+                let one = footprint(&["a.b"]);
+                let id = one.id();
+                assert!(id.is_of(&one) && id.is_of(&one.clone()) && !id.is_of(&footprint(&["a.b"])));
+                id
+            })
+            .collect();
+        let later = footprint(&["a.b"]);
+        assert!(ids.iter().all(|id| !id.is_alive() && !id.is_of(&later)));
+        assert!(footprint(&["", "a"]).id().is_of(Footprint::whole()));
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub use document::{Document, Key};
 pub use error::{EvaluationError, PolicyError};
 pub use explain::{Explanation, Given, Held};
 pub use fallback::{EngineKind, Fallback};
-pub use footprint::{Fields, Footprint};
+pub use footprint::{Fields, Footprint, FootprintId};
 pub use functions::{around, serve, served};
 pub use http_send::{HttpCache, HttpCall, HttpReply};
 pub use limits::{EvaluationBudget, PolicyLimits};

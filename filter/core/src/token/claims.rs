@@ -277,15 +277,21 @@ impl VerifiedToken {
         self.claims.tree()
     }
 
-    /// Leaves of the claims the text alone, which is a fifth of their tree.
-    pub(super) fn fold(&mut self) {
+    /// Leaves of the claims the text alone, which is a fifth of their tree: for a token that is kept.
+    pub(crate) fn fold(&mut self) {
         self.claims.tree = None;
     }
 
-    /// Roughly what the claims and a tree of them hold, in bytes: a short value costs far more than its text.
+    /// Roughly what the claims hold, in bytes, with a document of all of them that a policy is shown: a short value costs far
+    /// more than its text, and an object has room for eleven members.
     pub(super) fn claims_bytes(&self) -> usize {
-        let values = self.claims.text.iter().filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{'));
-        values.count().saturating_mul(size_of::<Value>()).saturating_add(self.claims.text.len())
+        let values = self.claims.text.iter().map(|byte| match byte {
+            b'{' => 22,
+            b',' | b':' | b'[' => 1,
+            _ => 0_usize,
+        });
+        let values = values.fold(0, usize::saturating_add);
+        values.saturating_mul(size_of::<Value>()).saturating_add(self.claims.text.len())
     }
 
     /// SHA-256 of the JWS signing input, which hops name their parent by; `None` where the issuer's rules know no hops.
@@ -295,7 +301,7 @@ impl VerifiedToken {
     }
 }
 
-/// Claims as they came, and their tree while the token is being verified.
+/// Claims as they came, and their tree until the token is kept.
 #[derive(Clone)]
 struct Claims {
     text: Vec<u8>,
@@ -307,8 +313,10 @@ impl Claims {
         if let Some(tree) = &self.tree {
             return Cow::Borrowed(tree);
         }
-        // It was read before, so it can be.
-        match crate::json::parse(&self.text, usize::MAX) {
+        // Always an object: the same parser has read this text, within narrower limits. A policy must not see claims left out.
+        let tree = crate::json::parse(&self.text, usize::MAX);
+        debug_assert!(tree.as_ref().is_ok_and(Value::is_object), "claims that were read before");
+        match tree {
             Ok(Value::Object(tree)) => Cow::Owned(tree),
             _ => Cow::Owned(Map::new()),
         }

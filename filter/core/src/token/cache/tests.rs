@@ -70,10 +70,12 @@ fn bytes_are_bounded() {
 fn values_cost_more_than_their_text() {
     let signer = Signer::new(Algorithm::Hs256, "k1");
     let mut cache = cache(8, 1 << 20);
-    let token = signer.verified(&with(claims(), &json!({ "x": vec![0; 1000] })));
-    let epoch = cache.epoch();
-    cache.insert(epoch, "t", token, 0, 0);
-    assert!(cache.bytes() > 1000 * size_of::<Value>());
+    for (value, values) in [(json!(0), 1), (json!([]), 2), (json!({}), 22)] {
+        let token = signer.verified(&with(claims(), &json!({ "x": vec![value; 200] })));
+        let epoch = cache.epoch();
+        cache.insert(epoch, "t", token, 0, 0);
+        assert!(cache.bytes() > 200 * values * size_of::<Value>(), "{} {values}", cache.bytes());
+    }
 }
 
 #[test]
