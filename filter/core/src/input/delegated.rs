@@ -41,7 +41,7 @@ fn texts<const N: usize>(members: [(&str, &str); N], reads: &Footprint) -> Docum
 }
 
 fn task_document(task: &Task, reads: &Footprint) -> Document {
-    let texts = |items: &[String]| Document::array(items.iter().map(|item| Document::text(item)));
+    let list = |items: &[String]| Document::array(items.iter().map(|item| Document::text(item)));
     let mut fields = Fields::of(reads);
     fields.text("task_id", &task.task_id);
     if let Some(requested_by) = &task.requested_by {
@@ -49,12 +49,12 @@ fn task_document(task: &Task, reads: &Footprint) -> Document {
     }
     for (name, items) in [("actions", &task.actions), ("locations", &task.locations)] {
         if let Some(items) = items {
-            fields.put(name, |_| texts(items));
+            fields.put(name, |_| list(items));
         }
     }
     if let Some(identifiers) = &task.identifiers {
         fields.put("identifiers", |of_identifiers| {
-            let kinds = identifiers.iter().map(|(kind, values)| (kind.as_str(), texts(values)));
+            let kinds = identifiers.iter().map(|(kind, values)| (kind.as_str(), list(values)));
             Document::map(kinds).trimmed(of_identifiers)
         });
     }

@@ -16,6 +16,9 @@ use crate::ids::{Now, UnixSeconds};
 use crate::keys::Algorithm;
 use crate::status::StatusReference;
 
+/// Names and values that an object of documents has room for, however few it has.
+pub(super) const VALUES_OF_AN_OBJECT: usize = 22;
+
 /// A token that was verified: holding one is the proof. Only [`super::Unverified`] makes one.
 ///
 /// Serialises as `input.remit.token`.
@@ -283,12 +286,12 @@ impl VerifiedToken {
     }
 
     /// Roughly what the claims hold, in bytes, with a document of all of them that a policy is shown: a short value costs far
-    /// more than its text, and an object has room for eleven members.
+    /// more than its text.
     pub(super) fn claims_bytes(&self) -> usize {
         let values = self.claims.text.iter().map(|byte| match byte {
-            b'{' => 22,
+            b'{' => VALUES_OF_AN_OBJECT,
             b',' | b':' | b'[' => 1,
-            _ => 0_usize,
+            _ => 0,
         });
         let values = values.fold(0, usize::saturating_add);
         values.saturating_mul(size_of::<Value>()).saturating_add(self.claims.text.len())
